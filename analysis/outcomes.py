@@ -1,0 +1,185 @@
+"""From a cell's trials to points a surface can be fitted to: scale, stopped trials, diverged trials."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+ERROR_FLOOR = 1e-3
+COSINE_PHI = 2.0
+MIN_FOR_CENSORING = 6
+# Beyond this above the best (on the fitting scale), a trial only says "bad": its value is cut and trusted less.
+CLIP = 1.0
+# The part of a point's distance from the best that a smooth surface is not expected to follow.
+MISFIT = 0.06
+DIVERGED_SD = 0.5
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The scale on which the objective is fitted: lower is better, and 0.01 means one per cent.
+
+    Attributes:
+        kind: "log" for a positive quantity to be minimised: log(value). "log_error" for one in [0, 1] to be maximised:
+            log(1 - value + 0.001), so that differences are relative changes of the error. "linear" otherwise:
+            the value over the best one's magnitude, with its sign turned if it is maximised.
+        unit: The magnitude that "linear" divides by, negative if the objective is maximised; 1 otherwise.
+    """
+
+    kind: Literal["log", "log_error", "linear"]
+    unit: float = 1.0
+
+    @classmethod
+    def of(cls, values: Array, mode: str) -> "Scale":
+        """The scale that fits these finite values and mode ("min" or "max")."""
+        if mode == "min" and values.size and values.min() > 0:
+            return cls("log")
+        if mode == "max" and values.size and values.min() >= 0 and values.max() <= 1:
+            return cls("log_error")
+        best = float(values.min() if mode == "min" else values.max()) if values.size else 1.0
+        spread = float(np.std(values)) if values.size else 1.0
+        return cls("linear", (1.0 if mode == "min" else -1.0) * (abs(best) or spread or 1.0))
+
+    def forward(self, values: Array) -> Array:
+        """Objective to fitting scale; impossible values (a log of nothing positive) become NaN."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if self.kind == "log":
+                return np.where(values > 0, np.log(values), np.nan)
+            if self.kind == "log_error":
+                return np.log(np.clip(1.0 - values, 0.0, None) + ERROR_FLOOR)
+            return values / self.unit
+
+    def inverse(self, fitted: float) -> float:
+        """Fitting scale back to the objective."""
+        if self.kind == "log":
+            return float(np.exp(fitted))
+        if self.kind == "log_error":
+            return float(1.0 + ERROR_FLOOR - np.exp(fitted))
+        return float(fitted * self.unit)
+
+
+@dataclass(frozen=True)
+class Points:
+    """What a surface is fitted to, one row a trial.
+
+    Attributes:
+        x: (log phi, log mean LR), shape (n, 2).
+        y: Objective on the fitting scale, cut at `CLIP` above the best, shape (n,).
+        extra: Standard deviation of each point's own uncertainty beyond common trial noise, shape (n,).
+        origin: "completed", "stopped" or "diverged" for each point.
+        scale: How y came from the objective.
+        best: The lowest uncut y of a completed trial; NaN when there is none.
+    """
+
+    x: Array
+    y: Array
+    extra: Array
+    origin: tuple[str, ...]
+    scale: Scale
+    best: float
+
+    def count(self, origin: str) -> int:
+        """Number of points of one origin."""
+        return self.origin.count(origin)
+
+
+def on_surface(cell: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a cell that lie on UBA's surface, with phi filled in: cosine is UBA at phi = 2."""
+    rows = cell[cell["family"].isin(["uba", "cosine"])].copy()
+    rows["phi"] = rows["phi"].where(rows["family"] == "uba", COSINE_PHI)
+    return rows[(rows["phi"] > 0) & (rows["mean_lr"] > 0)]
+
+
+def predicted_ends(rows: pd.DataFrame, scale: Scale) -> tuple[Array, Array]:
+    """What stopped trials would have ended at, from the value at which they were judged last.
+
+    For each rung, the final value of the completed trials that passed it is regressed on the judged value there (and on
+    log phi when there are ten or more, since slow-decaying schedules catch up later). The completed trials are the
+    survivors of that rung, so a prediction is an extrapolation; its standard deviation grows accordingly.
+
+    Args:
+        rows: Trials of one cell on the surface (completed and stopped).
+        scale: The fitting scale.
+
+    Returns:
+        Predicted values and their standard deviations on the fitting scale, in the rows' order; NaN for rows which
+        are not stopped and where too few trials (under six) completed to learn from.
+    """
+    rungs = sorted((c for c in rows.columns if c.startswith("rung_")), key=lambda c: int(c[5:]))
+    ends = np.full(len(rows), np.nan)
+    spread = np.full(len(rows), np.nan)
+    completed = (rows["status"] == "completed").to_numpy(dtype=bool)
+    stopped = (rows["status"] == "stopped").to_numpy(dtype=bool)
+    if not stopped.any() or not rungs:
+        return ends, spread
+    judged = scale.forward(rows[rungs].to_numpy(dtype=np.float64))
+    final = scale.forward(rows["objective"].to_numpy(dtype=np.float64))
+    log_phi = np.log(rows["phi"].to_numpy(dtype=np.float64))
+    reached = np.isfinite(judged)
+    last = np.where(reached.any(axis=1), judged.shape[1] - 1 - reached[:, ::-1].argmax(axis=1), -1)
+    for rung in range(len(rungs)):
+        todo = stopped & (last == rung)
+        learn = completed & reached[:, rung] & np.isfinite(final)
+        if not todo.any() or learn.sum() < MIN_FOR_CENSORING:
+            continue
+        with_phi = learn.sum() >= 10
+        basis = np.stack([np.ones(len(rows)), judged[:, rung], log_phi if with_phi else np.zeros(len(rows))], axis=1)
+        ends[todo], spread[todo] = _regress(basis[learn], final[learn], basis[todo])
+    return ends, spread
+
+
+def _regress(basis: Array, target: Array, at: Array) -> tuple[Array, Array]:
+    """Least squares with a touch of ridge: predictions at new rows and their standard deviations."""
+    gram = basis.T @ basis + 1e-3 * np.eye(basis.shape[1])
+    inverse = np.linalg.inv(gram)
+    coefficients = inverse @ basis.T @ target
+    residual = target - basis @ coefficients
+    variance = float(residual @ residual) / max(len(target) - 3, 1)
+    leverage = np.einsum("ij,jk,ik->i", at, inverse, at)
+    return at @ coefficients, np.sqrt(variance * (1.0 + leverage))
+
+
+def points(cell: pd.DataFrame) -> Points:
+    """The points of one cell: measured, predicted (stopped) and infeasible (diverged) ones.
+
+    Diverged trials enter at the cut with a wide noise: they say "bad here" and nothing more. Replicates enter as points
+    of their own; those of a deterministic workload repeat what is known and are left out. Failed trials are left out.
+
+    Args:
+        cell: Rows of the results table, one cell.
+
+    Returns:
+        The points, possibly none.
+    """
+    rows = on_surface(cell)
+    rows = rows[~((rows["phase"] == "replicate") & rows["deterministic"].astype(bool))]
+    values = rows["objective"].to_numpy(dtype=np.float64)
+    status = rows["status"].to_numpy(dtype=object)
+    done = (status == "completed") & np.isfinite(values)
+    mode = str(rows["mode"].iloc[0]) if len(rows) else "min"
+    scale = Scale.of(values[done], mode)
+    ends, spread = predicted_ends(rows, scale)
+    y = np.where(done, scale.forward(values), ends)
+    best = float(np.min(y[done])) if done.any() else float("nan")
+    cap = best + CLIP
+    diverged = status == "diverged"
+    y = np.where(diverged, cap, y)
+    keep = np.isfinite(y) & (done | diverged | (status == "stopped"))
+    # A prediction can come out better than anything completed; a trial that was cut is not the best one.
+    y = np.where(status == "stopped", np.maximum(y, best), y)
+    extra = np.where(status == "stopped", np.nan_to_num(spread), 0.0)
+    misfit = MISFIT * np.clip(y - best, 0.0, None)
+    extra = np.where(diverged, DIVERGED_SD, np.hypot(extra, misfit))
+    x = np.log(rows[["phi", "mean_lr"]].to_numpy(dtype=np.float64))
+    return Points(
+        x=x[keep],
+        y=np.minimum(y, cap)[keep],
+        extra=extra[keep],
+        origin=tuple(str(s) for s in status[keep]),
+        scale=scale,
+        best=best,
+    )

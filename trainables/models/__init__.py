@@ -1,0 +1,1 @@
+"""Small architectures, one a file."""

@@ -1,0 +1,103 @@
+"""The noisy quadratic: the workload whose best schedule is known exactly."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.errors import InputError
+from trainables.workloads.base import Evaluation, Learner, Norms, Split, Workload
+
+_AVERAGE_HORIZON = 10.0
+
+
+class Quadratic(Workload):
+    """SGD on ``½ Σ hᵢ wᵢ²`` with gradient noise; second moments instead of samples, so exact.
+
+    ``dim`` eigenvalues hᵢ log-spaced in [1/κ, 1], start ``E[wᵢ²] = 1/dim``, gradient noise of variance
+    ``c·hᵢ/dim`` a step. `val_loss` is the exact expected loss; the metric is the same number.
+
+    Args:
+        kappa: Condition number κ ≥ 1.
+        noise: Noise scale c ≥ 0.
+        dim: Number of eigenvalues, at least 1.
+        momentum: Heavy-ball momentum in [0, 1), as in torch's SGD: ``m ← μm + g``, ``w ← w − ηm``.
+
+    Source: the noisy quadratic model, as in Zhang et al., arXiv 1907.04164.
+    """
+
+    full_budget = 3200
+    metric_name: ClassVar[str] = "expected loss"
+    metric_mode: ClassVar = "min"
+    base_lr: ClassVar[dict[str, tuple[float, float]]] = {"sgd": (0.005, 5.0)}
+    deterministic: ClassVar[bool] = True
+
+    def __init__(self, kappa: float = 100.0, noise: float = 0.03, dim: int = 60, momentum: float = 0.0) -> None:
+        _require("kappa", kappa, kappa >= 1, "a number of at least 1")
+        _require("noise", noise, noise >= 0, "a number of at least 0")
+        _require("dim", dim, isinstance(dim, int) and dim >= 1, "a whole number of at least 1")
+        _require("momentum", momentum, 0 <= momentum < 1, "a number in [0, 1)")
+        self.curvature = np.logspace(-math.log10(kappa), 0.0, dim)
+        self.noise_variance = noise * self.curvature / dim
+        self.momentum = momentum
+
+    def learner(self, optimizer: str, seed: int, horizon: int, device: str = "cpu") -> Learner:
+        return QuadraticLearner(self)
+
+
+def _require(name: str, value: object, fine: bool, allowed: str) -> None:
+    if not fine:
+        raise InputError(f"workloads.quadratic.{name}: {value!r} is not allowed; it must be {allowed}")
+
+
+class QuadraticLearner(Learner):
+    """Second moments of weight w, momentum buffer m and averaged weight a, one column a coordinate.
+
+    ``moments`` is [6, dim]: E[ww], E[wm], E[mm], E[wa], E[ma], E[aa]. All updates are linear in them.
+    """
+
+    def __init__(self, workload: Quadratic) -> None:
+        self._workload = workload
+        dim = workload.curvature.size
+        self._moments: NDArray[np.float64] = np.zeros((6, dim))
+        self._moments[0] = self._moments[3] = self._moments[5] = 1.0 / dim
+        self._steps = 0
+
+    def step(self, lr: float) -> float:
+        h, s, mu = self._workload.curvature, self._workload.noise_variance, self._workload.momentum
+        ww, wm, mm, wa, ma, aa = self._moments
+        loss = float(0.5 * (h @ ww))
+        # m' = μm + hw + ξ,  w' = w − η m',  a' = (1−β) a + β w'
+        new_mm = mu * mu * mm + 2.0 * mu * h * wm + h * h * ww + s
+        new_wm = mu * wm + h * ww - lr * new_mm
+        decay = 1.0 - lr * h
+        new_ww = decay * decay * ww + lr * lr * s
+        if mu:
+            new_ww += lr * mu * (lr * mu * mm - 2.0 * decay * wm)
+        ma = mu * ma + h * wa
+        wa = wa - lr * ma
+        self._steps += 1
+        beta = min(1.0, _AVERAGE_HORIZON / self._steps)
+        keep = 1.0 - beta
+        aa = keep * keep * aa + 2.0 * keep * beta * wa + beta * beta * new_ww
+        self._moments = np.stack([new_ww, new_wm, new_mm, keep * wa + beta * new_ww, keep * ma + beta * new_wm, aa])
+        return loss
+
+    def evaluate(self, split: Split, averaged: bool = False) -> Evaluation:
+        loss = float(0.5 * (self._workload.curvature @ self._moments[5 if averaged else 0]))
+        return Evaluation(loss, loss)
+
+    def norms(self) -> Norms:
+        h = self._workload.curvature
+        gradient = float(h @ (h * self._moments[0]))
+        return Norms(math.sqrt(gradient), math.sqrt(float(self._moments[0].sum())))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"moments": self._moments.copy(), "steps": self._steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._moments = state["moments"].copy()
+        self._steps = state["steps"]

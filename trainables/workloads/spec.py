@@ -1,0 +1,74 @@
+"""A workload's name and parameters, as data; knows nothing of torch."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trainables.errors import InputError
+
+_LABEL = re.compile(r"(?P<name>[^()]+?)\s*(\((?P<parameters>.*)\))?")
+
+
+@dataclass(frozen=True)
+class WorkloadSpec:
+    """Which workload, with which parameters.
+
+    Attributes:
+        name: The workload's name, such as ``mlp/digits``.
+        items: The parameters that were given, sorted by key.
+    """
+
+    name: str
+    items: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, entry: str | Mapping[str, Any]) -> WorkloadSpec:
+        """From a study file's entry: a name, or a mapping with ``name`` and the parameters."""
+        if isinstance(entry, str):
+            return cls.parse(entry)
+        values = dict(entry)
+        name = values.pop("name", None)
+        if not isinstance(name, str):
+            raise InputError(f"workloads: {dict(entry)!r} is not allowed; an entry is a name or a mapping with `name`")
+        return cls(name, tuple(sorted(values.items())))
+
+    @classmethod
+    def parse(cls, label: str) -> WorkloadSpec:
+        """From a label such as ``quadratic(kappa=100,noise=0.03)``."""
+        match = _LABEL.fullmatch(label.strip())
+        if match is None:
+            raise InputError(f"workload: {label!r} is not allowed; write NAME or NAME(key=value,...)")
+        values: dict[str, Any] = {}
+        for part in filter(None, (match["parameters"] or "").split(",")):
+            key, equals, value = part.partition("=")
+            if not equals or not key.strip().isidentifier():
+                raise InputError(f"workload: {label!r} is not allowed; write NAME or NAME(key=value,...)")
+            values[key.strip()] = _literal(value.strip())
+        return cls(match["name"], tuple(sorted(values.items())))
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return dict(self.items)
+
+    @property
+    def label(self) -> str:
+        """One string for tags, tables and the command line; `parse` is the way back."""
+        if not self.items:
+            return self.name
+        return f"{self.name}({','.join(f'{key}={value}' for key, value in self.items)})"
+
+    @property
+    def entry(self) -> str | dict[str, Any]:
+        """As it stands in a study file."""
+        return {"name": self.name, **self.params} if self.items else self.name
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
