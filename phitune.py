@@ -1,0 +1,220 @@
+"""The command line, nothing else: parses, calls, prints."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="phitune",
+    help="Which learning-rate schedule, which φ and which base LR for a network trained under a fixed budget?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RUNS = Path("runs")
+
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URI",
+        envvar="MLFLOW_TRACKING_URI",
+        help="MLflow server or database.  [default: sqlite:///runs/mlflow.db]",
+        show_default=False,
+    ),
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what Ray and MLflow say themselves.")]
+
+
+@app.command()
+def search(
+    study_file: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Output directory.  [default: runs/NAME]", show_default=False)
+    ] = None,
+    tracking_uri: TrackingUri = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to join (auto or HOST:PORT); without it Ray starts here.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study file; repeatable.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Check the study and show its cells; run nothing.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Search a study. The same line goes on with an unfinished one."""
+    from search.study import read_study
+
+    study = read_study(study_file, overrides or [])
+    out = out or RUNS / study.name
+    console = _console()
+    if dry_run:
+        _print_plan(study, out)
+        return
+    _quiet(verbose)
+    from search.launch import launch
+
+    uri = _tracking_uri(tracking_uri)
+    outcome = launch(study, out, uri, address, console, verbose)
+    again = f"phitune {' '.join(sys.argv[1:])}"
+    if outcome.unwritten:
+        console.print(
+            f"{outcome.unwritten} trials are not in MLflow yet; they are safe in {out}. To write them: {again}"
+        )
+    if not outcome.finished:
+        console.print(f"Interrupted; nothing is lost. To go on: {again}", soft_wrap=True)
+        raise typer.Exit(130)
+    if outcome.fresh == 0:
+        console.print(f"Study {study.name!r} is finished already ({out}).")
+    console.print(f"Next: phitune analyze {out if out != RUNS / study.name else study.name}", soft_wrap=True)
+    if outcome.unwritten:
+        raise typer.Exit(1)
+
+
+@app.command()
+def analyze(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="The study's name, or its output directory.")],
+    tracking_uri: TrackingUri = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where to write.  [default: report/ in the study's directory]", show_default=False),
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Fit guidelines from a study's results; write the report."""
+    _quiet(verbose)
+    from analysis.report import analyze as run_analysis
+
+    console = _console()
+    analysis = run_analysis(study, tracking_uri, out)
+    console.print(analysis.summary())
+    console.print(f"Report: {analysis.out / 'report.html'}", soft_wrap=True)
+
+
+@app.command()
+def recommend(
+    workload: Annotated[str, typer.Option(metavar="NAME", help="Workload, such as mlp/digits.")],
+    budget: Annotated[str, typer.Option(metavar="STEPS|PERCENT%", help="Iterations, or percent of the full budget.")],
+    optimizer: Annotated[str, typer.Option(help="Optimizer.")] = "sgd",
+    guidelines: Annotated[
+        Path | None,
+        typer.Option(help="guidelines.json.  [default: the newest in runs/*/report]", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say which schedule, φ and base LR to take, and how sure that is."""
+    from analysis import recommend as recommended
+
+    answer = recommended(workload, budget, optimizer=optimizer, guidelines=guidelines)
+    typer.echo(answer.to_json() if as_json else str(answer))
+
+
+@app.command()
+def ui(
+    tracking_uri: TrackingUri = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
+) -> None:
+    """Open MLflow's user interface on the studies."""
+    uri = _tracking_uri(tracking_uri)
+    if uri.startswith(("http:", "https:")):
+        typer.echo(f"The tracking server shows them: {uri}")
+        return
+    from trainables.errors import InputError
+
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        raise InputError(f"tracking URI: {uri!r} has no database yet; run `phitune search STUDY.yaml` first")
+    typer.echo(f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port)]
+    os.execv(sys.executable, command)
+
+
+@app.command()
+def schedules(
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw them to FILE (.png, .svg, .pdf).")] = None,
+) -> None:
+    """List the schedule families."""
+    from trainables.schedules import families, family
+
+    if plot is not None:
+        from analysis.plots import save_schedules
+
+        save_schedules(plot)
+        typer.echo(f"Drawn: {plot}")
+        return
+    for name in families():
+        cls = family(name)
+        ranges = ", ".join(f"{key} in [{p.low:g}, {p.high:g}]" for key, p in cls.parameters.items())
+        summary = (cls.__doc__ or "").strip().splitlines()[0].replace("``", "")
+        typer.echo(f"{name:12} {summary}" + (f"  searched: {ranges}" if ranges else ""))
+
+
+@app.command()
+def workloads() -> None:
+    """List the workloads, their full budgets and optimizers."""
+    from trainables.workloads import WorkloadSpec, names, parameters, workload
+
+    for name in names():
+        built = workload(WorkloadSpec(name))
+        given = ", ".join(f"{key}={value}" for key, value in parameters(name).items())
+        typer.echo(
+            f"{name:12} full budget {built.full_budget} iterations, metric {built.metric_name}, "
+            f"optimizers {' '.join(built.base_lr)}" + (f"; parameters {given}" if given else "")
+        )
+
+
+def _print_plan(study: Any, out: Path) -> None:
+    from search.stopping import rungs
+
+    cells = study.cells()
+    for cell in cells:
+        judged = ", ".join(map(str, rungs(cell.budget, study.early_stopping))) or "nowhere"
+        low, high = cell.base_lr
+        typer.echo(f"{cell.key}: {study.trials} trials, base LR {low:g} to {high:g}, judged at {judged}")
+    typer.echo(
+        f"{len(cells)} cells, {len(cells) * study.trials} trials and the replicates of their finalists, to {out}"
+    )
+
+
+def _tracking_uri(given: str | None) -> str:
+    return given or f"sqlite:///{RUNS}/mlflow.db"
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
+def _quiet(verbose: bool) -> None:
+    """Before the heavy imports: some of these are read while importing."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not verbose:
+        os.environ.setdefault("RAY_DEDUP_LOGS", "1")
+        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+
+def main() -> None:
+    """Runs the command line; bad input ends in one line and exit code 2."""
+    from trainables.errors import InputError
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app()
+    except InputError as error:
+        print(f"phitune: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("phitune: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

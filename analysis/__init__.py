@@ -1,0 +1,42 @@
+"""What the results say: phi*, its interval, families compared, guidelines, reports.
+
+Never imports Ray, Optuna, torch or `search`. Importing this package is cheap: `recommend` needs NumPy alone, the rest
+is loaded when first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# The function, on purpose under its module's name; the module stays importable as `from analysis.recommend import ...`.
+from analysis.recommend import Recommendation, recommend
+
+if TYPE_CHECKING:
+    from analysis.report import Analysis, analyze
+    from analysis.results import StudyRef, find_study, load
+    from analysis.wording import summary_table
+
+_LAZY = {
+    "Analysis": "report",
+    "analyze": "report",
+    "summary_table": "wording",
+    "StudyRef": "results",
+    "find_study": "results",
+    "load": "results",
+}
+
+__all__ = [
+    "Analysis",
+    "Recommendation",
+    "StudyRef",
+    "analyze",
+    "find_study",
+    "load",
+    "recommend",
+    "summary_table",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(f"analysis.{_LAZY[name]}"), name)
+    raise AttributeError(f"module 'analysis' has no attribute {name!r}")

@@ -69,7 +69,8 @@ class Data:
         z = 2.0 * (x - self.lower) / (self.upper - self.lower) - 1.0
         d = z.shape[1]
         columns = [np.ones(len(z)), *z.T] + [z[:, i] * z[:, j] for i in range(d) for j in range(i, d)]
-        return TREND_SCALE * max(float(np.std(self.y)), 1e-3) * np.stack(columns, axis=1)
+        scale = TREND_SCALE * max(float(np.std(self.y)), 1e-3)
+        return np.asarray(scale * np.stack(columns, axis=1), dtype=np.float64)
 
     @property
     def centred(self) -> Array:
@@ -120,9 +121,7 @@ def log_marginal(data: Data, h: Hyperparameters) -> float:
     except LinAlgError:
         return -np.inf
     weights = cho_solve((factor, True), data.centred)
-    return float(
-        -0.5 * data.centred @ weights - np.log(np.diag(factor)).sum() - 0.5 * len(data.y) * np.log(2 * np.pi)
-    )
+    return float(-0.5 * data.centred @ weights - np.log(np.diag(factor)).sum() - 0.5 * len(data.y) * np.log(2 * np.pi))
 
 
 def _log_posterior(data: Data, priors: Priors) -> Callable[[Array], float]:
@@ -135,6 +134,16 @@ def _log_posterior(data: Data, priors: Priors) -> Callable[[Array], float]:
         return max(log_marginal(data, unpack(theta, priors)) - 0.5 * float(z @ z), -1e10)
 
     return value
+
+
+def _climb(f: Callable[[Array], float], start: Array) -> Array:
+    """Where f is highest, by L-BFGS from a start."""
+
+    def downhill(theta: Array) -> float:
+        return -f(theta)
+
+    found = minimize(downhill, start.ravel(), method="L-BFGS-B", options={"maxiter": 40})
+    return np.asarray(found.x, dtype=np.float64)
 
 
 def _hessian(f: Callable[[Array], float], at: Array, step: float = 0.05) -> Array:
@@ -170,8 +179,7 @@ def hyperparameter_draws(
     target = _log_posterior(data, priors)
     centre, spread = priors.centre_and_spread()
     starts = [centre, centre + spread * np.where(np.arange(len(centre)) == 0, 1.0, -0.7)]
-    fits = [minimize(lambda t: -target(t), s, method="L-BFGS-B", options={"maxiter": 40}) for s in starts]
-    mode = np.asarray(min(fits, key=lambda fit: float(fit.fun)).x, dtype=np.float64)
+    mode = max((_climb(target, start) for start in starts), key=target)
     values, vectors = np.linalg.eigh(-_hessian(target, mode))
     # A direction in which the likelihood says nothing has the prior's spread at most.
     scales = np.minimum(1.0 / np.sqrt(np.maximum(values, 1e-6)), float(spread.max()))
@@ -212,7 +220,8 @@ def draw_functions(data: Data, h: Hyperparameters, at: Array, draws: int, rng: n
     factor = cholesky(clean + np.diag(noise), lower=True)
     here = features(data.x)
     weights = rng.standard_normal((here.shape[1], draws))
-    residual = data.centred[:, None] - here @ weights - rng.standard_normal((len(noise), draws)) * np.sqrt(noise)[:, None]
+    noises = rng.standard_normal((len(noise), draws)) * np.sqrt(noise)[:, None]
+    residual = data.centred[:, None] - here @ weights - noises
     basis = data.trend(at)
     cross = h.signal**2 * matern52(at, data.x, h.lengths) + basis @ data.trend(data.x).T
     drawn = features(at) @ weights + cross @ cho_solve((factor, True), residual)

@@ -13,10 +13,15 @@ ERROR_FLOOR = 1e-3
 COSINE_PHI = 2.0
 MIN_FOR_CENSORING = 6
 # Beyond this above the best (on the fitting scale), a trial only says "bad": its value is cut and trusted less.
-CLIP = 1.0
+CLIP = 3.0
 # The part of a point's distance from the best that a smooth surface is not expected to follow.
-MISFIT = 0.06
+MISFIT = 0.05
+MISFIT_SQUARED = 0.05
 DIVERGED_SD = 0.5
+# Priors of the regression that predicts where stopped trials would have ended, on the fitting scale.
+SLOPE_SD = 0.5
+PHI_SLOPE_SD = 0.15
+BEYOND_SLOPE = 0.5
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,12 @@ def on_surface(cell: pd.DataFrame) -> pd.DataFrame:
 def predicted_ends(rows: pd.DataFrame, scale: Scale) -> tuple[Array, Array]:
     """What stopped trials would have ended at, from the value at which they were judged last.
 
-    For each rung, the final value of the completed trials that passed it is regressed on the judged value there (and on
-    log phi when there are ten or more, since slow-decaying schedules catch up later). The completed trials are the
-    survivors of that rung, so a prediction is an extrapolation; its standard deviation grows accordingly.
+    For each rung, the fall from the judged value there to the final one is regressed over the completed trials that
+    passed it, on the judged value and on log phi (slow-decaying schedules catch up later). These trials are the
+    survivors of that rung, so a prediction is an extrapolation: both slopes are held near zero by a prior (a trial
+        that is
+    worse at a rung is expected to end worse by as much). Beyond the worst survivor, what a trial was behind at the rung
+    it keeps by half, with a standard deviation as large.
 
     Args:
         rows: Trials of one cell on the surface (completed and stopped).
@@ -126,21 +134,29 @@ def predicted_ends(rows: pd.DataFrame, scale: Scale) -> tuple[Array, Array]:
         learn = completed & reached[:, rung] & np.isfinite(final)
         if not todo.any() or learn.sum() < MIN_FOR_CENSORING:
             continue
-        with_phi = learn.sum() >= 10
-        basis = np.stack([np.ones(len(rows)), judged[:, rung], log_phi if with_phi else np.zeros(len(rows))], axis=1)
-        ends[todo], spread[todo] = _regress(basis[learn], final[learn], basis[todo])
+        basis = np.stack([np.ones(len(rows)), judged[:, rung], log_phi], axis=1)
+        basis[:, 1:] -= basis[learn, 1:].mean(axis=0)
+        worst = float(basis[learn, 1].max())
+        beyond = np.clip(basis[todo, 1] - worst, 0.0, None)
+        at = basis[todo]
+        at[:, 1] = np.minimum(at[:, 1], worst)
+        fall, fall_sd = _regress(basis[learn], (final - judged[:, rung])[learn], at)
+        ends[todo] = judged[todo, rung] - beyond + fall + BEYOND_SLOPE * beyond
+        spread[todo] = np.hypot(fall_sd, SLOPE_SD * beyond)
     return ends, spread
 
 
 def _regress(basis: Array, target: Array, at: Array) -> tuple[Array, Array]:
-    """Least squares with a touch of ridge: predictions at new rows and their standard deviations."""
-    gram = basis.T @ basis + 1e-3 * np.eye(basis.shape[1])
-    inverse = np.linalg.inv(gram)
-    coefficients = inverse @ basis.T @ target
-    residual = target - basis @ coefficients
-    variance = float(residual @ residual) / max(len(target) - 3, 1)
-    leverage = np.einsum("ij,jk,ik->i", at, inverse, at)
-    return at @ coefficients, np.sqrt(variance * (1.0 + leverage))
+    """Bayesian least squares (intercept free, slopes near zero): predictions at new rows and their sd."""
+    prior = np.diag(1.0 / np.array([10.0, SLOPE_SD, PHI_SLOPE_SD]) ** 2)
+    variance = max(float(np.var(target)), 1e-6)
+    for _ in range(3):
+        covariance = np.linalg.inv(basis.T @ basis / variance + prior)
+        coefficients = covariance @ basis.T @ target / variance
+        residual = target - basis @ coefficients
+        variance = max(float(residual @ residual) / max(len(target) - 2, 1), 1e-6)
+    spread = np.sqrt(variance + np.einsum("ij,jk,ik->i", at, covariance, at))
+    return np.asarray(at @ coefficients, dtype=np.float64), np.asarray(spread, dtype=np.float64)
 
 
 def points(cell: pd.DataFrame) -> Points:
@@ -172,7 +188,8 @@ def points(cell: pd.DataFrame) -> Points:
     # A prediction can come out better than anything completed; a trial that was cut is not the best one.
     y = np.where(status == "stopped", np.maximum(y, best), y)
     extra = np.where(status == "stopped", np.nan_to_num(spread), 0.0)
-    misfit = MISFIT * np.clip(y - best, 0.0, None)
+    above = np.clip(y - best, 0.0, None)
+    misfit = MISFIT * above + MISFIT_SQUARED * above**2
     extra = np.where(diverged, DIVERGED_SD, np.hypot(extra, misfit))
     x = np.log(rows[["phi", "mean_lr"]].to_numpy(dtype=np.float64))
     return Points(

@@ -2,8 +2,9 @@
 
 Base LR is a nuisance: each function drawn from the posterior is minimised over mean LR at every phi, which gives a
 draw of the *profile*; the profile's lowest point gives a draw of phi*. Assumptions: on the fitting scale
-(`outcomes.Scale`) quality is a quadratic bowl plus a smooth deviation, with Gaussian trial noise; sampling may depend on
-what was seen (TPE, ASHA) but not on what was not. The interval's coverage is tested by simulation on noisy quadratics.
+(`outcomes.Scale`) quality is a quadratic bowl plus a smooth deviation, with Gaussian trial noise; sampling may depend
+on what was seen (TPE, ASHA) but not on what was not. The interval's coverage is tested by simulation on noisy
+quadratics.
 """
 
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ RELATIVE_TOLERANCE = 0.01
 FLAT_PROBABILITY = 0.9
 # Trials with a phi up to this much larger (in log phi) still say how high a base LR has been tried.
 NEIGHBOUR = 0.5
+LR_MARGIN = 0.2
 # A phi* within this (in log phi) of the end of the searched range counts as touching it.
 EDGE = 0.1
 
@@ -55,6 +57,7 @@ class CellSurface:
         profile: Objective at each phi with LR at its best, median draw, in its own units, shape (g,).
         profile_band: 5 % and 95 % of it, shape (2, g).
         excess: Profile less its lowest point (fit), median draw, shape (g,).
+        excess_band: 5 % and 95 % of it, shape (2, g).
         best_base_lr: Median best base LR at each phi, shape (g,).
         cosine_excess: Excess of phi = 2 (fit): (median, 5 %, 95 %); None when thin or outside the range.
     """
@@ -75,6 +78,7 @@ class CellSurface:
     profile: Array
     profile_band: Array
     excess: Array
+    excess_band: Array
     best_base_lr: Array
     cosine_excess: tuple[float, float, float] | None
 
@@ -158,15 +162,17 @@ def _tried_base_lr(found: Points, log_phi: Array) -> tuple[Array, Array]:
     """At each phi, the lowest and highest log base LR that the cell's trials speak about: two arrays (g,).
 
     A larger phi has the lower LR at every step, so a trial that went well certifies its base LR for larger phi, and one
-    that diverged rules it out for smaller phi. Beyond what was tried lies, as a rule, a cliff that no smooth surface sees.
+    that diverged rules it out for smaller phi. Beyond what was tried lies, as a rule, a cliff that no smooth surface
+    sees. The lowest is that of the lowest mean LR of a completed trial, less a little: like the early stopping itself
+    this takes the best not to lie where every trial was stopped.
     """
     phi, base = found.x[:, 0], found.x[:, 1] - np.log(mean_of_profile(np.exp(found.x[:, 0])))
-    diverged = np.array([origin == "diverged" for origin in found.origin])
-    nearby = np.maximum(log_phi + NEIGHBOUR, phi.min())
-    highest = np.where(phi[None, :] <= nearby[:, None], base, -np.inf).max(axis=1)
+    done, diverged = (np.array([o == origin for o in found.origin]) for origin in ("completed", "diverged"))
+    nearby = np.maximum(log_phi + NEIGHBOUR, phi[done].min())
+    highest = np.where(done & (phi[None, :] <= nearby[:, None]), base, -np.inf).max(axis=1)
     ruled_out = np.where(diverged & (phi[None, :] >= log_phi[:, None]), base, np.inf).min(axis=1)
-    lowest = np.full(len(log_phi), base.min())
-    return lowest, np.maximum(np.minimum(highest, ruled_out), lowest + 0.1)
+    lowest = found.x[done, 1].min() - np.log(mean_of_profile(np.exp(log_phi))) - LR_MARGIN
+    return lowest, np.maximum(np.minimum(highest, ruled_out), lowest + 2.0 * LR_MARGIN)
 
 
 def _lr_windows(data: gp.Data, h: gp.Hyperparameters, log_phi: Array, tried: tuple[Array, Array]) -> Array:
@@ -181,7 +187,7 @@ def _lr_windows(data: gp.Data, h: gp.Hyperparameters, log_phi: Array, tried: tup
     possible = mean - 2.0 * sd <= (mean + 2.0 * sd).min(axis=1, keepdims=True)
     first = coarse[rows, np.maximum(possible.argmax(axis=1) - 1, 0)]
     last = coarse[rows, np.minimum(n - possible[:, ::-1].argmax(axis=1), n - 1)]
-    return first[:, None] + (last - first)[:, None] * np.linspace(0.0, 1.0, LR_POINTS)
+    return np.asarray(first[:, None] + (last - first)[:, None] * np.linspace(0.0, 1.0, LR_POINTS), dtype=np.float64)
 
 
 def _minimise(surfaces: Array) -> tuple[Array, Array]:
@@ -236,6 +242,7 @@ def _read(draws: _Draws, found: Points, replicates: int) -> CellSurface:
         profile=inverse(q50),
         profile_band=np.stack([inverse(q05), inverse(q95)]),
         excess=typical,
+        excess_band=np.quantile(excess, [0.05, 0.95], axis=0),
         best_base_lr=np.exp(np.median(draws.log_lr, axis=0)) / mean_of_profile(grid),
         cosine_excess=_triple(np.quantile(at_cosine, [0.5, 0.05, 0.95])) if inside else None,
     )
@@ -282,6 +289,7 @@ def _thin(count: int) -> CellSurface:
         profile=empty,
         profile_band=np.empty((2, 0)),
         excess=empty,
+        excess_band=np.empty((2, 0)),
         best_base_lr=empty,
         cosine_excess=None,
     )

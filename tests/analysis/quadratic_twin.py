@@ -24,18 +24,34 @@ def profile(family: str, phi: Array, x: float) -> Array:
 
 
 def expected_loss(
-    kappa: float, c: float, horizon: int, phi: Array, base_lr: Array, family: str = "uba", stop: int | None = None
+    kappa: float,
+    c: float,
+    horizon: int,
+    phi: Array,
+    base_lr: Array,
+    family: str = "uba",
+    stop: int | None = None,
+    averaged: bool = False,
 ) -> Array:
-    """E[loss] of plain SGD after `stop` steps (default: the horizon), for trials in parallel: shape (n,)."""
+    """E[loss] of plain SGD after `stop` steps (default: the horizon), for trials in parallel: shape (n,).
+
+    With `averaged`, of the exponential average of the weights with weight min(1, 10 / (t + 1)), as trials are judged.
+    """
     n = 60
     h = np.logspace(-np.log10(kappa), 0.0, n)
     s = c * h / n
     v = np.full((len(phi), n), 1.0 / n)
+    mixed, mean = v, v  # E[w * average], E[average^2]
     with np.errstate(over="ignore", invalid="ignore"):
         for t in range(horizon if stop is None else stop):
             lr = (base_lr * profile(family, phi, t / horizon))[:, None]
             v = (1.0 - lr * h) ** 2 * v + lr**2 * s
-        return 0.5 * (h * v).sum(axis=1)
+            if averaged:
+                b = min(1.0, 10.0 / (t + 1))
+                carried = (1.0 - lr * h) * mixed
+                mean = (1.0 - b) ** 2 * mean + 2.0 * b * (1.0 - b) * carried + b**2 * v
+                mixed = (1.0 - b) * carried + b * v
+        return 0.5 * (h * (mean if averaged else v)).sum(axis=1)
 
 
 def mean_u(phi: Array) -> Array:

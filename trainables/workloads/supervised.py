@@ -85,7 +85,7 @@ class SupervisedLearner(Learner):
         for parameter in self._params:
             parameter.grad = None
         loss = self._workload.loss(self._model(batch.inputs), batch.targets)
-        loss.backward()
+        torch.autograd.backward(loss)
         self._optimizer.step()
         self._steps += 1
         weight = min(1.0, _AVERAGE_HORIZON / self._steps)

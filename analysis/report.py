@@ -1,0 +1,215 @@
+"""From a study to its report: load, compute, write, and log on the study's MLflow run."""
+
+import base64
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from analysis import plots, results, wording
+from analysis.guidelines import Guidelines, build
+from analysis.results import StudyRef
+from analysis.wording import summary_table
+from trainables.errors import InputError
+
+DEFAULT_PHI_RANGE = (0.05, 50.0)
+PACKAGES = ("phitune", "ray", "optuna", "mlflow", "torch", "numpy", "scipy")
+CAPTIONS = {
+    "quality_against_phi": (
+        "Loss of quality against φ",
+        "What choosing φ costs against the best φ, with the LR at its best for every φ. Bands: 90 %. Dots: φ*; hollow "
+        "where φ does not matter. Dashed: cosine (φ = 2).",
+    ),
+    "phi_against_budget": (
+        "φ* against the budget",
+        "φ* with its 90 % interval against the budget. Hollow: φ does not matter. Diamond: the interval touches the end of "
+        "the range searched. Dashed: cosine (φ = 2).",
+    ),
+    "families": (
+        "Schedule families compared with cosine",
+        "Gain of each family at its own best LR over cosine at its own. Bars: 90 % intervals, paired by seed; hollow dots "
+        "are single runs. To the right is better.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What `analyze` did.
+
+    Attributes:
+        study: The study's name.
+        out: Directory with guidelines.json, results.parquet, report.html, report.md and figures/.
+        table: The results table.
+        guidelines: The conclusions.
+        not_logged: Why the report could not be logged to MLflow; None if it was.
+    """
+
+    study: str
+    out: Path
+    table: pd.DataFrame
+    guidelines: Guidelines
+    not_logged: str | None = None
+
+
+def analyze(
+    study: str, tracking_uri: str | None = None, out: str | Path | None = None, date: str | None = None
+) -> Analysis:
+    """Analyse a study and write its report.
+
+    Args:
+        study: The study's name or its output directory.
+        tracking_uri: See `results.find_study`.
+        out: Where to write; by default `report` in the study's output directory, else runs/<name>/report.
+        date: For the record; by default today (UTC).
+
+    Returns:
+        Table, conclusions and where they are written.
+
+    Raises:
+        InputError: No such study, or no finished trial. Nothing is written then.
+    """
+    ref = results.find_study(study, tracking_uri)
+    table = results.load(ref)
+    today = date or datetime.now(UTC).date().isoformat()
+    guidelines = build(table, provenance(ref, table, today), searched_phi(ref))
+    target = Path(out) if out is not None else (ref.out_dir or Path("runs") / ref.name) / "report"
+    write(table, guidelines, ref.name, target)
+    return Analysis(ref.name, target, table, guidelines, _log(ref, guidelines, target))
+
+
+def provenance(ref: StudyRef, table: pd.DataFrame, date: str) -> dict[str, Any]:
+    """Where the figures come from, without credentials."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "study": ref.name,
+        "tracking_uri": ref.public_uri,
+        "trials": int((table["phase"] == "explore").sum()),
+        "replicates": int((table["phase"] == "replicate").sum()),
+        "date": date,
+        "versions": versions,
+    }
+
+
+def searched_phi(ref: StudyRef) -> tuple[float, float] | None:
+    """The range of phi in the study's own study.yaml; None if there is none to read."""
+    path = ref.out_dir / "study.yaml" if ref.out_dir is not None else None
+    if path is None or not path.is_file():
+        return None
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        low, high = (content.get("space") or {}).get("phi", DEFAULT_PHI_RANGE)
+        return (float(low), float(high)) if 0 < float(low) < float(high) else None
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError):
+        return None
+
+
+def write(table: pd.DataFrame, guidelines: Guidelines, study: str, out: Path) -> None:
+    """Write all files; they appear only when all of them are complete.
+
+    Raises:
+        InputError: The directory cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=".report-", dir=out.parent))
+    except OSError as error:
+        raise InputError(f"--out: cannot write to {str(out)!r} ({error.strerror})") from None
+    try:
+        _write_files(table, guidelines, study, made)
+        (out / "figures").mkdir(exist_ok=True)
+        for path in sorted(p for p in made.rglob("*") if p.is_file()):
+            os.replace(path, out / path.relative_to(made))
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _write_files(table: pd.DataFrame, guidelines: Guidelines, study: str, out: Path) -> None:
+    (out / "figures").mkdir()
+    shown = []
+    for name, figure in plots.figures(guidelines).items():
+        drawn = {kind: plots.render(figure, kind) for kind in ("svg", "png")}
+        for kind, content in drawn.items():
+            (out / "figures" / f"{name}.{kind}").write_bytes(content)
+        alt, caption = CAPTIONS[name]
+        data = base64.b64encode(drawn["svg"]).decode("ascii")
+        shown.append({"name": name, "alt": alt, "caption": caption, "data": data})
+    values = {
+        "study": study,
+        "guidelines": guidelines,
+        "figures": shown,
+        "counts": guidelines.provenance,
+        "groups": _groups(guidelines),
+        "answer": answer_markdown(guidelines),
+        "headlines": wording.headlines(guidelines),
+        "family_lines": wording.family_lines(guidelines),
+        "model_lines": wording.model_lines(guidelines),
+        "validation_lines": wording.validation_lines(guidelines),
+        "method": wording.METHOD,
+        "gain_note": "",
+    }
+    loader = FileSystemLoader(Path(__file__).parent / "templates")
+    for name, escape in (("report.html", True), ("report.md", False)):
+        environment = Environment(loader=loader, autoescape=escape, undefined=StrictUndefined)
+        (out / name).write_text(environment.get_template(f"{name}.j2").render(values), encoding="utf-8")
+    (out / "guidelines.json").write_text(guidelines.to_json() + "\n", encoding="utf-8")
+    results.write_parquet(table, out / "results.parquet")
+
+
+def answer_markdown(guidelines: Guidelines) -> str:
+    """The answer as Markdown tables, one a workload and optimizer."""
+    parts = []
+    for group in _groups(guidelines):
+        lines = [
+            f"**{group['title']}**",
+            "",
+            "| " + " | ".join(group["heads"]) + " |",
+            "|---" * len(group["heads"]) + "|",
+        ]
+        parts.append("\n".join(lines + ["| " + " | ".join(row) + " |" for row in group["rows"]]))
+    return "\n\n".join(parts)
+
+
+def _groups(guidelines: Guidelines) -> list[dict[str, Any]]:
+    rows = summary_table(guidelines)
+    keys = dict.fromkeys((row["workload"], row["optimizer"]) for row in rows)
+    return [
+        {
+            "title": f"{workload}, {optimizer}",
+            "heads": list(wording.HEADS),
+            "rows": [
+                [row[head] for head in wording.HEADS]
+                for row in rows
+                if (row["workload"], row["optimizer"]) == (workload, optimizer)
+            ],
+        }
+        for workload, optimizer in keys
+    ]
+
+
+def _log(ref: StudyRef, guidelines: Guidelines, out: Path) -> str | None:
+    """Log the report on the study's run; a store that takes no artifacts costs the log, not the report."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client = MlflowClient(tracking_uri=ref.tracking_uri)
+        run = results.parent_run_id(ref)
+        client.log_artifacts(run, str(out), "report")
+        client.set_tag(run, "mlflow.note.content", answer_markdown(guidelines))
+    except (MlflowException, OSError) as error:
+        return str(error).splitlines()[0][:200]
+    return None

@@ -1,0 +1,168 @@
+"""Guidelines in plain words: table rows and sentences for the report and the command line."""
+
+import math
+
+from analysis.budget_model import BudgetModel
+from analysis.compare import Gain
+from analysis.guidelines import CellGuideline, Guidelines
+
+VERDICTS = {
+    "ok": "φ* found",
+    "flat": "φ does not matter here",
+    "boundary": "φ* at the edge of the range: widen it",
+    "thin": "too few trials to say",
+}
+HEADS = ("budget", "family", "φ", "base LR", "over cosine", "over linear", "verdict")
+
+METHOD = (
+    "Trials are compared only inside a cell: one workload, optimizer and budget. Every budget is its own run, with a "
+    "schedule that ends at that budget.",
+    "φ* is read off a Gaussian process fitted to the objective (on a log scale) over log φ and log mean LR, from UBA and "
+    "cosine trials (cosine is UBA at φ = 2). The LR is put at its best for every φ. Intervals come from functions drawn "
+    "from the posterior, over several settings of its hyperparameters.",
+    "A trial stopped early enters with its predicted final value, and the uncertainty of that prediction. A diverged trial "
+    "only marks a bad region. Failed trials are left out.",
+    "Families are compared by replicates: the family's best trial again with fresh seeds, paired by seed. Where there are "
+    "none, single runs are compared, which flatters the families tried most.",
+    "UBA has one parameter more than the others and therefore usually more trials. The replicates take away the luck of "
+    "the draw, not the advantage of having searched more.",
+    "Model-based sampling and early stopping concentrate trials near the best; far from it the bands are wide on purpose.",
+    "The trend of φ* over budgets is claimed only from four budgets on, and a slope only if it predicts left-out budgets "
+    "better than a constant. A handful of workloads says little about the next one.",
+)
+
+
+def number(value: float) -> str:
+    """Three significant digits without exponent where it can be avoided."""
+    return f"{value:.3g}" if 1e-4 <= abs(value) < 1e4 or value == 0 else f"{value:.2e}"
+
+
+def with_interval(value: float | None, interval: tuple[float, float] | None) -> str:
+    """A value and its interval, "–" if there is none."""
+    if value is None:
+        return "–"
+    return number(value) if interval is None else f"{number(value)} [{number(interval[0])}, {number(interval[1])}]"
+
+
+def gain_text(gain: Gain | None) -> str:
+    """A gain in per cent with its interval, or the reason why it has none."""
+    if gain is None:
+        return "–"
+    text = f"{gain.percent:+.2g} %"
+    if gain.evidence == "exact":
+        return text
+    return (
+        f"{text} (single runs)"
+        if gain.interval is None
+        else f"{text} [{gain.interval[0]:+.2g}, {gain.interval[1]:+.2g}]"
+    )
+
+
+def summary_table(guidelines: Guidelines) -> list[dict[str, str]]:
+    """The answer, one row a cell: workload, optimizer and the columns of `HEADS`, all as text."""
+    return [{"workload": c.label, "optimizer": c.optimizer, **_answer(c)} for c in guidelines.cells]
+
+
+def _answer(cell: CellGuideline) -> dict[str, str]:
+    share = f" ({100.0 * cell.budget / cell.full_budget:.3g} %)" if cell.full_budget else ""
+    phi = with_interval(cell.phi, cell.phi_interval)
+    own = {
+        f"over {base}": "itself" if cell.family == base else gain_text(cell.gains.get(base))
+        for base in ("cosine", "linear")
+    }
+    return {
+        "budget": f"{cell.budget}{share}",
+        "family": cell.family or "–",
+        "φ": phi if cell.family in ("uba", None) or cell.phi is None else f"(uba: {phi})",
+        "base LR": with_interval(cell.base_lr, cell.base_lr_interval),
+        **own,
+        "verdict": VERDICTS[cell.verdict],
+    }
+
+
+def headlines(guidelines: Guidelines) -> list[str]:
+    """The answer in one or two sentences for each workload and optimizer."""
+    lines = []
+    for label, optimizer in dict.fromkeys((c.label, c.optimizer) for c in guidelines.cells):
+        cells = [c for c in guidelines.cells if (c.label, c.optimizer) == (label, optimizer)]
+        lines.append(f"{label} with {optimizer}: {_headline(cells)}")
+    return lines
+
+
+def _headline(cells: list[CellGuideline]) -> str:
+    known = [c for c in cells if c.phi is not None]
+    if not known:
+        return "too few trials to say which φ is best; the table shows the best configuration seen."
+    families = [c.family or "" for c in cells]
+    winner = max(dict.fromkeys(families), key=families.count)
+    if all(c.verdict == "flat" for c in known):
+        phi = "φ does not matter at any of the budgets searched"
+    elif len(known) == 1:
+        phi = f"φ* is {with_interval(known[0].phi, known[0].phi_interval)} at {known[0].budget} iterations"
+    else:
+        first, last = known[0], known[-1]
+        phi = (
+            f"φ* is {with_interval(first.phi, first.phi_interval)} at {first.budget} iterations and "
+            f"{with_interval(last.phi, last.phi_interval)} at {last.budget}"
+        )
+    count = families.count(winner)
+    share = "at every budget" if count == len(cells) else f"at {count} of {len(cells)} budgets"
+    return f"{winner} is recommended {share}; {phi}."
+
+
+def family_lines(guidelines: Guidelines) -> list[str]:
+    """How the families rank, and on what evidence."""
+    lines = []
+    if guidelines.ranks:
+        ranked = ", ".join(f"{family} {rank:.2f}" for family, rank in guidelines.ranks.items())
+        full = sum(len(c.families) == len(guidelines.ranks) for c in guidelines.cells)
+        lines.append(f"Average rank over the {full} cells that have all families (1 is best): {ranked}.")
+    biased = sum(c.comparison_evidence == "explore" for c in guidelines.cells)
+    if biased:
+        lines.append(
+            f"In {biased} of {len(guidelines.cells)} cells families are compared on single explore runs, for want of "
+            "replicates; that is biased towards the families with more trials."
+        )
+    chosen = [c for c in guidelines.cells if c.family not in ("uba", None)]
+    lines += [f"{c.label}, {c.optimizer}, {c.budget} iterations: {c.family_reason}." for c in chosen]
+    return lines or ["UBA is recommended in every cell."]
+
+
+def model_lines(guidelines: Guidelines) -> list[str]:
+    """What can be said of φ* against the budget."""
+    return [_model_line(model) for model in guidelines.models]
+
+
+def _model_line(model: BudgetModel) -> str:
+    who = f"{model.workload} with {model.optimizer}" if model.workload else "All workloads together"
+    if model.kind == "none" or model.intercept is None:
+        return f"{who}: nothing to fit ({model.reason})."
+    if model.kind == "log-linear" and model.slope_interval:
+        return (
+            f"{who}: φ* grows like T to the power {model.slope:.2f} "
+            f"[{model.slope_interval[0]:.2f}, {model.slope_interval[1]:.2f}]; {model.reason}."
+        )
+    if not model.workload:
+        return f"{who}: no common trend claimed; {model.reason}."
+    interval = model.intercept_interval
+    pair = (math.exp(interval[0]), math.exp(interval[1])) if interval else None
+    return f"{who}: no trend claimed, on average φ* = {with_interval(math.exp(model.intercept), pair)}; {model.reason}."
+
+
+def validation_lines(guidelines: Guidelines) -> list[str]:
+    """What predicting φ costs where it was not fitted."""
+    names = {
+        "leave_largest_budget_out": "Largest budget left out",
+        "leave_workload_out": "Workload left out",
+    }
+    lines = []
+    for key, name in names.items():
+        found = guidelines.validation.get(key, {"n": 0})
+        if not found["n"]:
+            lines.append(f"{name}: not enough cells to check.")
+            continue
+        lines.append(
+            f"{name} ({found['n']} cells): the predicted φ is, in the median, {found['median_regret_percent']:.2g} % worse "
+            f"than the cell's own best; cosine {found['median_cosine_regret_percent']:.2g} %."
+        )
+    return lines

@@ -1,0 +1,297 @@
+"""Puts a study on Ray: one Tuner for all its cells; explore, then replicate; resume."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import math
+import os
+import shutil
+import time
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import ray
+import yaml
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from ray import tune
+from ray.tune.experiment import Trial as TuneTrial
+from rich.console import Console
+
+from search.progress import Progress
+from search.proposer import CellProposer, Proposer
+from search.record import Journal, Record
+from search.stopping import CellAsha, Ladder, rungs
+from search.study import Study
+from search.tracking import Tracker, without_credentials
+from trainables.errors import InputError
+from trainables.trial import TrialActor
+
+_PATIENCE = 30.0
+_RETRIES = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a search ended.
+
+    Attributes:
+        finished: Whether every trial of the study has ended.
+        fresh: Trials that ended in this process.
+        unwritten: Ended trials that MLflow does not have yet.
+    """
+
+    finished: bool
+    fresh: int
+    unwritten: int
+
+
+def launch(
+    study: Study, out: Path, tracking_uri: str, address: str | None, console: Console, verbose: bool = False
+) -> Outcome:
+    """Runs a study to its end, or on from where an earlier process left it.
+
+    Args:
+        out: The study's output directory; created.
+        tracking_uri: MLflow's.
+        address: A running Ray cluster; None starts Ray on this machine alone.
+        verbose: Whether Ray's and MLflow's own messages are shown.
+
+    Raises:
+        InputError: The directory belongs to another study or cannot be written, the cluster cannot be reached or
+            cannot hold a trial, the tracking store does not answer.
+    """
+    _quiet(verbose)
+    with _own(out):
+        study_id = _claim(study, out)
+        slots = 0 if study_id else _connect(study, address, verbose)
+        journal = Journal(out / "trials.jsonl")
+        study_id = study_id or uuid.uuid4().hex
+        tracker = Tracker(tracking_uri, study, study_id, out / "artifacts")
+        _describe(out, study, study_id, tracking_uri, tracker.parent_run_id)
+        search = _Search(study, out, journal, tracker, console)
+        if not search.finished:
+            search.run(slots or _connect(study, address, verbose))
+        return search.close()
+
+
+class _Search(tune.Callback):  # type: ignore[misc]
+    """One process's work on a study; Tune's callback, so that it sees trials start."""
+
+    def __init__(self, study: Study, out: Path, journal: Journal, tracker: Tracker, console: Console) -> None:
+        self._study = study
+        self._out = out
+        self._journal = journal
+        self._tracker = tracker
+        self._console = console
+        cells = study.cells()
+        by_cell: dict[str, list[Record]] = {cell.key: [] for cell in cells}
+        for record in journal.records:
+            by_cell[record.trial.cell].append(record)
+        storage = JournalStorage(JournalFileBackend(str(out / "optuna.log")))
+        self._cells = [CellProposer(study, cell, storage, by_cell[cell.key]) for cell in cells]
+        self._ladders = {
+            cell.key: Ladder(len(rungs(cell.budget, study.early_stopping)), cell.mode)
+            for cell in cells
+            if rungs(cell.budget, study.early_stopping)
+        }
+        for record in journal.records:
+            self._climb(record)
+        self._before = len(journal.records)
+        tracker.ended(journal.records)
+        self._searcher = Proposer(self._cells, study, self._end)
+        self._progress = Progress(console, cells, self._expected(), journal.records)
+
+    @property
+    def finished(self) -> bool:
+        return all(cell.finished for cell in self._cells)
+
+    def run(self, slots: int) -> None:
+        """Trains until every cell is finished or the user interrupts."""
+        began = time.monotonic()
+        with self._progress:
+            self._tune()
+        self._report_busy(slots, time.monotonic() - began)
+
+    def close(self) -> Outcome:
+        """Waits for MLflow to have everything."""
+        unwritten = self._tracker.close("FINISHED" if self.finished else "KILLED", _PATIENCE)
+        return Outcome(self.finished, len(self._journal.records) - self._before, unwritten)
+
+    def _tune(self) -> None:
+        storage = self._out / "tune"
+        resources = {key: value for key, value in self._study.resources.model_dump().items() if value}
+        tuner = tune.Tuner(
+            tune.with_resources(TrialActor, resources),
+            tune_config=tune.TuneConfig(
+                search_alg=self._searcher,
+                scheduler=CellAsha(self._ladders),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name=f"{int(time.time())}",
+                storage_path=str(storage.resolve()),
+                callbacks=[self],
+                # Trials report what matters; Tune would otherwise save each one's model at its end.
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                failure_config=tune.FailureConfig(max_failures=_RETRIES),
+                verbose=0,
+            ),
+        )
+        tuner.fit()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing for Tune to pickle; a new process builds everything from what is on disk."""
+        return {}
+
+    def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        live = self._searcher.live.get(trial.trial_id)
+        if live is not None:
+            self._tracker.started(live.trial, time.time())
+
+    def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
+        trouble = self._tracker.trouble
+        note = f"{self._tracker.waiting} trials wait for {trouble}" if trouble else None
+        self._progress.tick(len(self._searcher.live), self._expected(), note)
+
+    def _end(self, record: Record) -> None:
+        """The only way an ended trial takes: disk first, then everyone who counts it."""
+        self._journal.append(record)
+        self._climb(record)
+        self._tracker.ended([record])
+        self._progress.ended(record)
+
+    def _climb(self, record: Record) -> None:
+        ladder = self._ladders.get(record.trial.cell)
+        if ladder is None or record.trial.phase != "explore":
+            return
+        for rung, (_, value) in enumerate(record.rungs, start=1):
+            ladder.record(record.trial.trial_id, rung, value)
+        if record.status == "diverged":
+            ladder.record_diverged(record.trial.trial_id)
+
+    def _expected(self) -> int:
+        """Trials in all; where the finalists are not known yet, one a family is reckoned with."""
+        guess = self._study.trials + self._study.replicates * (len(self._study.families) + 1)
+        return sum(guess if cell.total is None else cell.total for cell in self._cells)
+
+    def _report_busy(self, slots: int, wall: float) -> None:
+        busy = self._progress.busy_seconds
+        self._console.print(self._progress.summary())
+        self._console.print(
+            f"{self._progress.counts()}; {wall:.0f} s on {slots} slots, slots busy {100 * busy / (slots * wall):.0f} %"
+        )
+        for reason, count in self._progress.reasons.most_common(3):
+            self._console.print(f"{count} failed: {reason}", soft_wrap=True)
+
+
+def _connect(study: Study, address: str | None, verbose: bool) -> int:
+    """Starts or joins Ray; returns how many trials it can hold at once."""
+    if not ray.is_initialized():
+        try:
+            ray.init(
+                # Without an address Ray might join a cluster that an earlier process left behind.
+                address=address or "local",
+                num_cpus=None if address else os.cpu_count(),
+                include_dashboard=False if not address else None,
+                log_to_driver=verbose,
+                logging_level=logging.INFO if verbose else logging.ERROR,
+                configure_logging=True,
+            )
+        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+            raise InputError(
+                f"--address: no Ray cluster at {address!r} ({' '.join(str(error).split())[:160]})"
+            ) from error
+    available = ray.cluster_resources()
+    slots = math.inf
+    for field, name in (("cpu", "CPU"), ("gpu", "GPU")):
+        asked = getattr(study.resources, field)
+        have = available.get(name, 0.0)
+        if asked > have:
+            raise InputError(f"resources.{field}: {asked:g} is not allowed; the cluster has {have:g} {name}s")
+        if asked:
+            slots = min(slots, have // asked)
+    return int(slots)
+
+
+def _quiet(verbose: bool) -> None:
+    """Silences what Ray, MLflow and Optuna say on their own account; not what goes wrong."""
+    settings = {
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        # What Tune would save of its own state is on disk already, in the journal and in Optuna's storage.
+        "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+        "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    }
+    for key, value in settings.items():
+        os.environ.setdefault(key, value)
+    if verbose:
+        return
+    for name in ("ray", "ray.tune", "mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+@contextmanager
+def _own(out: Path) -> Iterator[None]:
+    """Makes the directory and holds its lock: one process a study.
+
+    A directory made here is removed again if the study turns out to be impossible.
+    """
+    fresh = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = (out / ".lock").open("a")
+    except OSError as error:
+        raise InputError(f"--out: {str(out)!r} cannot be written ({error.strerror})") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(f"--out: another process is at work on the study in {str(out)!r}") from error
+        try:
+            yield
+        except InputError:
+            if fresh:
+                shutil.rmtree(out)
+            raise
+
+
+def _claim(study: Study, out: Path) -> str | None:
+    """The id of the study that the directory holds, None for a fresh directory; it must be this study."""
+    described = out / "study.json"
+    if not described.exists():
+        return None
+    then = yaml.safe_load((out / "study.yaml").read_text(encoding="utf-8"))
+    now = study.model_dump(mode="json")
+    for key, value in now.items():
+        if value != then.get(key):
+            raise InputError(
+                f"{key}: {value!r} is not what the study in {str(out)!r} was started with ({then.get(key)!r}); "
+                "change it back, or give another --out"
+            )
+    return str(json.loads(described.read_text(encoding="utf-8"))["study_id"])
+
+
+def _describe(out: Path, study: Study, study_id: str, tracking_uri: str, parent_run_id: str) -> None:
+    (out / "study.yaml").write_text(study.to_yaml(), encoding="utf-8")
+    content = {
+        "name": study.name,
+        "study_id": study_id,
+        "tracking_uri": without_credentials(tracking_uri),
+        "parent_run_id": parent_run_id,
+    }
+    (out / "study.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

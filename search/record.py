@@ -1,0 +1,94 @@
+"""What a study has done, on disk as it happens: one line of JSON for every trial that has ended."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Phase = Literal["explore", "replicate"]
+Status = Literal["completed", "stopped", "diverged", "failed"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A proposed trial.
+
+    Attributes:
+        trial_id: ``<cell slug>/explore-0007``; the same after a restart.
+        cell: The cell's key.
+        number: Within its cell and phase, from 0.
+        schedule: `Schedule.to_dict`.
+        finalist: Of a replicate: the explore trial that it repeats.
+    """
+
+    trial_id: str
+    cell: str
+    phase: Phase
+    number: int
+    schedule: dict[str, Any]
+    base_lr: float
+    mean_lr: float
+    seed: int
+    finalist: str | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A trial that has ended.
+
+    Attributes:
+        steps: Iterations done; less than the budget if stopped, diverged or failed.
+        rungs: Iteration and judged value of each rung it reached.
+        curve: Points with ``step`` and metrics.
+        final: Last metrics; ``objective`` and, for replicates, ``test_loss`` and ``test_metric`` among them.
+        started: Unix time, s.
+        seconds: Duration, s.
+        reason: Why it diverged or failed.
+    """
+
+    trial: Trial
+    status: Status
+    steps: int
+    rungs: list[tuple[int, float]]
+    curve: list[dict[str, float]]
+    final: dict[str, float]
+    started: float
+    seconds: float
+    reason: str = ""
+
+
+@dataclass
+class Journal:
+    """The file of records; appended and synced, never rewritten.
+
+    A process killed while writing leaves a torn last line, which is cut off on opening.
+    """
+
+    path: Path
+    records: list[Record] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.path.exists():
+            content = self.path.read_bytes()
+            whole = content[: content.rfind(b"\n") + 1]
+            if len(whole) < len(content):
+                os.truncate(self.path, len(whole))
+            self.records = list(_read(whole))
+
+    def append(self, record: Record) -> None:
+        """Adds a record; on return it is on disk."""
+        with self.path.open("ab") as file:
+            file.write(json.dumps(asdict(record), separators=(",", ":")).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.records.append(record)
+
+
+def _read(content: bytes) -> Iterator[Record]:
+    for line in content.splitlines():
+        values = json.loads(line)
+        yield Record(**{**values, "trial": Trial(**values["trial"])})

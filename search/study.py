@@ -1,0 +1,249 @@
+"""The study file: which cells to search and how; validated, one clear line for each mistake."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError, field_validator
+
+from trainables.errors import InputError
+from trainables.schedules import Uba, family
+from trainables.workloads import WorkloadSpec, workload
+
+_MOST_ITERATIONS = 100_000_000
+_PHI = Uba.parameters["phi"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Workload × optimizer × budget; trials are compared only inside a cell.
+
+    Attributes:
+        budget: Iterations T.
+        full_budget: Iterations of the workload's full recipe.
+        objective: ``val_loss`` or ``val_metric``, better in the direction ``mode``.
+        base_lr: Range of the base LR.
+        deterministic: Whether seeds change nothing, so that one replicate says all.
+    """
+
+    workload: WorkloadSpec
+    optimizer: str
+    budget: int
+    full_budget: int
+    objective: str
+    mode: Literal["min", "max"]
+    metric_name: str
+    metric_mode: Literal["min", "max"]
+    base_lr: tuple[float, float]
+    deterministic: bool
+
+    @property
+    def key(self) -> str:
+        return f"{self.workload.label} {self.optimizer} {self.budget}"
+
+    @property
+    def slug(self) -> str:
+        """The key fit for ids and file names."""
+        return f"{self.workload.label.replace('/', '-')}.{self.optimizer}.{self.budget}"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Space(_Section):
+    """Ranges, log-uniform; ``base_lr`` defaults to the workload's and optimizer's."""
+
+    phi: tuple[float, float] = (_PHI.low, _PHI.high)
+    base_lr: tuple[float, float] | None = None
+
+    @field_validator("phi", "base_lr")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not (0 < value[0] < value[1] < math.inf):
+            raise ValueError("it must be [low, high] with 0 < low < high")
+        return value
+
+
+class Resources(_Section):
+    """What one trial occupies; ``gpu`` may be a fraction 1/k."""
+
+    cpu: Annotated[float, Field(gt=0)] = 1
+    gpu: Annotated[float, Field(ge=0)] = 0
+
+    @field_validator("cpu", "gpu")
+    @classmethod
+    def _whole_or_fraction(cls, value: float) -> float:
+        share = 1 / value if 0 < value < 1 else value
+        if abs(share - round(share)) > 1e-6 * max(share, 1):
+            raise ValueError("it must be a whole number or 1/k")
+        return value
+
+
+class Study(_Section):
+    """A study file. Every key but ``name`` and ``workloads`` has a default."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    workloads: list[StrictStr | dict[str, Any]] = Field(min_length=1)
+    budgets: list[StrictInt | StrictStr] = Field(default=["5%", "10%", "25%", "50%", "100%"], min_length=1)
+    optimizers: list[str] = Field(default=["sgd"], min_length=1)
+    families: list[str] = Field(default=["uba", "rex", "linear", "cosine", "step"], min_length=1)
+    space: Space = Space()
+    trials: StrictInt = Field(40, ge=1, le=1_000_000)
+    replicates: StrictInt = Field(3, ge=0, le=1000)
+    early_stopping: Literal["asha", "none"] = "asha"
+    objective: Literal["val_loss", "val_metric"] | None = None
+    resources: Resources = Resources()
+    seed: StrictInt = Field(0, ge=0)
+
+    def cells(self) -> list[Cell]:
+        """All cells, workload by workload, budgets ascending.
+
+        Raises:
+            InputError: A workload, optimizer or budget that cannot be.
+        """
+        for name in self.families:
+            family(name)
+        _no_repeats("families", self.families)
+        _no_repeats("optimizers", self.optimizers)
+        if self.trials < len(self.families):
+            raise InputError(
+                f"trials: {self.trials} is not allowed; it must be at least {len(self.families)}, one for each family"
+            )
+        specs = [WorkloadSpec.of(entry) for entry in self.workloads]
+        _no_repeats("workloads", [spec.label for spec in specs])
+        return [cell for spec in specs for name in self.optimizers for cell in self._cells_of(spec, name)]
+
+    def _cells_of(self, spec: WorkloadSpec, optimizer: str) -> Iterable[Cell]:
+        built = workload(spec)
+        if optimizer not in built.base_lr:
+            raise InputError(
+                f"optimizers: {spec.name} cannot use {optimizer!r};{_nearest(optimizer, built.base_lr)} "
+                f"it supports: {', '.join(built.base_lr)}"
+            )
+        budgets = [_iterations(budget, built.full_budget, spec) for budget in self.budgets]
+        _no_repeats(f"budgets (in iterations of {spec.label})", budgets)
+        objective = self.objective or built.objective
+        for budget in sorted(budgets):
+            yield Cell(
+                workload=spec,
+                optimizer=optimizer,
+                budget=budget,
+                full_budget=built.full_budget,
+                objective=objective,
+                mode="min" if objective == "val_loss" else built.metric_mode,
+                metric_name=built.metric_name,
+                metric_mode=built.metric_mode,
+                base_lr=self.space.base_lr or built.base_lr[optimizer],
+                deterministic=built.deterministic,
+            )
+
+    def to_yaml(self) -> str:
+        """The study with every default filled in."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def read_study(path: Path, overrides: Iterable[str] = ()) -> Study:
+    """Reads and checks a study file.
+
+    Args:
+        path: The YAML file.
+        overrides: ``KEY=VALUE`` strings, dotted keys, values in YAML; they win over the file.
+
+    Raises:
+        InputError: No such file, not YAML, or content that is not allowed.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"study file: cannot read {str(path)!r}: {getattr(error, 'strerror', error)}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"study file: {str(path)!r} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"study file: {str(path)!r} must hold keys and values, such as `name: my-study`")
+    for override in overrides:
+        _override(values, override)
+    return parse_study(values)
+
+
+def parse_study(values: Mapping[str, Any]) -> Study:
+    """Checks a study given as a mapping, its cells too."""
+    try:
+        study = Study.model_validate(dict(values))
+    except ValidationError as error:
+        raise InputError(_one_line(error, values)) from None
+    study.cells()
+    return study
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise InputError(
+            f"--set: {override!r} is not allowed; write KEY=VALUE, such as trials=20 or space.phi=[0.1,10]"
+        )
+    *parents, last = key.split(".")
+    target = values
+    for parent in parents:
+        target = target.setdefault(parent, {})
+        if not isinstance(target, dict):
+            raise InputError(f"--set: {override!r} is not allowed; {parent!r} holds no keys")
+    try:
+        target[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set: {override!r} is not allowed; the value is not YAML") from error
+
+
+def _iterations(budget: int | str, full_budget: int, spec: WorkloadSpec) -> int:
+    """A budget in iterations, from whole iterations or a percentage of the workload's full budget."""
+    iterations: float
+    if isinstance(budget, str):
+        number, percent, rest = budget.strip().partition("%")
+        try:
+            share = float(number) / 100
+        except ValueError:
+            share = math.nan
+        if not percent or rest or not 0 < share <= 1:
+            raise InputError(f"budgets: {budget!r} is not allowed; write whole iterations or a percentage up to '100%'")
+        iterations = round(share * full_budget)
+        if iterations < 1:
+            raise InputError(
+                f"budgets: {budget!r} of {spec.label} is less than one iteration (full budget {full_budget})"
+            )
+        return int(iterations)
+    if not 1 <= budget <= _MOST_ITERATIONS:
+        raise InputError(f"budgets: {budget} is not allowed; it must be 1 to {_MOST_ITERATIONS} iterations")
+    return budget
+
+
+def _no_repeats(field: str, values: list[Any]) -> None:
+    for value in values:
+        if values.count(value) > 1:
+            raise InputError(f"{field}: {value!r} stands there twice")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1)
+    return f" did you mean {near[0]!r}?" if near else ""
+
+
+def _one_line(error: ValidationError, values: Mapping[str, Any]) -> str:
+    """The first complaint as one line: field, value, what is allowed."""
+    first = error.errors()[0]
+    where = [part for part in first["loc"] if not (isinstance(part, str) and part in ("str", "int", "dict[str,any]"))]
+    path = ".".join(str(part) for part in where)
+    if first["type"] == "extra_forbidden":
+        sections: dict[str, type[BaseModel]] = {"space": Space, "resources": Resources}
+        section = sections.get(str(where[0]), Study) if len(where) > 1 else Study
+        known = list(section.model_fields)
+        return f"{path}: unknown key;{_nearest(str(where[-1]), known)} keys here: {', '.join(known)}"
+    if first["type"] == "missing":
+        return f"{path}: missing; a study file needs `name` and `workloads`"
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"{path}: {first['input']!r} is not allowed; {reason[0].lower()}{reason[1:]}"

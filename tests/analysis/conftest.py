@@ -1,0 +1,40 @@
+"""One small study in a real SQLite MLflow, shared by the session (making the database costs seconds)."""
+
+import json
+from pathlib import Path
+
+import pytest
+from made_study import Recipe, write_study
+
+from analysis.results import StudyRef
+
+STUDY = "made"
+SMALL = {"uba": 20, "others": 3, "replicates": 2}
+RECIPES = [
+    *(Recipe(100, 1.0, budget, **SMALL) for budget in (50, 100, 200, 400)),
+    Recipe(10, 1.0, 60, full_budget=240, **SMALL),
+    Recipe(10, 1.0, 120, full_budget=240, **SMALL),
+    Recipe(100, 0.1, 60, uba=4, others=1, stop=False, replicates=0),
+]
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> StudyRef:
+    """The made study, with an output directory as `search` leaves it."""
+    root = tmp_path_factory.mktemp("mlflow")
+    uri = f"sqlite:///{root / 'mlflow.db'}"
+    write_study(uri, STUDY, RECIPES)
+    out = root / "runs" / STUDY
+    out.mkdir(parents=True)
+    (out / "study.json").write_text(json.dumps({"name": STUDY, "tracking_uri": uri}))
+    (out / "study.yaml").write_text("name: made\nspace: {phi: [0.05, 50]}\n")
+    return StudyRef(STUDY, uri, out)
+
+
+@pytest.fixture(scope="session")
+def guidelines_file(study: StudyRef) -> Path:
+    """The made study's guidelines.json."""
+    from analysis.report import analyze
+
+    assert study.out_dir is not None
+    return analyze(str(study.out_dir), date="2026-01-01").out / "guidelines.json"

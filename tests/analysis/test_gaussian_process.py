@@ -1,0 +1,67 @@
+"""The Gaussian process against scikit-learn's, its reference twin."""
+
+import numpy as np
+import pytest
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern
+
+from analysis import gaussian_process as gp
+
+H = gp.Hyperparameters(signal=0.7, lengths=np.array([1.3, 0.6]), noise=0.1)
+
+
+class Trend(Kernel):
+    """The trend's covariance, as a kernel without parameters."""
+
+    def __init__(self, data: gp.Data) -> None:
+        self.data = data
+
+    def __call__(self, X, Y=None, eval_gradient=False):  # type: ignore[no-untyped-def]
+        value = self.data.trend(X) @ self.data.trend(X if Y is None else Y).T
+        return (value, np.empty((*value.shape, 0))) if eval_gradient else value
+
+    def diag(self, X):  # type: ignore[no-untyped-def]
+        return (self.data.trend(X) ** 2).sum(axis=1)
+
+    def is_stationary(self) -> bool:
+        return False
+
+
+@pytest.fixture
+def data() -> gp.Data:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-2, 2, (25, 2))
+    y = np.sin(x[:, 0]) + 0.3 * x[:, 1] ** 2 + 0.1 * rng.standard_normal(25)
+    return gp.Data(x, y, np.where(np.arange(25) < 5, 0.5, 0.0), np.full(2, -2.0), np.full(2, 2.0))
+
+
+@pytest.fixture
+def twin(data: gp.Data) -> GaussianProcessRegressor:
+    kernel = ConstantKernel(H.signal**2, "fixed") * Matern(H.lengths, "fixed", nu=2.5) + Trend(data)
+    model = GaussianProcessRegressor(kernel, alpha=H.noise**2 + data.extra**2, optimizer=None)
+    return model.fit(data.x, data.y - data.y.mean())
+
+
+def test_prediction_and_likelihood_equal_the_twins(data: gp.Data, twin: GaussianProcessRegressor) -> None:
+    at = np.random.default_rng(1).uniform(-2, 2, (40, 2))
+    mean, sd = gp.predict(data, H, at)
+    expected_mean, expected_sd = twin.predict(at, return_std=True)
+    np.testing.assert_allclose(mean, expected_mean + data.y.mean(), atol=1e-8)
+    np.testing.assert_allclose(sd, expected_sd, atol=1e-6)
+    assert gp.log_marginal(data, H) == pytest.approx(twin.log_marginal_likelihood_value_, abs=1e-8)
+
+
+def test_draws_have_the_predictions_mean_and_spread(data: gp.Data) -> None:
+    at = np.random.default_rng(2).uniform(-2, 2, (15, 2))
+    mean, sd = gp.predict(data, H, at)
+    rng = np.random.default_rng(3)
+    drawn = np.concatenate([gp.draw_functions(data, H, at, 200, rng) for _ in range(20)])
+    np.testing.assert_allclose(drawn.mean(axis=0), mean, atol=0.03)
+    np.testing.assert_allclose(drawn.std(axis=0), sd, rtol=0.15)
+
+
+def test_hyperparameter_draws_spread_around_the_mode(data: gp.Data) -> None:
+    priors = gp.Priors()
+    mode, draws = gp.hyperparameter_draws(data, priors, np.random.default_rng(0), draws=20)
+    assert len({h.signal for h in draws}) > 5
+    assert min(h.noise for h in draws) < mode.noise < max(h.noise for h in draws)

@@ -1,0 +1,167 @@
+"""The answer, and every way of asking wrongly."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import analysis
+from analysis import recommend
+from trainables.errors import InputError
+
+NOISY = "quadratic(kappa=100,noise=1)"
+
+
+@pytest.fixture
+def content(guidelines_file: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(guidelines_file.read_text())
+    return loaded
+
+
+def _cell(content: dict[str, Any], label: str, budget: int) -> dict[str, Any]:
+    return next(c for c in content["cells"] if c["label"] == label and c["budget"] == budget)
+
+
+def test_a_known_cell_is_given_as_it_is(guidelines_file: Path, content: dict[str, Any]) -> None:
+    cell, answer = _cell(content, NOISY, 200), recommend(NOISY, 200, guidelines=guidelines_file)
+    assert answer.family == cell["family"] and answer.base_lr == cell["base_lr"]
+    assert answer.schedule.to_dict() == cell["schedule"]
+    assert answer.evidence.source == str(guidelines_file) and answer.evidence.trials == cell["trials"]
+
+
+def test_json_has_the_contracts_fields(guidelines_file: Path) -> None:
+    values = json.loads(recommend(NOISY, 200, guidelines=guidelines_file).to_json())
+    assert list(values) == [
+        "workload", "optimizer", "budget", "family", "phi", "phi_interval", "base_lr", "base_lr_interval",
+        "expected_metric", "evidence", "warnings",
+    ]  # fmt: skip
+    assert set(values["evidence"]) == {"cells", "trials", "replicates", "source"}
+
+
+def test_a_percentage_is_of_the_full_budget(guidelines_file: Path) -> None:
+    assert recommend(NOISY, "25%", guidelines=guidelines_file).budget == 200
+
+
+def test_between_budgets_it_interpolates_and_says_so(guidelines_file: Path, content: dict[str, Any]) -> None:
+    low, high = _cell(content, NOISY, 200), _cell(content, NOISY, 400)
+    answer = recommend(NOISY, 283, guidelines=guidelines_file)
+    assert any("interpolated" in w for w in answer.warnings) and answer.evidence.cells == 2
+    if answer.phi is not None and answer.phi_interval is not None:
+        assert answer.phi_interval[0] <= min(low["phi_interval"][0], high["phi_interval"][0])
+        assert answer.phi_interval[1] >= max(low["phi_interval"][1], high["phi_interval"][1])
+
+
+def _write(path: Path, cells: list[dict[str, Any]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"cells": cells, "models": []}))
+    return path
+
+
+def _uba_cell(budget: int, phi: float, base_lr: float, **more: Any) -> dict[str, Any]:
+    return {
+        "workload": "w", "label": "w", "optimizer": "sgd", "budget": budget, "full_budget": 1000, "family": "uba",
+        "phi": phi, "phi_interval": [phi / 2, phi * 2], "base_lr": base_lr, "base_lr_interval": [base_lr / 2, base_lr * 2],
+        "uba_base_lr": base_lr, "uba_base_lr_interval": [base_lr / 2, base_lr * 2], "verdict": "ok",
+        "schedule": {"family": "uba", "phi": phi}, "trials": 40, "replicates": 9, "expected_metric": 0.9, **more,
+    }  # fmt: skip
+
+
+def test_interpolation_is_linear_in_log_phi_and_log_mean_lr(tmp_path: Path) -> None:
+    """Mean of u is 1/2 at phi = 2 and 1/3 at phi = 8; half-way phi is 4, with mean 1/(1+sqrt 2)."""
+    file = _write(tmp_path / "g.json", [_uba_cell(100, 2.0, 0.2), _uba_cell(400, 8.0, 0.3)])
+    answer = recommend("w", 200, guidelines=file)
+    assert answer.phi == pytest.approx(4.0)
+    assert answer.base_lr == pytest.approx(0.1 * (1 + 2**0.5), rel=1e-3)
+    assert answer.phi_interval == (1.0, 16.0)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"), [("flat", "hardly matters"), ("boundary", "widen"), ("thin", "too few completed")]
+)
+def test_weak_evidence_is_said_in_plain_words(tmp_path: Path, verdict: str, words: str) -> None:
+    file = _write(tmp_path / "g.json", [_uba_cell(100, 2.0, 0.2, verdict=verdict)])
+    assert any(words in w for w in recommend("w", 100, guidelines=file).warnings)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"workload": "quadratik(kappa=100,noise=1)"}, r"--workload.*did you mean 'quadratic\(kappa=100,noise=1\)'"),
+        ({"workload": "quadratic"}, "--workload.*may be any of"),
+        ({"optimizer": "adm"}, "--optimizer.*'adm'.*sgd"),
+        ({"budget": 10}, "--budget: 10 .*50 to 400"),
+        ({"budget": 401}, "--budget: 401 "),
+        ({"budget": "200%"}, "--budget: 1600 "),
+        ({"budget": "many"}, "--budget: 'many'"),
+        ({"budget": -5}, "--budget: '-5'"),
+        ({"budget": 2.5}, "--budget: '2.5'"),
+        ({"budget": "nan%"}, "--budget: 'nan%'"),
+        ({"guidelines": "nowhere.json"}, "--guidelines: no file 'nowhere.json'"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_told_in_one_line(guidelines_file: Path, arguments: dict[str, Any], words: str) -> None:
+    asked = {"workload": NOISY, "budget": 200, "guidelines": guidelines_file} | arguments
+    with pytest.raises(InputError, match=words) as caught:
+        recommend(**asked)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"cells": []}', '{"cells": [{"budget": 3}]}'])
+def test_a_damaged_file_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "g.json").write_text(text)
+    with pytest.raises(InputError, match="--guidelines"):
+        recommend("w", 1, guidelines=tmp_path / "g.json")
+
+
+def test_by_default_the_newest_file_that_knows_the_workload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="phitune analyze"):
+        recommend("w", 100)
+    for age, (name, phi) in enumerate([("new", 2.0), ("old", 8.0)]):
+        path = _write(Path("runs") / name / "report" / "guidelines.json", [_uba_cell(100, phi, 0.1)])
+        os.utime(path, (1e9 - age, 1e9 - age))
+    other = _uba_cell(100, 3.0, 0.1) | {"label": "other", "workload": "other"}
+    _write(Path("runs/newest/report/guidelines.json"), [other])
+    answer = recommend("w", 100)
+    assert answer.phi == 2.0 and answer.evidence.source == "runs/new/report/guidelines.json"
+
+
+def test_the_schedule_drives_a_plain_torch_loop(guidelines_file: Path) -> None:
+    import torch
+
+    answer = recommend(NOISY, 200, guidelines=guidelines_file)
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.SGD([weight], lr=answer.base_lr)
+    scheduler = answer.schedule.lr_scheduler(optimizer, horizon=answer.budget)
+    lrs = []
+    for _ in range(answer.budget):
+        lrs.append(optimizer.param_groups[0]["lr"])
+        optimizer.zero_grad()
+        (weight**2).sum().backward()
+        optimizer.step()
+        scheduler.step()
+    assert lrs[0] == pytest.approx(answer.base_lr)
+    assert lrs[100] == pytest.approx(answer.base_lr * float(answer.schedule.u(100, 200)))
+    assert lrs[-1] < 0.05 * lrs[0]
+
+
+def test_asking_loads_nothing_heavy(guidelines_file: Path, tmp_path: Path) -> None:
+    copy = shutil.copy(guidelines_file, tmp_path / "g.json")
+    code = (
+        "import sys, analysis; analysis.recommend(sys.argv[1], 200, guidelines=sys.argv[2]);"
+        "heavy = {'pandas','mlflow','sklearn','matplotlib','scipy','torch','ray','optuna'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    root = Path(analysis.__file__).parent.parent
+    subprocess.run(
+        [sys.executable, "-c", code, NOISY, str(copy)],
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
