@@ -89,17 +89,13 @@ def family_order(study: Study) -> list[str]:
     that every family gets its share however early a study is interrupted.
     """
     weights = {name: 1 + 2 * len(family(name).parameters) for name in study.families}
-    total = sum(weights.values())
-    credit = dict.fromkeys(weights, 0.0)
+    counts = dict.fromkeys(study.families, 1)
     order = list(study.families)
-    for name in order:
-        credit[name] -= 1.0
     while len(order) < study.trials:
-        for name, weight in weights.items():
-            credit[name] += weight / total
-        best = max(credit, key=credit.__getitem__)
-        credit[best] -= 1.0
-        order.append(best)
+        # Webster's method of apportionment: the next goes to the largest weight ÷ (2 × count + 1).
+        following = max(counts, key=lambda name: weights[name] / (2 * counts[name] + 1))
+        counts[following] += 1
+        order.append(following)
     return order
 
 

@@ -1,0 +1,177 @@
+"""The proposer on a real Optuna journal: what comes next, and what comes after a restart."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+
+from search.finalists import finalists
+from search.proposer import CellProposer, Proposer
+from search.record import Record, Status, Trial
+from search.study import Study, parse_study
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def make_study(**change: Any) -> Study:
+    return parse_study({"name": "s", "workloads": ["quadratic"], "budgets": [64], "trials": 14, **change})
+
+
+def storage(path: Path) -> BaseStorage:
+    return JournalStorage(JournalFileBackend(str(path / "optuna.log")))
+
+
+def outcome(trial: Trial, status: Status = "completed", value: float | None = None) -> Record:
+    value = trial.mean_lr if value is None else value
+    rungs = [(16, value)] if status == "stopped" else []
+    return Record(trial, status, 64, rungs, [], {"objective": value}, 0.0, 0.1)
+
+
+def run(proposer: CellProposer, most: int = 1000) -> list[Trial]:
+    trials: list[Trial] = []
+    while len(trials) < most and (trial := proposer.propose()) is not None:
+        trials.append(trial)
+        status: Status = ("completed", "stopped", "completed", "diverged")[trial.number % 4]  # type: ignore[assignment]
+        proposer.end(outcome(trial, "completed" if trial.phase == "replicate" else status))
+    return trials
+
+
+def test_a_cell_explores_in_shares_then_replicates_its_finalists(tmp_path: Path) -> None:
+    study = make_study(workloads=["mlp/digits"], budgets=[40])
+    proposer = CellProposer(study, study.cells()[0], storage(tmp_path), [])
+    trials = run(proposer)
+    explore = [t for t in trials if t.phase == "explore"]
+    replicates = [t for t in trials if t.phase == "replicate"]
+    assert Counter(t.schedule["family"] for t in explore) == {"uba": 6, "rex": 2, "linear": 2, "cosine": 2, "step": 2}
+    assert len({t.seed for t in explore}) == 14
+    best = {t.finalist for t in replicates}
+    assert Counter(t.finalist for t in replicates) == dict.fromkeys(best, 3)
+    assert len({t.seed for t in replicates}) == 3
+    assert not {t.seed for t in replicates} & {t.seed for t in explore}
+    assert proposer.finished
+    assert proposer.total == len(trials)
+
+
+def test_replicates_wait_for_the_last_explore_trial(tmp_path: Path) -> None:
+    study = make_study()
+    proposer = CellProposer(study, study.cells()[0], storage(tmp_path), [])
+    pending = [proposer.propose() for _ in range(14)]
+    assert proposer.propose() is None
+    for trial in pending:
+        assert trial is not None
+        proposer.end(outcome(trial))
+    following = proposer.propose()
+    assert following is not None
+    assert following.phase == "replicate"
+
+
+def test_a_deterministic_workload_is_replicated_once(tmp_path: Path) -> None:
+    study = make_study()
+    trials = run(CellProposer(study, study.cells()[0], storage(tmp_path), []))
+    assert set(Counter(t.finalist for t in trials if t.phase == "replicate").values()) == {1}
+
+
+@pytest.mark.parametrize("killed_after", [0, 3, 9, 14, 16])
+@pytest.mark.parametrize("in_flight", [0, 2])
+def test_a_new_process_goes_on_where_the_old_one_died(tmp_path: Path, killed_after: int, in_flight: int) -> None:
+    study = make_study()
+    cell = study.cells()[0]
+    first = CellProposer(study, cell, storage(tmp_path), [])
+    ended = run(first, killed_after)
+    records = list(first.ended)
+    flying = [trial for _ in range(in_flight) if (trial := first.propose()) is not None]
+
+    second = CellProposer(study, cell, storage(tmp_path), records)
+    rest = run(second)
+    assert {t.trial_id: t for t in flying}.items() <= {t.trial_id: t for t in rest}.items()
+    ids = [t.trial_id for t in ended + rest]
+    assert len(ids) == len(set(ids)) == second.total
+    trials = optuna.load_study(study_name=cell.key, storage=storage(tmp_path)).trials
+    assert [t.number for t in trials] == list(range(14))
+    assert all(t.state.is_finished() for t in trials)
+
+
+def test_a_record_that_optuna_was_not_told_is_told_after_the_restart(tmp_path: Path) -> None:
+    """Killed between the journal and Optuna."""
+    study = make_study()
+    cell = study.cells()[0]
+    first = CellProposer(study, cell, storage(tmp_path), [])
+    trial = first.propose()
+    assert trial is not None
+    second = CellProposer(study, cell, storage(tmp_path), [outcome(trial, value=0.125)])
+    assert trial.trial_id not in {t.trial_id for t in run(second)}
+    frozen = optuna.load_study(study_name=cell.key, storage=storage(tmp_path)).trials[0]
+    assert (frozen.state, frozen.value) == (TrialState.COMPLETE, 0.125)
+
+
+def test_a_trial_enqueued_but_never_asked_for_is_not_lost(tmp_path: Path) -> None:
+    """Killed between Optuna's enqueue and ask."""
+    study = make_study()
+    cell = study.cells()[0]
+    whole = [t.schedule for t in run(CellProposer(study, cell, storage(tmp_path), []), 3)]
+    other = tmp_path / "other"
+    other.mkdir()
+    first = CellProposer(study, cell, storage(other), [])
+    ended = run(first, 2)
+    optuna.load_study(study_name=cell.key, storage=storage(other)).enqueue_trial(next(first._starts["linear"]))
+    rest = run(CellProposer(study, cell, storage(other), list(first.ended)))
+    assert [t.number for t in ended + rest if t.phase == "explore"] == list(range(14))
+    assert [t.schedule for t in (ended + rest)[:3]] == whole
+
+
+def test_what_optuna_is_told(tmp_path: Path) -> None:
+    study = make_study()
+    cell = study.cells()[0]
+    proposer = CellProposer(study, cell, storage(tmp_path), [])
+    for status in ("completed", "stopped", "diverged", "failed"):
+        trial = proposer.propose()
+        assert trial is not None
+        proposer.end(outcome(trial, status, 0.5))
+    trials = optuna.load_study(study_name=cell.key, storage=storage(tmp_path)).trials
+    states = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.PRUNED, TrialState.FAIL]
+    assert [t.state for t in trials] == states
+    assert trials[1].intermediate_values == {16: 0.5}
+    assert trials[2].constraints == {"diverged": 1.0}
+
+
+def test_finalists_are_the_best_of_each_family_and_the_best_overall(tmp_path: Path) -> None:
+    values = {"a": ("uba", 0.1), "b": ("uba", 0.2), "c": ("rex", 0.4), "d": ("rex", 0.3), "e": ("uba", 0.5)}
+    records = [
+        outcome(Trial(name, "c", "explore", 0, {"family": family}, 0.1, 0.1, 0), value=value)
+        for name, (family, value) in values.items()
+    ]
+    records.append(outcome(Trial("f", "c", "explore", 0, {"family": "step"}, 0.1, 0.1, 0), "stopped", 0.0))
+    assert [r.trial.trial_id for r in finalists(records, "min")] == ["a", "b", "d"]
+    assert [r.trial.trial_id for r in finalists(records, "max")] == ["e", "c"]
+
+
+def test_cells_move_on_together_and_every_end_is_handed_on(tmp_path: Path) -> None:
+    study = make_study(budgets=[32, 64], replicates=0)
+    store = storage(tmp_path)
+    ends: list[Record] = []
+    cells = [CellProposer(study, cell, store, []) for cell in study.cells()]
+    searcher = Proposer(cells, study, ends.append)
+    configs = []
+    while (config := searcher.suggest(f"tune {len(configs)}")) != Searcher.FINISHED:
+        assert isinstance(config, dict)
+        configs.append(config)
+        report = {"status": "completed", "steps": config["budget"], "final/objective": 0.5, "started": 1.0}
+        searcher.on_trial_complete(f"tune {len(configs) - 1}", report)
+    assert [c["budget"] for c in configs] == [64, 32] * 14
+    assert [r.trial.trial_id for r in ends] == [c["trial_id"] for c in configs]
+    assert {r.final["objective"] for r in ends} == {0.5}
+
+
+def test_a_worker_that_died_is_a_failed_trial(tmp_path: Path) -> None:
+    study = make_study()
+    ends: list[Record] = []
+    searcher = Proposer([CellProposer(study, study.cells()[0], storage(tmp_path), [])], study, ends.append)
+    searcher.suggest("tune 0")
+    searcher.on_trial_complete("tune 0", error=True)
+    assert (ends[0].status, ends[0].reason) == ("failed", "its worker process died")

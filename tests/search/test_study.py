@@ -1,0 +1,149 @@
+"""The study file: what is read, what is filled in, and one clear line for every mistake."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from search.study import Study, parse_study, read_study
+from trainables.errors import InputError
+
+GOOD: dict[str, Any] = {"name": "s", "workloads": ["quadratic"]}
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    study = parse_study(GOOD)
+    assert study.model_dump(mode="json") == {
+        "name": "s",
+        "workloads": ["quadratic"],
+        "budgets": ["5%", "10%", "25%", "50%", "100%"],
+        "optimizers": ["sgd"],
+        "families": ["uba", "rex", "linear", "cosine", "step"],
+        "space": {"phi": [0.05, 50.0], "base_lr": None},
+        "trials": 40,
+        "replicates": 3,
+        "early_stopping": "asha",
+        "objective": None,
+        "resources": {"cpu": 1, "gpu": 0},
+        "seed": 0,
+    }
+
+
+def test_cells_are_workload_by_optimizer_by_budget() -> None:
+    entry = {"name": "quadratic", "kappa": 100}
+    study = parse_study({"name": "s", "workloads": ["mlp/digits", entry], "budgets": ["50%", 20]})
+    assert [cell.key for cell in study.cells()] == [
+        "mlp/digits sgd 20",
+        "mlp/digits sgd 300",
+        "quadratic(kappa=100) sgd 20",
+        "quadratic(kappa=100) sgd 1600",
+    ]
+    assert study.cells()[2].workload.entry == entry
+
+
+def test_objective_sets_the_direction() -> None:
+    study = parse_study({"name": "s", "workloads": ["mlp/digits", "quadratic"], "objective": "val_metric"})
+    assert {cell.workload.name: cell.mode for cell in study.cells()} == {"mlp/digits": "max", "quadratic": "min"}
+
+
+def test_what_is_written_reads_back(tmp_path: Path) -> None:
+    study = parse_study({**GOOD, "space": {"base_lr": [0.01, 2]}, "budgets": [7, "50%"]})
+    (tmp_path / "study.yaml").write_text(study.to_yaml(), encoding="utf-8")
+    assert read_study(tmp_path / "study.yaml") == study
+
+
+def test_overrides_win_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump({**GOOD, "trials": 30}), encoding="utf-8")
+    study = read_study(file, ["trials=12", "space.phi=[0.5, 5]", "families=[uba]"])
+    assert (study.trials, study.space.phi, study.families) == (12, (0.5, 5.0), ["uba"])
+
+
+def test_shipped_studies_are_valid() -> None:
+    for file in Path("search/studies").glob("*.yaml"):
+        assert read_study(file).cells()
+
+
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"trails": 3}, "trails: unknown key; did you mean 'trials'?"),
+    ({"space": {"phy": [1, 2]}}, "space.phy: unknown key; did you mean 'phi'?"),
+    ({"resources": {"gpus": 1}}, "resources.gpus: unknown key; did you mean 'gpu'?"),
+    ({"name": None}, "name: None is not allowed"),
+    ({"name": "a/b"}, "name: 'a/b' is not allowed"),
+    ({"trials": "many"}, "trials: 'many' is not allowed"),
+    ({"trials": 0}, "trials: 0 is not allowed"),
+    ({"trials": 2.5}, "trials: 2.5 is not allowed"),
+    ({"trials": 3}, "trials: 3 is not allowed; it must be at least 5, one for each family"),
+    ({"replicates": -1}, "replicates: -1 is not allowed"),
+    ({"seed": -1}, "seed: -1 is not allowed"),
+    ({"workloads": []}, "workloads: [] is not allowed"),
+    ({"budgets": []}, "budgets: [] is not allowed"),
+    ({"families": []}, "families: [] is not allowed"),
+    ({"optimizers": []}, "optimizers: [] is not allowed"),
+    ({"families": ["ubba"]}, "unknown family 'ubba'; did you mean 'uba'?"),
+    ({"families": ["uba", "uba"], "trials": 9}, "families: 'uba' stands there twice"),
+    ({"workloads": ["mlp/digit"]}, "unknown workload 'mlp/digit'; did you mean 'mlp/digits'?"),
+    ({"workloads": ["quadratic", "quadratic"]}, "workloads: 'quadratic' stands there twice"),
+    ({"workloads": [{"kappa": 3}]}, "an entry is a name or a mapping with `name`"),
+    ({"workloads": [{"name": "quadratic", "kappa": -3}]}, "workloads.quadratic.kappa: -3 is not allowed"),
+    ({"workloads": ["mlp/digits"], "optimizers": ["adm"]}, "cannot use 'adm'; did you mean 'adam'?"),
+    ({"optimizers": ["adam"]}, "optimizers: quadratic cannot use 'adam'; it supports: sgd"),
+    ({"budgets": [0]}, "budgets: 0 is not allowed"),
+    ({"budgets": [-5]}, "budgets: -5 is not allowed"),
+    ({"budgets": [10**12]}, "budgets: 1000000000000 is not allowed"),
+    ({"budgets": ["0%"]}, "budgets: '0%' is not allowed"),
+    ({"budgets": ["101%"]}, "budgets: '101%' is not allowed"),
+    ({"budgets": ["half"]}, "budgets: 'half' is not allowed"),
+    ({"budgets": ["0.001%"]}, "budgets: '0.001%' of quadratic is less than one iteration"),
+    ({"budgets": [1600, "50%"]}, "1600 stands there twice"),
+    ({"space": {"phi": [5, 1]}}, "space.phi: [5, 1] is not allowed; it must be [low, high] with 0 < low < high"),
+    ({"space": {"phi": [0, 1]}}, "space.phi: [0, 1] is not allowed"),
+    ({"space": {"base_lr": [-1, 1]}}, "space.base_lr: [-1, 1] is not allowed"),
+    ({"space": {"base_lr": [0.1]}}, "space.base_lr"),
+    ({"early_stopping": "hyperband"}, "early_stopping: 'hyperband' is not allowed"),
+    ({"objective": "accuracy"}, "objective: 'accuracy' is not allowed"),
+    ({"resources": {"cpu": 0}}, "resources.cpu: 0 is not allowed"),
+    ({"resources": {"gpu": 0.3}}, "resources.gpu: 0.3 is not allowed; it must be a whole number or 1/k"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), MISTAKES, ids=[said[:50] for _, said in MISTAKES])
+def test_every_mistake_gets_one_clear_line(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as error:
+        parse_study({**GOOD, **change})
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_keys_are_told() -> None:
+    with pytest.raises(InputError, match="name: missing"):
+        parse_study({"workloads": ["quadratic"]})
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("a: [1", "is not YAML"), ("- 1", "must hold keys and values"), (b"\xff\xfe\x00", "study file")],
+)
+def test_files_that_are_no_study(tmp_path: Path, content: str | bytes, said: str) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError, match=said):
+        read_study(file)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot read"):
+        read_study(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("override", ["trials", "=3", "name.x=3", "trials=[1"])
+def test_bad_overrides_are_told(tmp_path: Path, override: str) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(GOOD), encoding="utf-8")
+    with pytest.raises(InputError, match="--set: "):
+        read_study(file, [override])
+
+
+def test_a_study_is_a_value() -> None:
+    assert Study.model_validate(GOOD) == Study.model_validate(GOOD)
