@@ -90,12 +90,21 @@ def analyze(
 ) -> None:
     """Fit guidelines from a study's results; write the report."""
     _quiet(verbose)
-    from analysis.report import analyze as run_analysis
+    from rich.table import Table
+
+    from analysis import analyze as run_analysis
+    from analysis import summary_table
 
     console = _console()
     analysis = run_analysis(study, tracking_uri, out)
-    console.print(analysis.summary())
+    rows = summary_table(analysis.guidelines)
+    table = Table(*rows[0], box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row.values())
+    console.print(table)
     console.print(f"Report: {analysis.out / 'report.html'}", soft_wrap=True)
+    if analysis.not_logged:
+        console.print(f"The report is not in MLflow: {analysis.not_logged}", soft_wrap=True)
 
 
 @app.command()

@@ -135,7 +135,7 @@ def fit_budget_model(
         None,
     )
     if len(distinct) < MIN_BUDGETS_FOR_SLOPE or n < len(names) + 3:
-        few = f"{len(distinct)} budget{'s' * (len(distinct) != 1)} with a usable phi*; a slope needs {MIN_BUDGETS_FOR_SLOPE}"
+        few = f"{len(distinct)} budget(s) with a usable phi*; a slope needs {MIN_BUDGETS_FOR_SLOPE}"
         return replace(constant, reason=few)
     full = np.hstack([member, t[:, None]])
     line_fit = _fit(full, log_phi, variance)

@@ -80,10 +80,9 @@ class Data:
 
 def matern52(a: Array, b: Array, lengths: Array) -> Array:
     """Matern-5/2 correlation between rows of a (n, d) and b (m, d): shape (n, m)."""
-    scaled = SQRT5 * np.sqrt(
-        np.maximum(sum(((a[:, None, k] - b[None, :, k]) / lengths[k]) ** 2 for k in range(a.shape[1])), 0.0)
-    )
-    return (1.0 + scaled + scaled**2 / 3.0) * np.exp(-scaled)
+    squares = [((a[:, None, k] - b[None, :, k]) / lengths[k]) ** 2 for k in range(a.shape[1])]
+    scaled: Array = SQRT5 * np.sqrt(np.add.reduce(squares))
+    return np.asarray((1.0 + scaled + scaled**2 / 3.0) * np.exp(-scaled), dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the cells say together: the recommendation of each, phi* against budget and workload, and how well that predicts."""
+"""What the cells say together: each one's recommendation, phi* against budget, and how well that predicts."""
 
 import json
 import math

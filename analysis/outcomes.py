@@ -105,9 +105,8 @@ def predicted_ends(rows: pd.DataFrame, scale: Scale) -> tuple[Array, Array]:
     For each rung, the fall from the judged value there to the final one is regressed over the completed trials that
     passed it, on the judged value and on log phi (slow-decaying schedules catch up later). These trials are the
     survivors of that rung, so a prediction is an extrapolation: both slopes are held near zero by a prior (a trial
-        that is
-    worse at a rung is expected to end worse by as much). Beyond the worst survivor, what a trial was behind at the rung
-    it keeps by half, with a standard deviation as large.
+    that is worse at a rung is expected to end worse by as much). Beyond the worst survivor, what a trial was behind
+    at the rung it keeps by half, with a standard deviation as large.
 
     Args:
         rows: Trials of one cell on the surface (completed and stopped).

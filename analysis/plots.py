@@ -109,7 +109,7 @@ def quality_against_phi(guidelines: Guidelines) -> Figure | None:
 
 
 def phi_against_budget(guidelines: Guidelines) -> Figure | None:
-    """phi* against the budget with 90 % intervals, a colour a workload and optimizer; hollow where phi does not matter."""
+    """phi* against the budget with 90 % intervals, a colour a workload; hollow where phi does not matter."""
     shown = [(title, [c for c, _ in cells if c.phi is not None]) for title, cells in _panels(guidelines)]
     shown = [(title, cells) for title, cells in shown if cells]
     if not shown:

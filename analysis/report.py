@@ -30,13 +30,13 @@ CAPTIONS = {
     ),
     "phi_against_budget": (
         "φ* against the budget",
-        "φ* with its 90 % interval against the budget. Hollow: φ does not matter. Diamond: the interval touches the end of "
-        "the range searched. Dashed: cosine (φ = 2).",
+        "φ* with its 90 % interval against the budget. Hollow: φ does not matter. Diamond: the interval touches the "
+        "end of the range searched. Dashed: cosine (φ = 2).",
     ),
     "families": (
         "Schedule families compared with cosine",
-        "Gain of each family at its own best LR over cosine at its own. Bars: 90 % intervals, paired by seed; hollow dots "
-        "are single runs. To the right is better.",
+        "Gain of each family at its own best LR over cosine at its own. Bars: 90 % intervals, paired by seed; hollow "
+        "dots are single runs. To the right is better.",
     ),
 }
 

@@ -66,11 +66,13 @@ class StudyRef:
         name: The study's name, which is the MLflow experiment's.
         tracking_uri: MLflow's tracking URI.
         out_dir: The study's output directory, if known.
+        run_id: Its parent run in MLflow, if known.
     """
 
     name: str
     tracking_uri: str
     out_dir: Path | None = None
+    run_id: str | None = None
 
     @property
     def public_uri(self) -> str:
@@ -102,7 +104,9 @@ def find_study(study: str, tracking_uri: str | None = None) -> StudyRef:
     notes = _read_notes(out_dir) if out_dir is not None else {}
     name = str(notes.get("name") or study)
     uri = tracking_uri or notes.get("tracking_uri") or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
-    ref = StudyRef(name, str(uri), out_dir)
+    # Another tracking store than the directory's own has another run.
+    run_id = notes.get("parent_run_id") if uri == notes.get("tracking_uri") else None
+    ref = StudyRef(name, str(uri), out_dir, run_id)
     _require_answer(ref)
     names = _experiments(ref)
     if name not in names:
@@ -163,11 +167,13 @@ def curves(ref: StudyRef, trial_ids: list[str], metrics: tuple[str, ...] = CURVE
 
 
 def parent_run_id(ref: StudyRef) -> str:
-    """The study's parent run: the one that started last, should there be several.
+    """The study's parent run; if its directory is unknown, the one of that name that started last.
 
     Raises:
         InputError: The experiment has no run with the tag phitune.kind=study.
     """
+    if ref.run_id:
+        return ref.run_id
     runs = list(_search(ref, "tags.`phitune.kind` = 'study'"))
     if not runs:
         raise InputError(f"STUDY: the experiment {ref.name!r} at {ref.public_uri} was not made by phitune search")

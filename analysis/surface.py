@@ -30,6 +30,7 @@ RELATIVE_TOLERANCE = 0.01
 FLAT_PROBABILITY = 0.9
 # Trials with a phi up to this much larger (in log phi) still say how high a base LR has been tried.
 NEIGHBOUR = 0.5
+NEIGHBOURS = 5
 LR_MARGIN = 0.2
 # A phi* within this (in log phi) of the end of the searched range counts as touching it.
 EDGE = 0.1
@@ -40,7 +41,8 @@ class CellSurface:
     """What a cell's trials say about phi. Values on the fitting scale are marked (fit): 0.01 is one per cent.
 
     Attributes:
-        verdict: "ok"; "flat" (the whole range is within `delta` of the best: phi does not matter here); "boundary"
+        verdict: "ok"; "flat" (every phi is within `delta` of the best in the median draw and, with 90 % probability,
+            within twice that: phi does not matter here); "boundary"
             (phi*'s interval touches the searched range: widen it); "thin" (too few points: nothing below is set).
         points: Number of points used (completed, stopped and diverged).
         phi: phi*, the median of the draws; None when thin.
@@ -168,7 +170,8 @@ def _tried_base_lr(found: Points, log_phi: Array) -> tuple[Array, Array]:
     """
     phi, base = found.x[:, 0], found.x[:, 1] - np.log(mean_of_profile(np.exp(found.x[:, 0])))
     done, diverged = (np.array([o == origin for o in found.origin]) for origin in ("completed", "diverged"))
-    nearby = np.maximum(log_phi + NEIGHBOUR, phi[done].min())
+    # One trial says little about what was tried: at the low end of phi look at five at least.
+    nearby = np.maximum(log_phi + NEIGHBOUR, np.sort(phi[done])[NEIGHBOURS - 1])
     highest = np.where(done & (phi[None, :] <= nearby[:, None]), base, -np.inf).max(axis=1)
     ruled_out = np.where(diverged & (phi[None, :] >= log_phi[:, None]), base, np.inf).min(axis=1)
     lowest = found.x[done, 1].min() - np.log(mean_of_profile(np.exp(log_phi))) - LR_MARGIN
@@ -204,7 +207,13 @@ def _minimise(surfaces: Array) -> tuple[Array, Array]:
 
 
 def _read(draws: _Draws, found: Points, replicates: int) -> CellSurface:
-    lowest, where = _minimise(draws.profile)
+    # The recommendation keeps to phi near completed trials; the interval (`beyond`) does not.
+    done = np.array([o == "completed" for o in found.origin])
+    near_done = np.flatnonzero(
+        (draws.log_phi >= found.x[done, 0].min() - NEIGHBOUR) & (draws.log_phi <= found.x[done, 0].max() + NEIGHBOUR)
+    )
+    lowest, where = _minimise(draws.profile[:, near_done])
+    where = where + near_done[0]
     step = draws.log_phi[1] - draws.log_phi[0]
     lo, mid, hi = np.quantile(draws.log_phi[0] + step * where, [0.05, 0.5, 0.95])
     anywhere = np.quantile(draws.log_phi[0] + step * _minimise(draws.beyond)[1], [0.05, 0.95])
@@ -220,7 +229,9 @@ def _read(draws: _Draws, found: Points, replicates: int) -> CellSurface:
     value = _column(draws.profile, draws.log_phi, mid)
     lr_limit = float(np.interp(mid, draws.log_phi, np.log(draws.highest_tried)))
     touches = lo < draws.log_phi[0] + EDGE or hi > draws.log_phi[-1] - EDGE
-    flat = float(np.mean(excess.max(axis=1) <= delta)) >= FLAT_PROBABILITY
+    # The middle says flat; the 90 % quantile, widest where few trials are, may be off by as much again.
+    likely = np.quantile(excess, FLAT_PROBABILITY, axis=0)
+    flat = bool(typical.max() <= delta and likely.max() <= 2.0 * delta)
     q05, q50, q95 = np.quantile(draws.profile, [0.05, 0.5, 0.95], axis=0)
     inverse = np.vectorize(found.scale.inverse, otypes=[np.float64])
     inside = draws.log_phi[0] <= np.log(COSINE_PHI) <= draws.log_phi[-1]

@@ -17,18 +17,18 @@ HEADS = ("budget", "family", "φ", "base LR", "over cosine", "over linear", "ver
 METHOD = (
     "Trials are compared only inside a cell: one workload, optimizer and budget. Every budget is its own run, with a "
     "schedule that ends at that budget.",
-    "φ* is read off a Gaussian process fitted to the objective (on a log scale) over log φ and log mean LR, from UBA and "
-    "cosine trials (cosine is UBA at φ = 2). The LR is put at its best for every φ. Intervals come from functions drawn "
-    "from the posterior, over several settings of its hyperparameters.",
-    "A trial stopped early enters with its predicted final value, and the uncertainty of that prediction. A diverged trial "
+    "φ* is read off a Gaussian process fitted to the objective (on a log scale) over log φ and log mean LR, from UBA "
+    "and cosine trials (cosine is UBA at φ = 2). The LR is put at its best for every φ. Intervals come from functions "
+    "drawn from the posterior, over several settings of its hyperparameters.",
+    "A trial stopped early enters with its predicted final value and that prediction's uncertainty. A diverged trial "
     "only marks a bad region. Failed trials are left out.",
-    "Families are compared by replicates: the family's best trial again with fresh seeds, paired by seed. Where there are "
-    "none, single runs are compared, which flatters the families tried most.",
-    "UBA has one parameter more than the others and therefore usually more trials. The replicates take away the luck of "
-    "the draw, not the advantage of having searched more.",
-    "Model-based sampling and early stopping concentrate trials near the best; far from it the bands are wide on purpose.",
-    "The trend of φ* over budgets is claimed only from four budgets on, and a slope only if it predicts left-out budgets "
-    "better than a constant. A handful of workloads says little about the next one.",
+    "Families are compared by replicates: the family's best trial again with fresh seeds, paired by seed. Where there "
+    "are none, single runs are compared, which flatters the families tried most.",
+    "UBA has one parameter more than the others and therefore usually more trials. The replicates take away the luck "
+    "of the draw, not the advantage of having searched more.",
+    "Model-based sampling and early stopping concentrate trials near the best; far from it the bands are wide.",
+    "The trend of φ* over budgets is claimed only from four budgets on, and a slope only if it predicts left-out "
+    "budgets better than a constant. A handful of workloads says little about the next one.",
 )
 
 
@@ -162,7 +162,7 @@ def validation_lines(guidelines: Guidelines) -> list[str]:
             lines.append(f"{name}: not enough cells to check.")
             continue
         lines.append(
-            f"{name} ({found['n']} cells): the predicted φ is, in the median, {found['median_regret_percent']:.2g} % worse "
-            f"than the cell's own best; cosine {found['median_cosine_regret_percent']:.2g} %."
+            f"{name} ({found['n']} cells): the predicted φ is, in the median, {found['median_regret_percent']:.2g} % "
+            f"worse than the cell's own best; cosine {found['median_cosine_regret_percent']:.2g} %."
         )
     return lines

@@ -31,7 +31,7 @@ from search.proposer import CellProposer, Proposer
 from search.record import Journal, Record
 from search.stopping import CellAsha, Ladder, rungs
 from search.study import Study
-from search.tracking import Tracker, without_credentials
+from search.tracking import Tracker, absolute, without_credentials
 from trainables.errors import InputError
 from trainables.trial import TrialActor
 
@@ -96,7 +96,9 @@ class _Search(tune.Callback):  # type: ignore[misc]
         by_cell: dict[str, list[Record]] = {cell.key: [] for cell in cells}
         for record in journal.records:
             by_cell[record.trial.cell].append(record)
-        storage = JournalStorage(JournalFileBackend(str(out / "optuna.log")))
+        # The study's own lock is held, so whoever left Optuna's is dead; Optuna would wait for it.
+        (out / "optuna.log.lock").unlink(missing_ok=True)
+        storage = JournalStorage(JournalFileBackend(str((out / "optuna.log").resolve())))
         self._cells = [CellProposer(study, cell, storage, by_cell[cell.key]) for cell in cells]
         self._ladders = {
             cell.key: Ladder(len(rungs(cell.budget, study.early_stopping)), cell.mode)
@@ -291,7 +293,7 @@ def _describe(out: Path, study: Study, study_id: str, tracking_uri: str, parent_
     content = {
         "name": study.name,
         "study_id": study_id,
-        "tracking_uri": without_credentials(tracking_uri),
+        "tracking_uri": without_credentials(absolute(tracking_uri)),
         "parent_run_id": parent_run_id,
     }
     (out / "study.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

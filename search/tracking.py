@@ -26,6 +26,7 @@ _RUN_STATUS = {"completed": "FINISHED", "stopped": "KILLED", "diverged": "FAILED
 _LONG_TRIAL = 5.0
 _LONGEST_PAUSE = 10.0
 _PAGE = 1000
+_SQLITE = "sqlite:///"
 
 
 def without_credentials(uri: str) -> str:
@@ -34,6 +35,13 @@ def without_credentials(uri: str) -> str:
     if not parts.username and not parts.password:
         return uri
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def absolute(uri: str) -> str:
+    """A tracking URI that means the same from every folder."""
+    if not uri.startswith(_SQLITE):
+        return uri
+    return f"{_SQLITE}{Path(uri.removeprefix(_SQLITE)).resolve()}"
 
 
 class Tracker:
@@ -60,10 +68,11 @@ class Tracker:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         try:
-            if uri.startswith("sqlite:///"):
-                Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            embedded = uri.startswith(_SQLITE)
+            if embedded:
+                Path(uri.removeprefix(_SQLITE)).parent.mkdir(parents=True, exist_ok=True)
             self._client = MlflowClient(tracking_uri=uri)
-            self._experiment = self._open_experiment(study.name, artifacts if uri.startswith("sqlite:") else None)
+            self._experiment = self._open_experiment(study.name, artifacts if embedded else None)
             self.parent_run_id = self._open_parent(study, study_id)
             self._written = self._runs_of_parent()
         except InputError:

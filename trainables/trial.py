@@ -7,7 +7,7 @@ import time
 import traceback
 from typing import Any
 
-import torch
+import ray
 from ray import tune
 
 from trainables.schedules import from_dict
@@ -30,7 +30,8 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     """
 
     def setup(self, config: dict[str, Any]) -> None:
-        torch.set_num_threads(max(1, int(config["threads"])))
+        # Read by torch when a workload imports it, which those without a network do not.
+        os.environ["OMP_NUM_THREADS"] = str(max(1, int(config["threads"])))
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -61,7 +62,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
                 base_lr=config["base_lr"],
                 seed=config["seed"],
             )
-            device = "cuda" if torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES") else "cpu"
+            device = "cuda" if ray.get_gpu_ids() else "cpu"
             self._training = Training(workload(WorkloadSpec.of(config["workload"])), trial, device=device)
         training = self._training
         number = sum(rung <= training.step for rung in config["rungs"]) + 1

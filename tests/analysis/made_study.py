@@ -52,7 +52,7 @@ def table(recipe: Recipe, seed: int = 0) -> pd.DataFrame:
 
 
 def trials(recipe: Recipe, seed: int = 0) -> list[dict[str, Any]]:
-    """Explore trials (half quasi-random, half around the best; the worse half stopped at a quarter), then replicates."""
+    """Explore trials (half quasi-random, half near the best; the worse half stopped at a quarter), then replicates."""
     rng = np.random.default_rng(seed)
     out: list[dict[str, Any]] = []
     half = recipe.uba // 2
@@ -138,7 +138,8 @@ def _flat(trial: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     row = trial | {
         "study": "made", "run_id": trial["trial_id"], "cell": recipe.cell, "workload": recipe.label,
         "optimizer": recipe.optimizer, "budget": recipe.budget, "full_budget": recipe.full_budget,
-        "schedule": json.dumps(schedule), "deterministic": recipe.noise == 0, "objective_name": "val_loss", "mode": "min",
+        "schedule": json.dumps(schedule), "deterministic": recipe.noise == 0,
+        "objective_name": "val_loss", "mode": "min",
         "metric_name": "score", "metric_mode": "max", "objective": trial["objective"] if done else float("nan"),
         "val_loss": trial["objective"], "val_metric": 1.0 / (1.0 + trial["objective"]), "seconds": 0.1,
     }  # fmt: skip
@@ -165,7 +166,8 @@ def write_study(uri: str, name: str, recipes: list[Recipe], running: int = 1) ->
 def _write_trial(client: MlflowClient, experiment: str, parent: str, trial: dict[str, Any], recipe: Recipe) -> None:
     row = _flat(trial, recipe)
     tags = {
-        "trial_id": row["trial_id"], "kind": "trial", "cell": row["cell"], "phase": row["phase"], "status": row["status"],
+        "trial_id": row["trial_id"], "kind": "trial", "cell": row["cell"], "phase": row["phase"],
+        "status": row["status"],
         "objective": "val_loss", "mode": "min", "metric_name": "score", "metric_mode": "max",
         "full_budget": str(recipe.full_budget), "deterministic": str(row["deterministic"]).lower(),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The noisy quadratic's exact recursion (REFERENCES, section 6): a few-line reference for trials whose truth is known."""
+"""The noisy quadratic's exact recursion (REFERENCES, section 6): a few-line reference whose truth is known."""
 
 from dataclasses import dataclass
 

@@ -65,7 +65,8 @@ def _write(path: Path, cells: list[dict[str, Any]]) -> Path:
 def _uba_cell(budget: int, phi: float, base_lr: float, **more: Any) -> dict[str, Any]:
     return {
         "workload": "w", "label": "w", "optimizer": "sgd", "budget": budget, "full_budget": 1000, "family": "uba",
-        "phi": phi, "phi_interval": [phi / 2, phi * 2], "base_lr": base_lr, "base_lr_interval": [base_lr / 2, base_lr * 2],
+        "phi": phi, "phi_interval": [phi / 2, phi * 2], "base_lr": base_lr,
+        "base_lr_interval": [base_lr / 2, base_lr * 2],
         "uba_base_lr": base_lr, "uba_base_lr_interval": [base_lr / 2, base_lr * 2], "verdict": "ok",
         "schedule": {"family": "uba", "phi": phi}, "trials": 40, "replicates": 9, "expected_metric": 0.9, **more,
     }  # fmt: skip
