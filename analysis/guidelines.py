@@ -42,7 +42,7 @@ class CellGuideline:
             unknown.
         base_lr_at_limit: Whether UBA's base LR is as high as was tried.
         schedule: The recommended schedule, as `trainables.schedules.from_dict` reads it; None if nothing completed.
-        verdict: ok, flat, boundary or thin (see `analysis.surface`).
+        verdict: ok, flat, boundary, unclear or thin (see `analysis.surface`).
         metric_name: The workload's metric.
         expected_metric: Validation metric to expect; None if unknown.
         objective: Name of what was optimised, val_loss or val_metric.
@@ -160,7 +160,8 @@ def _guideline(cell: pd.DataFrame, surface: CellSurface, comparison: Comparison)
     explore, replicate = cell[cell["phase"] == "explore"], cell[cell["phase"] == "replicate"]
     counts = explore["status"].value_counts()
     chosen, reason = _choose_family(cell, surface, comparison)
-    is_uba = chosen is not None and chosen.family == "uba" and surface.phi is not None
+    # Where phi* is unclear, what was replicated is worth more than the middle of the interval.
+    is_uba = chosen is not None and chosen.family == "uba" and surface.verdict not in ("thin", "unclear")
     gains = dict(chosen.gains) if chosen else {}
     base_lr = surface.base_lr if is_uba else chosen.base_lr if chosen else None
     interval = surface.base_lr_interval if is_uba else chosen.base_lr_interval if chosen else None
@@ -210,7 +211,10 @@ def _guideline(cell: pd.DataFrame, surface: CellSurface, comparison: Comparison)
 
 
 def _choose_family(cell: pd.DataFrame, surface: CellSurface, comparison: Comparison) -> tuple[FamilyResult | None, str]:
-    """The family with the best mean, but UBA unless the other is better by more than the paired uncertainty."""
+    """The family with the best mean, but UBA unless the other is better by more than the paired uncertainty.
+
+    Where UBA's phi is unclear, simply the best mean.
+    """
     if not comparison.families:
         return None, "no trial completed"
     best, uba = comparison.families[0], comparison.get("uba")
@@ -218,6 +222,8 @@ def _choose_family(cell: pd.DataFrame, surface: CellSurface, comparison: Compari
         return best, f"{best.family} is the best of the families tried; UBA has no completed trial"
     if best.family == "uba":
         return uba, f"UBA has the best mean ({_evidence(comparison)})"
+    if surface.verdict == "unclear":
+        return best, f"{best.family} has the best mean ({_evidence(comparison)}), and UBA's φ is unclear"
     ahead = difference(cell, best, uba)
     if ahead.certain and ahead.percent > 0:
         return best, f"{best.family} beats UBA by {ahead.percent:.2g} % ({_evidence(comparison)})"

@@ -129,7 +129,7 @@ def phi_against_budget(guidelines: Guidelines) -> Figure | None:
             low, high = cell.phi_interval or (phi, phi)
             axis.plot([at, at], [low, high], color=colour, linewidth=1.6, alpha=0.8, solid_capstyle="butt")
             face = "white" if cell.verdict == "flat" else colour
-            marker = "D" if cell.verdict == "boundary" else "o"
+            marker = {"boundary": "D", "unclear": "X"}.get(cell.verdict, "o")
             axis.plot(at, phi, marker, ms=6.5, mec=colour, mfc=face, mew=1.5, zorder=4)
         for (a, left), (b, right) in pairwise((at, c.phi or COSINE_PHI) for at, c in zip(x, cells, strict=True)):
             axis.plot([a, b], [left, right], color=colour, linewidth=1, alpha=0.45)
@@ -148,6 +148,8 @@ def phi_against_budget(guidelines: Guidelines) -> Figure | None:
         handles.append(Line2D([], [], color=GREY, marker="o", mfc="white", linestyle="", label="φ does not matter"))
     if "boundary" in verdicts:
         handles.append(Line2D([], [], color=GREY, marker="D", linestyle="", label="touches the range searched"))
+    if "unclear" in verdicts:
+        handles.append(Line2D([], [], color=GREY, marker="X", linestyle="", label="unclear: add trials"))
     figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=3)
     return figure
 

@@ -229,6 +229,11 @@ def _cautions(cell: Cell) -> list[str]:
         )
     elif verdict == "flat":
         warnings.append("phi hardly matters here: the whole range searched is within the tolerance of the best")
+    elif verdict == "unclear":
+        warnings.append(
+            "phi's interval covers most of the range searched: these trials do not locate it; the schedule is the best "
+            "one that was replicated"
+        )
     elif verdict == "boundary":
         warnings.append("phi's interval touches the end of the range searched; widen space.phi or add trials")
     if cell.get("base_lr_at_limit") and cell.get("family") == "uba":

@@ -31,7 +31,7 @@ CAPTIONS = {
     "phi_against_budget": (
         "φ* against the budget",
         "φ* with its 90 % interval against the budget. Hollow: φ does not matter. Diamond: the interval touches the "
-        "end of the range searched. Dashed: cosine (φ = 2).",
+        "end of the range searched. Cross: unclear. Dashed: cosine (φ = 2).",
     ),
     "families": (
         "Schedule families compared with cosine",

@@ -18,7 +18,7 @@ from analysis import gaussian_process as gp
 from analysis.outcomes import COSINE_PHI, Points, points
 
 Array = NDArray[np.float64]
-Verdict = Literal["ok", "flat", "boundary", "thin"]
+Verdict = Literal["ok", "flat", "boundary", "unclear", "thin"]
 
 MIN_POINTS = 10
 MAX_POINTS = 120
@@ -34,6 +34,8 @@ NEIGHBOURS = 5
 LR_MARGIN = 0.2
 # A phi* within this (in log phi) of the end of the searched range counts as touching it.
 EDGE = 0.1
+# An interval over more than this share of the searched range (in log phi) does not locate phi*.
+UNCLEAR_SHARE = 2 / 3
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class CellSurface:
     Attributes:
         verdict: "ok"; "flat" (every phi is within `delta` of the best in the median draw and, with 90 % probability,
             within twice that: phi does not matter here); "boundary"
-            (phi*'s interval touches the searched range: widen it); "thin" (too few points: nothing below is set).
+            (phi*'s interval touches an end of the searched range: widen it); "unclear" (the interval covers most of
+            the range: more trials are needed); "thin" (too few points: nothing below is set).
         points: Number of points used (completed, stopped and diverged).
         phi: phi*, the median of the draws; None when thin.
         phi_interval: 90 % interval of phi*.
@@ -229,6 +232,7 @@ def _read(draws: _Draws, found: Points, replicates: int) -> CellSurface:
     value = _column(draws.profile, draws.log_phi, mid)
     lr_limit = float(np.interp(mid, draws.log_phi, np.log(draws.highest_tried)))
     touches = lo < draws.log_phi[0] + EDGE or hi > draws.log_phi[-1] - EDGE
+    unclear = hi - lo > UNCLEAR_SHARE * (draws.log_phi[-1] - draws.log_phi[0])
     # The middle says flat; the 90 % quantile, widest where few trials are, may be off by as much again.
     likely = np.quantile(excess, FLAT_PROBABILITY, axis=0)
     flat = bool(typical.max() <= delta and likely.max() <= 2.0 * delta)
@@ -237,7 +241,7 @@ def _read(draws: _Draws, found: Points, replicates: int) -> CellSurface:
     inside = draws.log_phi[0] <= np.log(COSINE_PHI) <= draws.log_phi[-1]
     at_cosine = _column(excess, draws.log_phi, float(np.log(COSINE_PHI)))
     return CellSurface(
-        verdict="flat" if flat else "boundary" if touches else "ok",
+        verdict="flat" if flat else "unclear" if unclear else "boundary" if touches else "ok",
         points=len(found.y),
         phi=float(np.exp(mid)),
         phi_interval=(float(np.exp(lo)), float(np.exp(hi))),

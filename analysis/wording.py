@@ -9,7 +9,8 @@ from analysis.guidelines import CellGuideline, Guidelines
 VERDICTS = {
     "ok": "φ* found",
     "flat": "φ does not matter here",
-    "boundary": "φ* at the edge of the range: widen it",
+    "boundary": "φ* at the edge: widen the range",
+    "unclear": "φ* unclear: add trials",
     "thin": "too few trials to say",
 }
 HEADS = ("budget", "family", "φ", "base LR", "over cosine", "over linear", "verdict")

@@ -46,7 +46,7 @@ class Training:
         device: A torch device.
     """
 
-    def __init__(self, workload: Workload, config: TrialConfig, points: int = 12, device: str = "cpu") -> None:
+    def __init__(self, workload: Workload, config: TrialConfig, points: int = 8, device: str = "cpu") -> None:
         self.config = config
         self.step = 0
         self.diverged = False

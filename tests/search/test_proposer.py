@@ -48,7 +48,7 @@ def test_a_cell_explores_in_shares_then_replicates_its_finalists(tmp_path: Path)
     trials = run(proposer)
     explore = [t for t in trials if t.phase == "explore"]
     replicates = [t for t in trials if t.phase == "replicate"]
-    assert Counter(t.schedule["family"] for t in explore) == {"uba": 6, "rex": 2, "linear": 2, "cosine": 2, "step": 2}
+    assert Counter(t.schedule["family"] for t in explore) == {"uba": 8, "rex": 2, "linear": 2, "cosine": 1, "step": 1}
     assert len({t.seed for t in explore}) == 14
     best = {t.finalist for t in replicates}
     assert Counter(t.finalist for t in replicates) == dict.fromkeys(best, 3)

@@ -56,8 +56,8 @@ def test_the_start_differs_between_cells_and_not_between_processes() -> None:
 
 def test_shares_are_fair_at_every_length() -> None:
     order = family_order(STUDY)
-    assert Counter(order) == {"uba": 30, "rex": 10, "linear": 10, "cosine": 10, "step": 10}
+    assert Counter(order) == {"uba": 38, "rex": 8, "linear": 8, "cosine": 8, "step": 8}
     for length in range(5, 71):
         counts = Counter(order[:length])
-        assert abs(counts["uba"] - 3 * length / 7) <= 2.5
+        assert abs(counts["uba"] - 5 * length / 9) <= 2.5
         assert min(counts.values()) >= 1

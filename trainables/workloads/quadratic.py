@@ -32,7 +32,7 @@ class Quadratic(Workload):
     full_budget = 3200
     metric_name: ClassVar[str] = "expected loss"
     metric_mode: ClassVar = "min"
-    base_lr: ClassVar[dict[str, tuple[float, float]]] = {"sgd": (0.005, 5.0)}
+    base_lr: ClassVar[dict[str, tuple[float, float]]] = {"sgd": (0.005, 2.0)}
     deterministic: ClassVar[bool] = True
 
     def __init__(self, kappa: float = 100.0, noise: float = 0.03, dim: int = 60, momentum: float = 0.0) -> None:
