@@ -152,7 +152,7 @@ def schedules(
     from trainables.schedules import families, family
 
     if plot is not None:
-        from analysis.plots import save_schedules
+        from analysis.schedule_plots import save_schedules
 
         save_schedules(plot)
         typer.echo(f"Drawn: {plot}")

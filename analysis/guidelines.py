@@ -37,6 +37,7 @@ class CellGuideline:
         delta: What counted as equal, a relative difference of the objective (of the error, for an accuracy).
         uba_base_lr: The base LR that belongs to `phi`.
         uba_base_lr_interval: Its 90 % interval.
+        phi_range: The range of phi that was searched; None when thin.
         base_lr: Base LR of the recommended family.
         base_lr_interval: UBA: 90 % interval. Others: LRs of trials that came within `delta` of the best; None if
             unknown.
@@ -65,6 +66,7 @@ class CellGuideline:
     phi: float | None
     phi_interval: tuple[float, float] | None
     phi_near: tuple[float, float] | None
+    phi_range: tuple[float, float] | None
     delta: float
     uba_base_lr: float | None
     uba_base_lr_interval: tuple[float, float] | None
@@ -185,6 +187,7 @@ def _guideline(cell: pd.DataFrame, surface: CellSurface, comparison: Comparison)
         phi=surface.phi,
         phi_interval=surface.phi_interval,
         phi_near=surface.phi_near,
+        phi_range=(float(surface.grid[0]), float(surface.grid[-1])) if len(surface.grid) else None,
         delta=surface.delta,
         uba_base_lr=surface.base_lr,
         uba_base_lr_interval=surface.base_lr_interval,

@@ -133,8 +133,8 @@ def phi_against_budget(guidelines: Guidelines) -> Figure | None:
             axis.plot(at, phi, marker, ms=6.5, mec=colour, mfc=face, mew=1.5, zorder=4)
         for (a, left), (b, right) in pairwise((at, c.phi or COSINE_PHI) for at, c in zip(x, cells, strict=True)):
             axis.plot([a, b], [left, right], color=colour, linewidth=1, alpha=0.45)
-    axis.annotate("cosine (φ = 2)", (1.0, COSINE_PHI), (-2, 3), xycoords=("axes fraction", "data"),
-                  textcoords="offset points", ha="right", fontsize=8, color=GREY)  # fmt: skip
+    axis.annotate("cosine (φ = 2)", (0.0, COSINE_PHI), (3, 3), xycoords=("axes fraction", "data"),
+                  textcoords="offset points", ha="left", fontsize=8, color=GREY)  # fmt: skip
     axis.set_xlim(min(limits) / 1.25, max(limits) * 1.25)
     _log_axis(
         axis, "x", "budget (% of the full budget)" if relative else "budget (iterations)", "%" if relative else ""

@@ -36,7 +36,7 @@ CAPTIONS = {
     "families": (
         "Schedule families compared with cosine",
         "Gain of each family at its own best LR over cosine at its own. Bars: 90 % intervals, paired by seed; hollow "
-        "dots are single runs. To the right is better.",
+        "dots are single runs. To the right is better; arrowheads lie beyond the axis.",
     ),
 }
 

@@ -91,24 +91,30 @@ def headlines(guidelines: Guidelines) -> list[str]:
 
 
 def _headline(cells: list[CellGuideline]) -> str:
-    known = [c for c in cells if c.phi is not None]
-    if not known:
+    if all(c.phi is None for c in cells):
         return "too few trials to say which φ is best; the table shows the best configuration seen."
     families = [c.family or "" for c in cells]
     winner = max(dict.fromkeys(families), key=families.count)
-    if all(c.verdict == "flat" for c in known):
-        phi = "φ does not matter at any of the budgets searched"
-    elif len(known) == 1:
-        phi = f"φ* is {with_interval(known[0].phi, known[0].phi_interval)} at {known[0].budget} iterations"
-    else:
-        first, last = known[0], known[-1]
-        phi = (
-            f"φ* is {with_interval(first.phi, first.phi_interval)} at {first.budget} iterations and "
-            f"{with_interval(last.phi, last.phi_interval)} at {last.budget}"
-        )
     count = families.count(winner)
     share = "at every budget" if count == len(cells) else f"at {count} of {len(cells)} budgets"
-    return f"{winner} is recommended {share}; {phi}."
+    if all(c.verdict == "flat" for c in cells):
+        return f"{winner} is recommended {share}; φ does not matter at any of the budgets searched."
+    located = [f"{_phi_phrase(c)} at {c.budget}" for c in cells if c.verdict not in ("thin", "unclear")]
+    lost = [str(c.budget) for c in cells if c.verdict in ("thin", "unclear")]
+    parts = ["φ* (90 % interval) " + ", ".join(located)] if located else []
+    parts += [f"unclear at {', '.join(lost)} iterations: more trials are needed"] if lost else []
+    return f"{winner} is recommended {share}; {'; '.join(parts)}."
+
+
+def _phi_phrase(cell: CellGuideline) -> str:
+    """Where phi* is: an interval, or a bound if the interval touches the end of the searched range."""
+    if cell.phi_interval is None or cell.phi_range is None or cell.verdict == "flat":
+        return "does not matter"
+    low, high = cell.phi_interval
+    if cell.verdict == "boundary":
+        upper_end = high / cell.phi_range[1] > cell.phi_range[0] / low
+        return f"at least {number(low)}" if upper_end else f"at most {number(high)}"
+    return f"{number(low)} to {number(high)}"
 
 
 def family_lines(guidelines: Guidelines) -> list[str]:

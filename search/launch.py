@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import shutil
+import socket
 import time
 import uuid
 import warnings
@@ -200,6 +201,7 @@ class _Search(tune.Callback):  # type: ignore[misc]
 def _connect(study: Study, address: str | None, verbose: bool) -> int:
     """Starts or joins Ray; returns how many trials it can hold at once."""
     if not ray.is_initialized():
+        _require_listener(address)
         try:
             ray.init(
                 # Without an address Ray might join a cluster that an earlier process left behind.
@@ -224,6 +226,17 @@ def _connect(study: Study, address: str | None, verbose: bool) -> int:
         if asked:
             slots = min(slots, have // asked)
     return int(slots)
+
+
+def _require_listener(address: str | None) -> None:
+    """Asks cheaply whether anything listens at HOST:PORT: Ray itself waits for minutes."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE / 3).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"--address: no Ray cluster at {address!r} ({error})") from error
 
 
 def _quiet(verbose: bool) -> None:

@@ -27,6 +27,8 @@ _LONG_TRIAL = 5.0
 _LONGEST_PAUSE = 10.0
 _PAGE = 1000
 _SQLITE = "sqlite:///"
+# Opens MLflow's pages for training runs rather than those for language-model traces.
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 
 def without_credentials(uri: str) -> str:
@@ -141,7 +143,7 @@ class Tracker:
         if found is None:
             location = artifacts.resolve().as_uri() if artifacts else None
             try:
-                return str(self._client.create_experiment(name, artifact_location=location))
+                return str(self._client.create_experiment(name, artifact_location=location, tags=_EXPERIMENT_TAGS))
             except MlflowException:
                 found = self._client.get_experiment_by_name(name)
                 if found is None:

@@ -48,6 +48,6 @@ name: small
 workloads: [mlp/digits, {name: quadratic, kappa: 10, noise: 1.0, dim: 60}]
 budgets: [32, 64, 128, 256]
 families: [uba, linear, cosine]
-trials: 20
+trials: 28
 replicates: 2
 """

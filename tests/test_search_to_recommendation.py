@@ -14,8 +14,11 @@ from mlflow.entities import Run as MlflowRun
 
 from analysis import recommend
 from search.record import Journal, Record
+from tests.analysis.quadratic_twin import truth
 from tests.conftest import Run
 from trainables.schedules import from_dict
+from trainables.training import Training, TrialConfig
+from trainables.workloads import WorkloadSpec, workload
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +87,11 @@ def test_every_cell_was_explored_stopped_and_replicated(records: dict[str, Recor
     assert len(cells) == 8
     for cell in cells:
         mine = [r for r in records.values() if r.trial.cell == cell]
-        assert sum(r.trial.phase == "explore" for r in mine) == 20
+        assert sum(r.trial.phase == "explore" for r in mine) == 28
         assert {r.status for r in mine if r.trial.phase == "replicate"} == {"completed"}
         families = {r.trial.schedule["family"] for r in mine if r.trial.phase == "replicate"}
         assert families == {"uba", "linear", "cosine"}
-    assert Counter(r.status for r in records.values())["stopped"] > 20
+    assert Counter(r.status for r in records.values())["stopped"] > 28
     assert not [r for r in records.values() if r.status == "failed"]
 
 
@@ -102,9 +105,9 @@ def test_the_same_command_says_that_it_is_finished(searched: Path, phitune: Run,
 
 
 def test_a_changed_study_file_is_refused(searched: Path, phitune: Run) -> None:
-    changed = phitune("search", "small.yaml", "--set", "trials=21", cwd=searched)
+    changed = phitune("search", "small.yaml", "--set", "trials=29", cwd=searched)
     assert changed.returncode == 2
-    assert "trials: 21 is not what the study" in changed.stderr
+    assert "trials: 29 is not what the study" in changed.stderr
 
 
 @pytest.fixture(scope="module")
@@ -150,11 +153,22 @@ def test_recommend_answers_by_the_contract_and_trains(
     assert lrs[-1] < 0.1 * lrs[0]
 
 
-def test_phi_of_the_quadratic_grows_with_the_budget_as_known(analysed: Path) -> None:
-    """REFERENCES §6, κ = 10, c = 1: φ* is 1.6 at T = 50 and 6.0 at T = 200; intervals must not contradict it."""
+def test_the_quadratics_known_answer_is_found(analysed: Path) -> None:
+    """Interval and recommendation against the exact optimum; one cell in four may be unlucky."""
     cells = json.loads((analysed / "guidelines.json").read_text(encoding="utf-8"))["cells"]
-    quadratic = {c["budget"]: c for c in cells if c["label"].startswith("quadratic")}
-    assert set(quadratic) == {32, 64, 128, 256}
-    low, high = quadratic[256]["phi_interval"]
-    assert low < 8.0 < high * 1.6
-    assert low > 0.8
+    covered = good = 0
+    for cell in cells:
+        if not cell["label"].startswith("quadratic"):
+            continue
+        spec = WorkloadSpec.of(cell["workload"])
+        known = truth(spec.params["kappa"], spec.params["noise"], cell["budget"], (0.05, 50.0), (0.005, 2.0))
+        low, high = cell["phi_interval"]
+        covered += low / 1.1 <= known.phi <= high * 1.1
+        training = Training(
+            workload(spec),
+            TrialConfig("sgd", cell["budget"], from_dict(cell["schedule"]), cell["base_lr"], 0),
+        )
+        training.advance(cell["budget"])
+        good += training.evaluate("val")["val_loss"] <= 1.05 * known.loss
+    assert covered >= 3
+    assert good >= 3

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from made_study import Recipe, write_study
 
 from analysis.results import StudyRef
+from tests.analysis.made_study import Recipe, write_study
 
 STUDY = "made"
 SMALL = {"uba": 20, "others": 3, "replicates": 2}

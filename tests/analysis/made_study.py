@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
-from quadratic_twin import expected_loss, local_trials, mean_u, sobol_trials
+
+from tests.analysis.quadratic_twin import expected_loss, local_trials, mean_u, sobol_trials
 
 PHI_RANGE = (0.05, 50.0)
 LR_RANGE = (0.003, 1.9)

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_study import Recipe, table
-from quadratic_twin import expected_loss
 from scipy.stats import ttest_rel
 
 from analysis.compare import average_ranks, compare_cell
+from tests.analysis.made_study import Recipe, table
+from tests.analysis.quadratic_twin import expected_loss
 
 
 def test_gain_is_the_paired_mean_with_scipys_t_interval() -> None:

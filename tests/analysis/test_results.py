@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import RECIPES
-from made_study import table
 
 from analysis import results
 from analysis.results import StudyRef, find_study
+from tests.analysis.made_study import table
 from trainables.errors import InputError
 
 

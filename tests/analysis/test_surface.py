@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from made_study import LR_RANGE, PHI_RANGE, Recipe, table
-from quadratic_twin import expected_loss, truth
 
 from analysis.outcomes import points
 from analysis.surface import CellSurface, fit_surface
+from tests.analysis.made_study import LR_RANGE, PHI_RANGE, Recipe, table
+from tests.analysis.quadratic_twin import expected_loss, truth
 
 
 def _loss_ratio(recipe: Recipe, surface: CellSurface) -> float:
