@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import RECIPES
 from mlflow import MlflowClient
 
 from analysis import results
@@ -14,6 +13,7 @@ from analysis.guidelines import build
 from analysis.report import analyze
 from analysis.results import StudyRef
 from analysis.wording import HEADS, summary_table
+from tests.analysis.conftest import RECIPES
 from trainables.errors import InputError
 from trainables.schedules import from_dict
 from trainables.workloads.spec import WorkloadSpec

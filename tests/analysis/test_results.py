@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import RECIPES
 
 from analysis import results
 from analysis.results import StudyRef, find_study
+from tests.analysis.conftest import RECIPES
 from tests.analysis.made_study import table
 from trainables.errors import InputError
 
