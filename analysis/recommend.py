@@ -71,6 +71,32 @@ class Recommendation:
         """`to_dict` as strict JSON."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False)
 
+    def __str__(self) -> str:
+        """What `phitune recommend` prints."""
+        known = self.evidence
+        rows = [
+            (
+                "schedule",
+                self.family if self.phi is None else f"{self.family}, φ = {_range(self.phi, self.phi_interval)}",
+            ),
+            ("base LR", _range(self.base_lr, self.base_lr_interval)),
+            (
+                "expect",
+                "unknown" if self.expected_metric is None else f"{self.expected_metric:.4g} (validation metric)",
+            ),
+            (
+                "evidence",
+                f"{known.cells} cell(s), {known.trials} trials, {known.replicates} replicates; {known.source}",
+            ),
+            *(("note", warning) for warning in self.warnings),
+        ]
+        head = f"{self.workload} with {self.optimizer} for {self.budget} iterations"
+        return "\n".join([head, *(f"  {name:9} {text}" for name, text in rows)])
+
+
+def _range(value: float, interval: tuple[float, float] | None) -> str:
+    return f"{value:.3g}" if interval is None else f"{value:.3g}, 90 % interval {interval[0]:.3g} to {interval[1]:.3g}"
+
 
 def recommend(
     workload: str, budget: int | str, optimizer: str = "sgd", guidelines: str | Path | None = None

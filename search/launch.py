@@ -79,9 +79,12 @@ def launch(
         tracker = Tracker(tracking_uri, study, study_id, out / "artifacts")
         _describe(out, study, study_id, tracking_uri, tracker.parent_run_id)
         search = _Search(study, out, journal, tracker, console)
-        if not search.finished:
-            search.run(slots or _connect(study, address, verbose))
-        return search.close()
+        try:
+            if not search.finished:
+                search.run(slots or _connect(study, address, verbose))
+        finally:
+            outcome = search.close()
+        return outcome
 
 
 class _Search(tune.Callback):  # type: ignore[misc]
@@ -120,8 +123,10 @@ class _Search(tune.Callback):  # type: ignore[misc]
     def run(self, slots: int) -> None:
         """Trains until every cell is finished or the user interrupts."""
         began = time.monotonic()
+        scratch = self._out / "tune"
         with self._progress:
-            self._tune()
+            self._tune(scratch)
+        shutil.rmtree(scratch, ignore_errors=True)
         self._report_busy(slots, time.monotonic() - began)
 
     def close(self) -> Outcome:
@@ -129,8 +134,8 @@ class _Search(tune.Callback):  # type: ignore[misc]
         unwritten = self._tracker.close("FINISHED" if self.finished else "KILLED", _PATIENCE)
         return Outcome(self.finished, len(self._journal.records) - self._before, unwritten)
 
-    def _tune(self) -> None:
-        storage = self._out / "tune"
+    def _tune(self, scratch: Path) -> None:
+        """One `tune.Tuner` over all cells; what Tune writes to ``scratch`` nobody reads."""
         resources = {key: value for key, value in self._study.resources.model_dump().items() if value}
         tuner = tune.Tuner(
             tune.with_resources(TrialActor, resources),
@@ -142,8 +147,8 @@ class _Search(tune.Callback):  # type: ignore[misc]
                 trial_dirname_creator=lambda trial: trial.trial_id,
             ),
             run_config=tune.RunConfig(
-                name=f"{int(time.time())}",
-                storage_path=str(storage.resolve()),
+                name=uuid.uuid4().hex,
+                storage_path=str(scratch.resolve()),
                 callbacks=[self],
                 # Trials report what matters; Tune would otherwise save each one's model at its end.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),

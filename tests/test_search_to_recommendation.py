@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +17,11 @@ from analysis import recommend
 from search.record import Journal, Record
 from tests.analysis.quadratic_twin import truth
 from tests.conftest import Run
+from trainables.models.mlp import mlp
 from trainables.schedules import from_dict
 from trainables.training import Training, TrialConfig
 from trainables.workloads import WorkloadSpec, workload
+from trainables.workloads.digits import digits
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +154,21 @@ def test_recommend_answers_by_the_contract_and_trains(
         scheduler.step()
     assert lrs[0] == pytest.approx(content["base_lr"])
     assert lrs[-1] < 0.1 * lrs[0]
+
+
+def test_the_loop_in_the_readme_runs_and_learns(
+    analysed: Path, searched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = Path("README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(searched)
+    torch.manual_seed(0)
+    train, val = digits()["train"], digits()["val"]
+    model = mlp(64, (64, 64), 10)
+    batches = ((train.inputs[i], train.targets[i]) for i in iter(lambda: torch.randint(1000, (128,)), None))
+    names: dict[str, Any] = {"model": model, "batches": batches, "loss": torch.nn.functional.cross_entropy}
+    exec(code, names)
+    assert (model(val.inputs).argmax(-1) == val.targets).float().mean() > 0.9
+    assert names["best"].budget == 120
 
 
 def test_the_quadratics_known_answer_is_found(analysed: Path) -> None:
