@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -60,10 +60,11 @@ def search(
         return
     _quiet(verbose)
     from search.launch import launch
+    from search.tracking import without_credentials
 
     uri = _tracking_uri(tracking_uri)
     outcome = launch(study, out, uri, address, console, verbose)
-    again = f"phitune {' '.join(sys.argv[1:])}"
+    again = shlex.join(["phitune", *map(without_credentials, sys.argv[1:])])
     if outcome.unwritten:
         console.print(
             f"{outcome.unwritten} trials are not in MLflow yet; they are safe in {out}. To write them: {again}"
@@ -81,7 +82,14 @@ def search(
 @app.command()
 def analyze(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="The study's name, or its output directory.")],
-    tracking_uri: TrackingUri = None,
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URI",
+            help="MLflow server or database.  [default: the one it was searched with]",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Where to write.  [default: report/ in the study's directory]", show_default=False),
@@ -214,7 +222,6 @@ def main() -> None:
     """Runs the command line; bad input ends in one line and exit code 2."""
     from trainables.errors import InputError
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except InputError as error:

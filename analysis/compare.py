@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from scipy.stats import t as student_t
 
+from analysis.outcomes import Scale
+
 Array = NDArray[np.float64]
 Evidence = Literal["replicates", "exact", "explore"]
 
@@ -90,10 +92,12 @@ class Comparison:
     Attributes:
         families: One result each, sorted by objective, best first.
         evidence: What the figures rest on.
+        set_aside: Families whose best trial diverged on a fresh seed; not compared, unless there are no others.
     """
 
     families: tuple[FamilyResult, ...]
     evidence: Evidence
+    set_aside: tuple[str, ...] = ()
 
     def get(self, family: str) -> FamilyResult | None:
         """The family's result, None if it has no completed trial."""
@@ -114,8 +118,16 @@ def compare_cell(cell: pd.DataFrame, delta: float = 0.01, seed: int = 0) -> Comp
     rng = np.random.default_rng(seed)
     minimise = str(cell["mode"].iloc[0]) == "min"
     done = cell[(cell["status"] == "completed") & np.isfinite(cell["objective"].to_numpy(dtype=np.float64))]
-    explore = done[done["phase"] == "explore"].sort_values("objective", ascending=minimise, kind="stable")
+    replicates = cell[cell["phase"] == "replicate"]
+    explore = done[done["phase"] == "explore"]
+    # Of equally good trials the one that was replicated.
+    explore = explore.assign(replicated=explore["trial_id"].isin(replicates["finalist"]))
+    explore = explore.sort_values(["objective", "replicated"], ascending=[minimise, False], kind="stable")
     best = explore.drop_duplicates("family").set_index("family")
+    diverged = set(replicates.loc[replicates["status"] == "diverged", "finalist"])
+    set_aside = tuple(str(family) for family, trial in best["trial_id"].items() if trial in diverged)
+    if len(set_aside) < len(best):
+        best = best.drop(index=list(set_aside))
     repeats = {
         str(family): _by_seed(done[(done["phase"] == "replicate") & (done["finalist"] == trial)])
         for family, trial in best["trial_id"].items()
@@ -138,7 +150,7 @@ def compare_cell(cell: pd.DataFrame, delta: float = 0.01, seed: int = 0) -> Comp
                 trial_id=str(row["trial_id"]),
                 phi=float(row["phi"]) if family == "uba" else None,
                 base_lr=float(row["base_lr"]),
-                base_lr_interval=_equal_lrs(explore[explore["family"] == family], delta),
+                base_lr_interval=_equal_lrs(explore[explore["family"] == family], delta, str(row["mode"])),
                 schedule=str(row["schedule"]),
                 objective=float(values[family].mean()),
                 metric=float(repeat["val_metric"].mean() if has else row["val_metric"]),
@@ -149,7 +161,7 @@ def compare_cell(cell: pd.DataFrame, delta: float = 0.01, seed: int = 0) -> Comp
             )
         )
     results.sort(key=lambda r: r.objective if minimise else -r.objective)
-    return Comparison(tuple(results), evidence)
+    return Comparison(tuple(results), evidence, set_aside)
 
 
 def gain(ours: pd.Series, theirs: pd.Series, minimise: bool, evidence: Evidence, rng: np.random.Generator) -> Gain:
@@ -207,8 +219,9 @@ def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.drop_duplicates("seed").set_index("seed")[["objective", "val_metric", "test_metric"]]
 
 
-def _equal_lrs(rows: pd.DataFrame, delta: float) -> tuple[float, float] | None:
-    """Range of base LRs whose objective is within a relative delta of the best row's (rows are sorted, best first)."""
+def _equal_lrs(rows: pd.DataFrame, delta: float, mode: str) -> tuple[float, float] | None:
+    """Range of base LRs whose objective is within delta of the best row's, on the fitting scale (rows: best first)."""
     values = rows["objective"].to_numpy(dtype=np.float64)
-    near = rows["base_lr"].to_numpy(dtype=np.float64)[np.abs(values - values[0]) <= delta * abs(values[0])]
+    fitted = Scale.of(values, mode).forward(values)
+    near = rows["base_lr"].to_numpy(dtype=np.float64)[np.abs(fitted - fitted[0]) <= delta]
     return (float(near.min()), float(near.max())) if len(near) > 1 else None

@@ -43,7 +43,7 @@ class CellGuideline:
             unknown.
         base_lr_at_limit: Whether UBA's base LR is as high as was tried.
         schedule: The recommended schedule, as `trainables.schedules.from_dict` reads it; None if nothing completed.
-        verdict: ok, flat, boundary, unclear or thin (see `analysis.surface`).
+        verdict: ok, flat, boundary, unclear or thin (see `analysis.surface`); absent if UBA was not searched.
         metric_name: The workload's metric.
         expected_metric: Validation metric to expect; None if unknown.
         objective: Name of what was optimised, val_loss or val_metric.
@@ -195,7 +195,7 @@ def _guideline(cell: pd.DataFrame, surface: CellSurface, comparison: Comparison)
         base_lr_interval=interval,
         base_lr_at_limit=surface.base_lr_at_limit,
         schedule=recommended,
-        verdict=surface.verdict,
+        verdict=surface.verdict if (cell["family"] == "uba").any() else "absent",
         metric_name=None if pd.isna(first["metric_name"]) else str(first["metric_name"]),
         expected_metric=metric if math.isfinite(metric) else None,
         objective=str(first["objective_name"]),
@@ -222,7 +222,8 @@ def _choose_family(cell: pd.DataFrame, surface: CellSurface, comparison: Compari
         return None, "no trial completed"
     best, uba = comparison.families[0], comparison.get("uba")
     if uba is None:
-        return best, f"{best.family} is the best of the families tried; UBA has no completed trial"
+        why = "UBA's best trial diverged on a fresh seed" if "uba" in comparison.set_aside else "UBA has none completed"
+        return best, f"{best.family} is the best of the families compared; {why}"
     if best.family == "uba":
         return uba, f"UBA has the best mean ({_evidence(comparison)})"
     if surface.verdict == "unclear":

@@ -19,8 +19,9 @@ from analysis.guidelines import Guidelines, build
 from analysis.results import StudyRef
 from analysis.wording import summary_table
 from trainables.errors import InputError
+from trainables.schedules import Uba
 
-DEFAULT_PHI_RANGE = (0.05, 50.0)
+DEFAULT_PHI_RANGE = (Uba.parameters["phi"].low, Uba.parameters["phi"].high)
 PACKAGES = ("phitune", "ray", "optuna", "mlflow", "torch", "numpy", "scipy")
 CAPTIONS = {
     "quality_against_phi": (
@@ -82,8 +83,8 @@ def analyze(
     today = date or datetime.now(UTC).date().isoformat()
     guidelines = build(table, provenance(ref, table, today), searched_phi(ref))
     target = Path(out) if out is not None else (ref.out_dir or Path("runs") / ref.name) / "report"
-    write(table, guidelines, ref.name, target)
-    return Analysis(ref.name, target, table, guidelines, _log(ref, guidelines, target))
+    written = write(table, guidelines, ref.name, target)
+    return Analysis(ref.name, target, table, guidelines, _log(ref, guidelines, target, written))
 
 
 def provenance(ref: StudyRef, table: pd.DataFrame, date: str) -> dict[str, Any]:
@@ -117,8 +118,11 @@ def searched_phi(ref: StudyRef) -> tuple[float, float] | None:
         return None
 
 
-def write(table: pd.DataFrame, guidelines: Guidelines, study: str, out: Path) -> None:
+def write(table: pd.DataFrame, guidelines: Guidelines, study: str, out: Path) -> list[Path]:
     """Write all files; they appear only when all of them are complete.
+
+    Returns:
+        Their paths below `out`.
 
     Raises:
         InputError: The directory cannot be written.
@@ -131,8 +135,10 @@ def write(table: pd.DataFrame, guidelines: Guidelines, study: str, out: Path) ->
     try:
         _write_files(table, guidelines, study, made)
         (out / "figures").mkdir(exist_ok=True)
-        for path in sorted(p for p in made.rglob("*") if p.is_file()):
-            os.replace(path, out / path.relative_to(made))
+        written = sorted(p.relative_to(made) for p in made.rglob("*") if p.is_file())
+        for path in written:
+            os.replace(made / path, out / path)
+        return written
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
@@ -200,7 +206,7 @@ def _groups(guidelines: Guidelines) -> list[dict[str, Any]]:
     ]
 
 
-def _log(ref: StudyRef, guidelines: Guidelines, out: Path) -> str | None:
+def _log(ref: StudyRef, guidelines: Guidelines, out: Path, written: list[Path]) -> str | None:
     """Log the report on the study's run; a store that takes no artifacts costs the log, not the report."""
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
@@ -208,7 +214,8 @@ def _log(ref: StudyRef, guidelines: Guidelines, out: Path) -> str | None:
     try:
         client = MlflowClient(tracking_uri=ref.tracking_uri)
         run = results.parent_run_id(ref)
-        client.log_artifacts(run, str(out), "report")
+        for path in written:
+            client.log_artifact(run, str(out / path), str("report" / path.parent))
         client.set_tag(run, "mlflow.note.content", answer_markdown(guidelines))
     except (MlflowException, OSError) as error:
         return str(error).splitlines()[0][:200]

@@ -5,8 +5,9 @@ import os
 import sqlite3
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ DEFAULT_TRACKING_URI = "sqlite:///runs/mlflow.db"
 STUDY_FILE = "study.json"
 ANSWER_WITHIN_SECONDS = 10.0
 PAGE = 1000
+SQLITE = "sqlite:///"
 
 TEXT, NUMBER, WHOLE, YES_NO = "string", "float64", "Int64", "bool"
 COLUMNS: dict[str, str] = {
@@ -76,8 +78,10 @@ class StudyRef:
 
     @property
     def public_uri(self) -> str:
-        """The tracking URI without user name and password, fit for a report."""
+        """The tracking URI without user name and password and with an absolute path, fit for a report."""
         parts = urlsplit(self.tracking_uri)
+        if self.tracking_uri.startswith(SQLITE):
+            return f"{SQLITE}{Path(self.tracking_uri.removeprefix(SQLITE)).resolve()}"
         if "@" not in parts.netloc:
             return self.tracking_uri
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
@@ -105,8 +109,9 @@ def find_study(study: str, tracking_uri: str | None = None) -> StudyRef:
     name = str(notes.get("name") or study)
     uri = tracking_uri or notes.get("tracking_uri") or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
     # Another tracking store than the directory's own has another run.
-    run_id = notes.get("parent_run_id") if uri == notes.get("tracking_uri") else None
-    ref = StudyRef(name, str(uri), out_dir, run_id)
+    ref = StudyRef(name, str(uri), out_dir)
+    if ref.public_uri == notes.get("tracking_uri"):
+        ref = replace(ref, run_id=notes.get("parent_run_id"))
     _require_answer(ref)
     names = _experiments(ref)
     if name not in names:
@@ -135,11 +140,17 @@ def load(ref: StudyRef) -> pd.DataFrame:
         The table, sorted by trial id.
 
     Raises:
-        InputError: The study has no finished trial.
+        InputError: The study has no trial that ran to its end.
     """
     rows = [_row(run, ref.name) for run in _trial_runs(ref)]
     if not rows:
         raise InputError(f"STUDY: {ref.name!r} at {ref.public_uri} has no finished trial yet")
+    ended = Counter(str(row["status"]) for row in rows)
+    if not ended["completed"]:
+        counts = ", ".join(f"{count} {status}" for status, count in ended.items())
+        raise InputError(
+            f"STUDY: {ref.name!r} at {ref.public_uri} has no completed trial ({counts}): nothing to analyse"
+        )
     return tidy(pd.DataFrame(rows)).drop_duplicates("trial_id", keep="last").sort_values("trial_id", ignore_index=True)
 
 

@@ -12,6 +12,7 @@ VERDICTS = {
     "boundary": "φ* at the edge: widen the range",
     "unclear": "φ* unclear: add trials",
     "thin": "too few trials to say",
+    "absent": "UBA not searched",
 }
 HEADS = ("budget", "family", "φ", "base LR", "over cosine", "over linear", "verdict")
 
@@ -91,12 +92,14 @@ def headlines(guidelines: Guidelines) -> list[str]:
 
 
 def _headline(cells: list[CellGuideline]) -> str:
-    if all(c.phi is None for c in cells):
-        return "too few trials to say which φ is best; the table shows the best configuration seen."
     families = [c.family or "" for c in cells]
     winner = max(dict.fromkeys(families), key=families.count)
     count = families.count(winner)
     share = "at every budget" if count == len(cells) else f"at {count} of {len(cells)} budgets"
+    if all(c.verdict == "absent" for c in cells):
+        return f"{winner} is recommended {share}; UBA was not searched."
+    if all(c.phi is None for c in cells):
+        return "too few trials to say which φ is best; the table shows the best configuration seen."
     if all(c.verdict == "flat" for c in cells):
         return f"{winner} is recommended {share}; φ does not matter at any of the budgets searched."
     located = [f"{_phi_phrase(c)} at {c.budget}" for c in cells if c.verdict not in ("thin", "unclear")]

@@ -23,7 +23,7 @@ def finalists(records: Iterable[Record], mode: Literal["min", "max"]) -> list[Re
     sign = 1.0 if mode == "min" else -1.0
     ranked = sorted(
         (record for record in records if record.status == "completed"),
-        key=lambda record: sign * record.final["objective"],
+        key=lambda record: (sign * record.final["objective"], record.trial.number),
     )
     best_of_family: dict[str, Record] = {}
     for record in ranked:

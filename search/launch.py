@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import shutil
+import signal
 import socket
 import time
 import uuid
@@ -29,7 +30,7 @@ from rich.console import Console
 
 from search.progress import Progress
 from search.proposer import CellProposer, Proposer
-from search.record import Journal, Record
+from search.record import Journal, Record, cut_torn_line
 from search.stopping import CellAsha, Ladder, rungs
 from search.study import Study
 from search.tracking import Tracker, absolute, without_credentials
@@ -76,6 +77,7 @@ def launch(
         slots = 0 if study_id else _connect(study, address, verbose)
         journal = Journal(out / "trials.jsonl")
         study_id = study_id or uuid.uuid4().hex
+        _describe(out, study, study_id, tracking_uri, None)
         tracker = Tracker(tracking_uri, study, study_id, out / "artifacts")
         _describe(out, study, study_id, tracking_uri, tracker.parent_run_id)
         search = _Search(study, out, journal, tracker, console)
@@ -102,6 +104,7 @@ class _Search(tune.Callback):  # type: ignore[misc]
             by_cell[record.trial.cell].append(record)
         # The study's own lock is held, so whoever left Optuna's is dead; Optuna would wait for it.
         (out / "optuna.log.lock").unlink(missing_ok=True)
+        cut_torn_line(out / "optuna.log")
         storage = JournalStorage(JournalFileBackend(str((out / "optuna.log").resolve())))
         self._cells = [CellProposer(study, cell, storage, by_cell[cell.key]) for cell in cells]
         self._ladders = {
@@ -211,7 +214,6 @@ def _connect(study: Study, address: str | None, verbose: bool) -> int:
             ray.init(
                 # Without an address Ray might join a cluster that an earlier process left behind.
                 address=address or "local",
-                num_cpus=None if address else os.cpu_count(),
                 include_dashboard=False if not address else None,
                 log_to_driver=verbose,
                 logging_level=logging.INFO if verbose else logging.ERROR,
@@ -221,6 +223,8 @@ def _connect(study: Study, address: str | None, verbose: bool) -> int:
             raise InputError(
                 f"--address: no Ray cluster at {address!r} ({' '.join(str(error).split())[:160]})"
             ) from error
+        # Ray has put its own handler for SIGTERM; a study stops the same way for both signals.
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     available = ray.cluster_resources()
     slots = math.inf
     for field, name in (("cpu", "CPU"), ("gpu", "GPU")):
@@ -306,12 +310,22 @@ def _claim(study: Study, out: Path) -> str | None:
     return str(json.loads(described.read_text(encoding="utf-8"))["study_id"])
 
 
-def _describe(out: Path, study: Study, study_id: str, tracking_uri: str, parent_run_id: str) -> None:
-    (out / "study.yaml").write_text(study.to_yaml(), encoding="utf-8")
+def _describe(out: Path, study: Study, study_id: str, tracking_uri: str, parent_run_id: str | None) -> None:
+    _replace(out / "study.yaml", study.to_yaml())
     content = {
         "name": study.name,
         "study_id": study_id,
         "tracking_uri": without_credentials(absolute(tracking_uri)),
         "parent_run_id": parent_run_id,
     }
-    (out / "study.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    _replace(out / "study.json", json.dumps(content, indent=2) + "\n")
+
+
+def _replace(path: Path, content: str) -> None:
+    """Writes a file whole or not at all."""
+    fresh = path.with_name(f".{path.name}.new")
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

@@ -25,7 +25,7 @@ class Progress:
 
     Args:
         cells: All cells of the study.
-        expected: Trials in all, estimated; corrected by `expect`.
+        expected: Trials in all, estimated; corrected by `tick`.
         records: Trials that ended before this process.
     """
 

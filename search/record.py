@@ -73,11 +73,8 @@ class Journal:
 
     def __post_init__(self) -> None:
         if self.path.exists():
-            content = self.path.read_bytes()
-            whole = content[: content.rfind(b"\n") + 1]
-            if len(whole) < len(content):
-                os.truncate(self.path, len(whole))
-            self.records = list(_read(whole))
+            cut_torn_line(self.path)
+            self.records = list(_read(self.path.read_bytes()))
 
     def append(self, record: Record) -> None:
         """Adds a record; on return it is on disk."""
@@ -86,6 +83,13 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         self.records.append(record)
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cuts off what a killed process left of the last line of a file, if there is one."""
+    if path.exists():
+        content = path.read_bytes()
+        os.truncate(path, content.rfind(b"\n") + 1)
 
 
 def _read(content: bytes) -> Iterator[Record]:

@@ -74,8 +74,8 @@ class Space(_Section):
 class Resources(_Section):
     """What one trial occupies; ``gpu`` may be a fraction 1/k."""
 
-    cpu: Annotated[float, Field(gt=0)] = 1
-    gpu: Annotated[float, Field(ge=0)] = 0
+    cpu: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1
+    gpu: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
 
     @field_validator("cpu", "gpu")
     @classmethod

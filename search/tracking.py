@@ -87,6 +87,7 @@ class Tracker:
         self._wake = threading.Condition()
         self._started: dict[str, tuple[Trial, float]] = {}
         self._ended: dict[str, Record] = {}
+        self._doubtful: set[str] = set()
         self._closing = False
         self.trouble: str | None = None
         self._thread = threading.Thread(target=self._write_on, name="mlflow-writer", daemon=True)
@@ -124,10 +125,11 @@ class Tracker:
         with self._wake:
             self._closing = True
             self._wake.notify()
-        self._thread.join(timeout=patience if self.trouble else None)
         deadline = time.monotonic() + patience
-        while self._thread.is_alive() and (self.trouble is None or time.monotonic() < deadline):
+        while self._thread.is_alive() and time.monotonic() < deadline:
             self._thread.join(timeout=0.5)
+            if self.trouble is None:
+                deadline = time.monotonic() + patience
         if not self._thread.is_alive():
             self._try(lambda: self._end_parent(status))
         return len(self._ended)
@@ -166,20 +168,22 @@ class Tracker:
         self._client.log_text(run_id, study.to_yaml(), "study.yaml")
         return run_id
 
-    def _runs_of_parent(self) -> dict[str, tuple[str, bool]]:
-        """Run id and whether it is complete, by trial id."""
+    def _runs_of_parent(self, and_filter: str = "") -> dict[str, tuple[str, bool]]:
+        """Run id and whether it is complete, by trial id; of two runs of a trial the complete one."""
         runs: dict[str, tuple[str, bool]] = {}
         token: str | None = None
         while True:
             page = self._client.search_runs(
                 [self._experiment],
-                f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_run_id}'",
+                f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_run_id}'{and_filter}",
                 max_results=_PAGE,
                 page_token=token,
             )
             for run in page:
                 done = run.info.status != "RUNNING" and "phitune.status" in run.data.tags
-                runs[run.data.tags["phitune.trial_id"]] = (str(run.info.run_id), done)
+                trial_id = run.data.tags["phitune.trial_id"]
+                if done or trial_id not in runs:
+                    runs[trial_id] = (str(run.info.run_id), done)
             token = page.token
             if not token:
                 return runs
@@ -194,9 +198,9 @@ class Tracker:
                     self._wake.wait(timeout=1.0)
                 batch = list(self._ended.values())
                 long_running = [
-                    trial
-                    for trial, since in self._started.values()
-                    if time.time() - since > _LONG_TRIAL and trial.trial_id not in self._written
+                    (trial, since)
+                    for key, (trial, since) in self._started.items()
+                    if time.time() - since > _LONG_TRIAL and key not in self._written and key not in self._ended
                 ]
             if self._try(lambda batch=batch, running=long_running: self._write(batch, running)):  # type: ignore[misc]
                 pause = 0.5
@@ -204,14 +208,28 @@ class Tracker:
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _write(self, batch: list[Record], running: list[Trial]) -> None:
-        for trial in running:
-            self._run_of(trial, time.time())
+    def _write(self, batch: list[Record], running: list[tuple[Trial, float]]) -> None:
+        """Writes all it can; what fails does not hold up the rest. Raises the last failure."""
+        failure: Exception | None = None
+        for trial, since in running:
+            self._run_of(trial, since)
         for record in batch:
-            self._write_record(record)
+            trial_id = record.trial.trial_id
+            try:
+                self._write_record(record)
+            except Exception as error:
+                # Whether the store took it is unknown: the next try looks for it there.
+                failure = error
+                self._doubtful.add(trial_id)
+                self._written.pop(trial_id, None)
+                if self._closing:
+                    break
+                continue
             with self._wake:
-                self._ended.pop(record.trial.trial_id, None)
-                self._started.pop(record.trial.trial_id, None)
+                self._ended.pop(trial_id, None)
+                self._started.pop(trial_id, None)
+        if failure is not None:
+            raise failure
 
     def _write_record(self, record: Record) -> None:
         run_id = self._run_of(record.trial, record.started)
@@ -227,13 +245,18 @@ class Tracker:
         self._written[record.trial.trial_id] = (run_id, True)
 
     def _run_of(self, trial: Trial, started: float) -> str:
+        if trial.trial_id in self._doubtful:
+            self._written |= self._runs_of_parent(f" AND tags.`phitune.trial_id` = '{trial.trial_id}'")
+            self._doubtful.discard(trial.trial_id)
         if trial.trial_id not in self._written:
+            self._doubtful.add(trial.trial_id)
             run = self._client.create_run(
                 self._experiment,
                 start_time=int(1000 * started),
                 tags=_tags(trial, self._cells[trial.cell], self.parent_run_id),
                 run_name=_run_name(trial),
             )
+            self._doubtful.discard(trial.trial_id)
             self._written[trial.trial_id] = (str(run.info.run_id), False)
         return self._written[trial.trial_id][0]
 

@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
         ("search study.yaml --tracking-uri http://127.0.0.1:9", "tracking URI: 'http://127.0.0.1:9' cannot be used"),
         ("search study.yaml --tracking-uri sqlite:///file/x.db", "tracking URI: 'sqlite:///file/x.db' cannot be used"),
         ("search study.yaml --address 127.0.0.1:9", "--address: no Ray cluster at '127.0.0.1:9'"),
-        ("analyze none", "none"),
+        ("analyze none", "no MLflow database at"),
         ("recommend --workload mlp/digits --budget 100", "guidelines"),
         ("ui", "has no database yet"),
     ],
@@ -56,17 +56,19 @@ def test_a_study_without_finished_trials_cannot_be_analysed(folder: Path, phitun
     done = phitune("analyze", "s", cwd=folder)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
+    assert "has no completed trial (5 diverged)" in done.stderr
+    assert not (folder / "runs/s/report").exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("--workload mlp/digit --budget 128", "mlp/digits"),
-        ("--workload mlp/digits --budget 7", "7"),
-        ("--workload mlp/digits --budget 100000", "100000"),
-        ("--workload mlp/digits --budget much", "much"),
-        ("--workload mlp/digits --budget 128 --optimizer adam", "adam"),
-        ("--workload mlp/digits --budget 128 --guidelines none.json", "none.json"),
+        ("--workload mlp/digit --budget 128", "--workload: no evidence for 'mlp/digit'"),
+        ("--workload mlp/digits --budget 7", "--budget: 7 iterations lie outside the evidence"),
+        ("--workload mlp/digits --budget 100000", "--budget: 100000 iterations lie outside the evidence"),
+        ("--workload mlp/digits --budget much", "--budget: 'much'"),
+        ("--workload mlp/digits --budget 128 --optimizer adam", "--optimizer: no evidence for 'adam'"),
+        ("--workload mlp/digits --budget 128 --guidelines none.json", "--guidelines: "),
     ],
 )
 def test_no_recommendation_without_evidence(searched: Path, phitune: Run, arguments: str, said: str) -> None:

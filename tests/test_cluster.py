@@ -10,4 +10,4 @@ def test_cluster_file_is_valid_for_rays_launcher() -> None:
     config = prepare_config(yaml.safe_load(Path("cluster.yaml").read_text(encoding="utf-8")))
     validate_config(config)
     workers = config["available_node_types"]["gpu-worker"]
-    assert (workers["min_workers"], config["max_workers"]) == (0, 8)
+    assert (workers["min_workers"], config["max_workers"]) == (1, 8)

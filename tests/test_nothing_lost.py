@@ -68,6 +68,7 @@ def kill_everything(process: subprocess.Popen[str]) -> None:
 
 def check(folder: Path) -> None:
     records = Journal(folder / "runs/s/trials.jsonl").records
+    assert "failed" not in {record.status for record in records}
     ids = Counter(record.trial.trial_id for record in records)
     assert set(ids.values()) == {1}
     for cell in (

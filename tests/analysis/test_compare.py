@@ -66,3 +66,23 @@ def test_best_family_stands_first_and_ranks_average() -> None:
     ranks = average_ranks(found)
     positions = {f: np.mean([[x.family for x in c.families].index(f) + 1 for c in found]) for f in ranks}
     assert ranks == pytest.approx(positions)
+
+
+def test_a_family_whose_best_trial_diverges_on_a_fresh_seed_is_set_aside() -> None:
+    rows = table(Recipe(100, 1.0, 200, replicates=3), seed=1)
+    winner = compare_cell(rows).families[0]
+    unlucky = rows[rows["finalist"] == winner.trial_id].index[0]
+    rows.loc[unlucky, ["status", "objective"]] = ["diverged", np.nan]
+    found = compare_cell(rows)
+    assert found.set_aside == (winner.family,)
+    assert found.get(winner.family) is None
+    assert found.evidence == "replicates"
+
+
+def test_of_equally_good_trials_the_replicated_one_stands_for_its_family() -> None:
+    rows = table(Recipe(100, 1.0, 200, replicates=3), seed=1)
+    linear = next(f for f in compare_cell(rows).families if f.family == "linear")
+    twin = rows[rows["trial_id"] == linear.trial_id].assign(trial_id="0-sorts-first")
+    found = compare_cell(pd.concat([twin, rows], ignore_index=True))
+    assert found.evidence == "replicates"
+    assert {f.family: f.trial_id for f in found.families}["linear"] == linear.trial_id

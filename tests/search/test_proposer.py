@@ -13,7 +13,7 @@ from ray.tune.search import Searcher
 
 from search.finalists import finalists
 from search.proposer import CellProposer, Proposer
-from search.record import Record, Status, Trial
+from search.record import Record, Status, Trial, cut_torn_line
 from search.study import Study, parse_study
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -123,6 +123,21 @@ def test_a_trial_enqueued_but_never_asked_for_is_not_lost(tmp_path: Path) -> Non
     rest = run(CellProposer(study, cell, storage(other), list(first.ended)))
     assert [t.number for t in ended + rest if t.phase == "explore"] == list(range(14))
     assert [t.schedule for t in (ended + rest)[:3]] == whole
+
+
+def test_a_torn_line_in_optunas_journal_costs_nothing(tmp_path: Path) -> None:
+    """Killed while Optuna was writing: whatever the line was about, the study goes on."""
+    study = make_study()
+    cell = study.cells()[0]
+    first = CellProposer(study, cell, storage(tmp_path), [])
+    run(first, 3)
+    path = tmp_path / "optuna.log"
+    path.write_bytes(path.read_bytes()[:-7])
+    cut_torn_line(path)
+    second = CellProposer(study, cell, storage(tmp_path), list(first.ended))
+    run(second)
+    assert second.finished
+    assert sorted(r.trial.number for r in second.ended if r.trial.phase == "explore") == list(range(14))
 
 
 def test_what_optuna_is_told(tmp_path: Path) -> None:

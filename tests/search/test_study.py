@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from search.study import Study, parse_study, read_study
+import search.study
+from search.study import parse_study, read_study
 from trainables.errors import InputError
 
 GOOD: dict[str, Any] = {"name": "s", "workloads": ["quadratic"]}
@@ -61,7 +62,9 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
 
 
 def test_shipped_studies_are_valid() -> None:
-    for file in Path("search/studies").glob("*.yaml"):
+    shipped = list((Path(search.study.__file__).parent / "studies").glob("*.yaml"))
+    assert "quickstart.yaml" in {file.name for file in shipped}
+    for file in shipped:
         assert read_study(file).cells()
 
 
@@ -87,6 +90,11 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"workloads": ["quadratic", "quadratic"]}, "workloads: 'quadratic' stands there twice"),
     ({"workloads": [{"kappa": 3}]}, "an entry is a name or a mapping with `name`"),
     ({"workloads": [{"name": "quadratic", "kappa": -3}]}, "workloads.quadratic.kappa: -3 is not allowed"),
+    ({"workloads": [{"name": "quadratic", "kappa": [1, 2]}]}, "workloads.quadratic.kappa: [1, 2] is not allowed"),
+    ({"workloads": [{"name": "quadratic", "kappa": "ten"}]}, "workloads.quadratic.kappa: 'ten' is not allowed"),
+    ({"workloads": [{"name": "quadratic", "kappa": True}]}, "workloads.quadratic.kappa: True is not allowed"),
+    ({"workloads": [{"name": "quadratic", "kappa": float("inf")}]}, "workloads.quadratic.kappa: inf is not allowed"),
+    ({"resources": {"gpu": float("inf")}}, "resources.gpu: inf is not allowed"),
     ({"workloads": ["mlp/digits"], "optimizers": ["adm"]}, "cannot use 'adm'; did you mean 'adam'?"),
     ({"optimizers": ["adam"]}, "optimizers: quadratic cannot use 'adam'; it supports: sgd"),
     ({"budgets": [0]}, "budgets: 0 is not allowed"),
@@ -143,7 +151,3 @@ def test_bad_overrides_are_told(tmp_path: Path, override: str) -> None:
     file.write_text(yaml.safe_dump(GOOD), encoding="utf-8")
     with pytest.raises(InputError, match="--set: "):
         read_study(file, [override])
-
-
-def test_a_study_is_a_value() -> None:
-    assert Study.model_validate(GOOD) == Study.model_validate(GOOD)

@@ -25,12 +25,16 @@ class Norms:
     weight: float
 
 
-class Learner(ABC):
-    """What one trial trains: weights, optimizer state and their running average.
+def average_weight(steps: int) -> float:
+    """Weight w of the newest weights θ in their average, ``a ← a + w (θ − a)``, after ``steps`` steps.
 
-    The average is an exponential one whose horizon is a tenth of the steps so far: after step t
-    (counted from 0) ``a ← a + w (θ − a)`` with ``w = min(1, 10/(t+1))``.
+    min(1, 10 / steps): the average's horizon is a tenth of the steps so far.
     """
+    return min(1.0, 10.0 / steps)
+
+
+class Learner(ABC):
+    """What one trial trains: weights, optimizer state and the running average (`average_weight`) of the weights."""
 
     @abstractmethod
     def step(self, lr: float) -> float:

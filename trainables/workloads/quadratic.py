@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.errors import InputError
-from trainables.workloads.base import Evaluation, Learner, Norms, Split, Workload
-
-_AVERAGE_HORIZON = 10.0
+from trainables.workloads.base import Evaluation, Learner, Norms, Split, Workload, average_weight
 
 
 class Quadratic(Workload):
@@ -36,10 +34,10 @@ class Quadratic(Workload):
     deterministic: ClassVar[bool] = True
 
     def __init__(self, kappa: float = 100.0, noise: float = 0.03, dim: int = 60, momentum: float = 0.0) -> None:
-        _require("kappa", kappa, kappa >= 1, "a number of at least 1")
-        _require("noise", noise, noise >= 0, "a number of at least 0")
-        _require("dim", dim, isinstance(dim, int) and dim >= 1, "a whole number of at least 1")
-        _require("momentum", momentum, 0 <= momentum < 1, "a number in [0, 1)")
+        _require("kappa", kappa, 1, math.inf, "a number of at least 1")
+        _require("noise", noise, 0, math.inf, "a number of at least 0")
+        _require("dim", dim, 1, math.inf, "a whole number of at least 1", whole=True)
+        _require("momentum", momentum, 0, 1, "a number in [0, 1)")
         self.curvature = np.logspace(-math.log10(kappa), 0.0, dim)
         self.noise_variance = noise * self.curvature / dim
         self.momentum = momentum
@@ -48,8 +46,9 @@ class Quadratic(Workload):
         return QuadraticLearner(self)
 
 
-def _require(name: str, value: object, fine: bool, allowed: str) -> None:
-    if not fine:
+def _require(name: str, value: object, low: float, below: float, allowed: str, whole: bool = False) -> None:
+    kinds = int if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value < below:
         raise InputError(f"workloads.quadratic.{name}: {value!r} is not allowed; it must be {allowed}")
 
 
@@ -80,7 +79,7 @@ class QuadraticLearner(Learner):
         ma = mu * ma + h * wa
         wa = wa - lr * ma
         self._steps += 1
-        beta = min(1.0, _AVERAGE_HORIZON / self._steps)
+        beta = average_weight(self._steps)
         keep = 1.0 - beta
         aa = keep * keep * aa + 2.0 * keep * beta * wa + beta * beta * new_ww
         self._moments = np.stack([new_ww, new_wm, new_mm, keep * wa + beta * new_ww, keep * ma + beta * new_wm, aa])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +33,11 @@ class WorkloadSpec:
         name = values.pop("name", None)
         if not isinstance(name, str):
             raise InputError(f"workloads: {dict(entry)!r} is not allowed; an entry is a name or a mapping with `name`")
-        return cls(name, tuple(sorted(values.items())))
+        for key, value in values.items():
+            if not isinstance(value, str | int | float):
+                raise InputError(f"workloads.{name}.{key}: {value!r} is not allowed; it must be a number or a word")
+        # YAML takes 1e3 for a word; here it is a number.
+        return cls(name, tuple(sorted((k, _literal(v) if isinstance(v, str) else v) for k, v in values.items())))
 
     @classmethod
     def parse(cls, label: str) -> WorkloadSpec:
@@ -67,8 +70,10 @@ class WorkloadSpec:
         return {"name": self.name, **self.params} if self.items else self.name
 
 
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+def _literal(text: str) -> str | int | float:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

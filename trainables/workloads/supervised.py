@@ -11,9 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.optimizers import optimizer as make_optimizer
-from trainables.workloads.base import Evaluation, Learner, Norms, Split, Workload
-
-_AVERAGE_HORIZON = 10.0
+from trainables.workloads.base import Evaluation, Learner, Norms, Split, Workload, average_weight
 
 
 @dataclass(frozen=True)
@@ -88,8 +86,7 @@ class SupervisedLearner(Learner):
         torch.autograd.backward(loss)
         self._optimizer.step()
         self._steps += 1
-        weight = min(1.0, _AVERAGE_HORIZON / self._steps)
-        torch._foreach_lerp_(self._averaged, self._live, weight)
+        torch._foreach_lerp_(self._averaged, self._live, average_weight(self._steps))
         return float(loss.detach())
 
     def evaluate(self, split: Split, averaged: bool = False) -> Evaluation:
