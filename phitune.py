@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -101,15 +103,20 @@ def analyze(
     from rich.table import Table
 
     from analysis import analyze as run_analysis
-    from analysis import summary_table
+    from analysis.wording import headlines, summary_table
 
     console = _console()
     analysis = run_analysis(study, tracking_uri, out)
-    rows = summary_table(analysis.guidelines)
-    table = Table(*rows[0], box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*row.values())
-    console.print(table)
+    for (workload, optimizer), rows in groupby(summary_table(analysis.guidelines), itemgetter("workload", "optimizer")):
+        columns = [{k: v for k, v in row.items() if k not in ("workload", "optimizer")} for row in rows]
+        table = Table(*columns[0], box=None, pad_edge=False)
+        for row in columns:
+            table.add_row(*row.values())
+        console.print(f"\n{workload} with {optimizer}", style="bold")
+        console.print(table)
+    console.print("\nBrackets: 90 % intervals. Gains: per cent of the objective, positive is better.\n")
+    for line in headlines(analysis.guidelines):
+        console.print(line)
     console.print(f"Report: {analysis.out / 'report.html'}", soft_wrap=True)
     if analysis.not_logged:
         console.print(f"The report is not in MLflow: {analysis.not_logged}", soft_wrap=True)

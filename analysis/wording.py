@@ -9,9 +9,9 @@ from analysis.guidelines import CellGuideline, Guidelines
 VERDICTS = {
     "ok": "φ* found",
     "flat": "φ does not matter here",
-    "boundary": "φ* at the edge: widen the range",
-    "unclear": "φ* unclear: add trials",
-    "thin": "too few trials to say",
+    "boundary": "φ* at the edge",
+    "unclear": "φ* unclear",
+    "thin": "too few trials",
     "absent": "UBA not searched",
 }
 HEADS = ("budget", "family", "φ", "base LR", "over cosine", "over linear", "verdict")
