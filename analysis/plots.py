@@ -131,7 +131,8 @@ def phi_against_budget(guidelines: Guidelines) -> Figure | None:
             face = "white" if cell.verdict == "flat" else colour
             marker = {"boundary": "D", "unclear": "X"}.get(cell.verdict, "o")
             axis.plot(at, phi, marker, ms=6.5, mec=colour, mfc=face, mew=1.5, zorder=4)
-        for (a, left), (b, right) in pairwise((at, c.phi or COSINE_PHI) for at, c in zip(x, cells, strict=True)):
+        located = [(at, c.phi or COSINE_PHI) for at, c in zip(x, cells, strict=True) if c.verdict != "unclear"]
+        for (a, left), (b, right) in pairwise(located):
             axis.plot([a, b], [left, right], color=colour, linewidth=1, alpha=0.45)
     axis.annotate("cosine (φ = 2)", (0.0, COSINE_PHI), (3, 3), xycoords=("axes fraction", "data"),
                   textcoords="offset points", ha="left", fontsize=8, color=GREY)  # fmt: skip

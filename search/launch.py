@@ -38,7 +38,6 @@ from trainables.errors import InputError
 from trainables.trial import TrialActor
 
 _PATIENCE = 30.0
-_RETRIES = 1
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,6 @@ class _Search(tune.Callback):  # type: ignore[misc]
                 callbacks=[self],
                 # Trials report what matters; Tune would otherwise save each one's model at its end.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                failure_config=tune.FailureConfig(max_failures=_RETRIES),
                 verbose=0,
             ),
         )

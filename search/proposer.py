@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,9 @@ from search.record import Record, Trial
 from search.space import family_order, quasi_random, stable_seed, suggest
 from search.stopping import rungs
 from search.study import Cell, Study
+
+# How often a trial is started again after its worker process has died.
+RETRIES = 2
 
 
 class CellProposer:
@@ -84,6 +88,10 @@ class CellProposer:
             if trial.trial_id not in self._ended:
                 return trial
         return None
+
+    def retry(self, trial: Trial) -> None:
+        """Proposes a trial again, under its id, from its first step."""
+        self._again.append(trial)
 
     def end(self, record: Record) -> None:
         """Takes in the outcome of a trial."""
@@ -193,6 +201,7 @@ class Proposer(Searcher):  # type: ignore[misc]
         self._by_key = {proposer.cell.key: proposer for proposer in self._cells}
         self._study = study
         self._on_end = on_end
+        self._deaths: Counter[str] = Counter()
         self.live: dict[str, Live] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
@@ -210,6 +219,11 @@ class Proposer(Searcher):  # type: ignore[misc]
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         live = self.live.pop(trial_id, None)
         if live is None:
+            return
+        if error and self._deaths[live.trial.trial_id] < RETRIES:
+            # Not left to Tune, which gives up a trial whose worker dies while it is being reset.
+            self._deaths[live.trial.trial_id] += 1
+            self._by_key[live.cell.key].retry(live.trial)
             return
         record = _record(live, result or live.report, error)
         self._on_end(record)

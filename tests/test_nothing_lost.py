@@ -58,6 +58,12 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
         time.sleep(0.05)
 
 
+def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The processes in which trials are trained; Ray names a process for what it is doing."""
+    names = ("ray::TrialActor", "ray::ResourceTr")
+    return [p for p in psutil.Process(process.pid).children(recursive=True) if p.name().startswith(names)]
+
+
 def kill_everything(process: subprocess.Popen[str]) -> None:
     """As a machine does that loses power: driver, raylet and workers at once."""
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
@@ -112,9 +118,8 @@ def test_ctrl_c_stops_cleanly_and_a_lost_worker_costs_nothing(folder: Path, phit
 
     process = start(folder)
     before = ended(folder)
-    wait_for(lambda: ended(folder) >= before + 4, process)
-    workers = [p for p in psutil.Process(process.pid).children(recursive=True) if "TrialActor" in p.name()]
-    workers[0].kill()
+    wait_for(lambda: ended(folder) >= before + 4 and bool(workers(process)), process)
+    workers(process)[0].kill()
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, out + err
     check(folder)

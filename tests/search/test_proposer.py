@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from search.finalists import finalists
-from search.proposer import CellProposer, Proposer
+from search.proposer import RETRIES, CellProposer, Proposer
 from search.record import Record, Status, Trial, cut_torn_line
 from search.study import Study, parse_study
 
@@ -183,10 +183,14 @@ def test_cells_move_on_together_and_every_end_is_handed_on(tmp_path: Path) -> No
     assert {r.final["objective"] for r in ends} == {0.5}
 
 
-def test_a_worker_that_died_is_a_failed_trial(tmp_path: Path) -> None:
+def test_a_trial_whose_worker_dies_is_tried_again_and_fails_in_the_end(tmp_path: Path) -> None:
     study = make_study()
     ends: list[Record] = []
     searcher = Proposer([CellProposer(study, study.cells()[0], storage(tmp_path), [])], study, ends.append)
-    searcher.suggest("tune 0")
-    searcher.on_trial_complete("tune 0", error=True)
+    configs = []
+    for number in range(RETRIES + 1):
+        assert not ends
+        configs.append(searcher.suggest(f"tune {number}"))
+        searcher.on_trial_complete(f"tune {number}", error=True)
+    assert configs == [configs[0]] * (RETRIES + 1)
     assert (ends[0].status, ends[0].reason) == ("failed", "its worker process died")

@@ -1,0 +1,90 @@
+"""A real MLflow server in place of the embedded database; it may go away for a while."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from search.record import Journal
+from tests.conftest import Run, command, environment
+
+STUDY = """
+name: s
+workloads: [quadratic]
+budgets: [400, 800]
+families: [uba, linear]
+trials: 20
+replicates: 1
+"""
+
+
+@contextmanager
+def server(folder: Path, port: int) -> Iterator[str]:
+    uri = f"http://127.0.0.1:{port}"
+    arguments = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--port", str(port), "--workers", "1"]
+    arguments += ["--artifacts-destination", str(folder / "artifacts")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", *arguments],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{uri}/health", timeout=2)
+                break
+            except OSError:
+                time.sleep(0.25)
+        yield uri
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def test_a_server_that_goes_away_delays_and_loses_nothing(tmp_path: Path, phitune: Run) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
+    journal = tmp_path / "runs/s/trials.jsonl"
+    port = free_port()
+    with server(tmp_path, port) as uri:
+        search = subprocess.Popen(
+            command("search", "study.yaml", "--tracking-uri", uri),
+            cwd=tmp_path,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while not (journal.exists() and journal.read_bytes().count(b"\n") >= 5):
+            assert search.poll() is None, search.communicate()
+            time.sleep(0.05)
+    with server(tmp_path, port) as uri:
+        out, err = search.communicate(timeout=240)
+        again = phitune("search", "study.yaml", "--tracking-uri", uri, cwd=tmp_path)
+        assert again.returncode == 0, out + err + again.stdout + again.stderr
+        client = MlflowClient(tracking_uri=uri)
+        runs = client.search_runs([client.get_experiment_by_name("s").experiment_id], max_results=1000)
+        ids = Counter(record.trial.trial_id for record in Journal(journal).records)
+        assert len(ids) >= 42
+        assert Counter(run.data.tags.get("phitune.trial_id") for run in runs) == {**ids, None: 1}
+        assert "RUNNING" not in {run.info.status for run in runs}
+
+        analysed = phitune("analyze", "s", cwd=tmp_path)
+        assert analysed.returncode == 0, analysed.stderr
+        parent = next(run for run in runs if run.data.tags["phitune.kind"] == "study")
+        assert "report" in {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
