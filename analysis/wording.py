@@ -46,17 +46,21 @@ def with_interval(value: float | None, interval: tuple[float, float] | None) -> 
     return number(value) if interval is None else f"{number(value)} [{number(interval[0])}, {number(interval[1])}]"
 
 
+def _percent(value: float) -> str:
+    return f"{value:+.0f}" if abs(value) >= 100 else f"{value:+.2g}"
+
+
 def gain_text(gain: Gain | None) -> str:
     """A gain in per cent with its interval, or the reason why it has none."""
     if gain is None:
         return "–"
-    text = f"{gain.percent:+.2g} %"
+    text = f"{_percent(gain.percent)} %"
     if gain.evidence == "exact":
         return text
     return (
         f"{text} (single runs)"
         if gain.interval is None
-        else f"{text} [{gain.interval[0]:+.2g}, {gain.interval[1]:+.2g}]"
+        else f"{text} [{_percent(gain.interval[0])}, {_percent(gain.interval[1])}]"
     )
 
 
