@@ -272,4 +272,5 @@ def _record(live: Live, result: dict[str, Any], error: bool) -> Record:
         started=result.get("started", 0.0),
         seconds=result.get("seconds", 0.0),
         reason="its worker process died" if error else result.get("reason", ""),
+        traceback=result.get("traceback", ""),
     )

@@ -48,6 +48,7 @@ class Record:
         started: Unix time, s.
         seconds: Duration, s.
         reason: Why it diverged or failed.
+        traceback: Of the error with which it failed.
     """
 
     trial: Trial
@@ -59,6 +60,7 @@ class Record:
     started: float
     seconds: float
     reason: str = ""
+    traceback: str = ""
 
 
 @dataclass

@@ -26,6 +26,7 @@ _RUN_STATUS = {"completed": "FINISHED", "stopped": "KILLED", "diverged": "FAILED
 _LONG_TRIAL = 5.0
 _LONGEST_PAUSE = 10.0
 _PAGE = 1000
+_LONGEST_TAG = 5000
 _SQLITE = "sqlite:///"
 # Opens MLflow's pages for training runs rather than those for language-model traces.
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
@@ -233,12 +234,13 @@ class Tracker:
 
     def _write_record(self, record: Record) -> None:
         run_id = self._run_of(record.trial, record.started)
-        tags = {"phitune.status": record.status, **({"phitune.reason": record.reason} if record.reason else {})}
+        told = {"phitune.reason": record.reason, "phitune.traceback": record.traceback}
+        tags = {"phitune.status": record.status, **{key: text for key, text in told.items() if text}}
         self._client.log_batch(
             run_id,
             metrics=_metrics(record),
             params=[Param(key, str(value)) for key, value in self._params(record.trial).items()],
-            tags=[RunTag(key, value[:5000]) for key, value in tags.items()],
+            tags=[RunTag(key, value[-_LONGEST_TAG:]) for key, value in tags.items()],
         )
         end = int(1000 * (record.started + record.seconds))
         self._client.set_terminated(run_id, status=_RUN_STATUS[record.status], end_time=end)

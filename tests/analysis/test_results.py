@@ -110,6 +110,7 @@ def test_a_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hanging)
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    # The server and the wait are real; only the ten seconds of patience are shortened.
     monkeypatch.setattr(results, "ANSWER_WITHIN_SECONDS", 0.5)
     try:
         with pytest.raises(InputError, match="no MLflow server answers"):
