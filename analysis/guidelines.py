@@ -13,8 +13,7 @@ from analysis.budget_model import NORMAL_90, BudgetModel, fit_budget_model
 from analysis.compare import Comparison, FamilyResult, Gain, average_ranks, compare_cell, difference
 from analysis.outcomes import COSINE_PHI
 from analysis.surface import CellSurface, fit_surface
-from trainables.schedules import schedule
-from trainables.workloads.spec import WorkloadSpec
+from trainables.spec import Spec
 
 FORMAT = 1
 
@@ -35,6 +34,7 @@ class CellGuideline:
         phi_interval: Its 90 % interval.
         phi_near: Range of phi whose quality is within `delta` of the best.
         delta: What counted as equal, a relative difference of the objective (of the error, for an accuracy).
+        uba_schedule: UBA at `phi`, with the study's warmup, floor and sampling; None when the evidence is thin.
         uba_base_lr: The base LR that belongs to `phi`.
         uba_base_lr_interval: Its 90 % interval.
         phi_range: The range of phi that was searched; None when thin.
@@ -68,6 +68,7 @@ class CellGuideline:
     phi_near: tuple[float, float] | None
     phi_range: tuple[float, float] | None
     delta: float
+    uba_schedule: dict[str, Any] | None
     uba_base_lr: float | None
     uba_base_lr_interval: tuple[float, float] | None
     base_lr: float | None
@@ -158,7 +159,7 @@ def build(
 
 def _guideline(cell: pd.DataFrame, surface: CellSurface, comparison: Comparison) -> CellGuideline:
     first = cell.iloc[0]
-    spec = WorkloadSpec.parse(str(first["workload"]))
+    spec = Spec.parse(str(first["workload"]))
     explore, replicate = cell[cell["phase"] == "explore"], cell[cell["phase"] == "replicate"]
     counts = explore["status"].value_counts()
     chosen, reason = _choose_family(cell, surface, comparison)
@@ -168,8 +169,10 @@ def _guideline(cell: pd.DataFrame, surface: CellSurface, comparison: Comparison)
     base_lr = surface.base_lr if is_uba else chosen.base_lr if chosen else None
     interval = surface.base_lr_interval if is_uba else chosen.base_lr_interval if chosen else None
     recommended: dict[str, Any] | None = None
-    if is_uba and surface.phi is not None:
-        recommended = schedule("uba", phi=surface.phi).to_dict()
+    uba = comparison.get("uba")
+    at_phi = {**json.loads(uba.schedule), "phi": surface.phi} if uba and surface.phi is not None else None
+    if is_uba and at_phi is not None:
+        recommended = at_phi
     elif chosen is not None:
         recommended = json.loads(chosen.schedule)
     metric = chosen.metric if chosen else math.nan
@@ -189,6 +192,7 @@ def _guideline(cell: pd.DataFrame, surface: CellSurface, comparison: Comparison)
         phi_near=surface.phi_near,
         phi_range=(float(surface.grid[0]), float(surface.grid[-1])) if len(surface.grid) else None,
         delta=surface.delta,
+        uba_schedule=at_phi,
         uba_base_lr=surface.base_lr,
         uba_base_lr_interval=surface.base_lr_interval,
         base_lr=base_lr,

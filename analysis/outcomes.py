@@ -93,10 +93,20 @@ class Points:
 
 
 def on_surface(cell: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a cell that lie on UBA's surface, with phi filled in: cosine is UBA at phi = 2."""
+    """The rows of a cell that lie on UBA's surface, with phi filled in: cosine is UBA at phi = 2.
+
+    ``mean_lr`` becomes base LR × `mean_of_profile`, whatever warmup and floor the study adds to every schedule.
+    """
     rows = cell[cell["family"].isin(["uba", "cosine"])].copy()
     rows["phi"] = rows["phi"].where(rows["family"] == "uba", COSINE_PHI)
+    rows["mean_lr"] = rows["base_lr"] * mean_of_profile(rows["phi"].to_numpy(dtype=np.float64))
     return rows[(rows["phi"] > 0) & (rows["mean_lr"] > 0)]
+
+
+def mean_of_profile(phi: Array) -> Array:
+    """Mean of UBA's profile over the budget, 1 / (1 + sqrt(phi / 2))."""
+    mean: Array = 1.0 / (1.0 + np.sqrt(phi / 2.0))
+    return mean
 
 
 def predicted_ends(rows: pd.DataFrame, scale: Scale) -> tuple[Array, Array]:

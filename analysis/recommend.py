@@ -10,8 +10,8 @@ from typing import Any
 
 from analysis.budget_model import BudgetModel
 from trainables.errors import InputError
-from trainables.schedules import Schedule, from_dict, schedule
-from trainables.workloads.spec import WorkloadSpec
+from trainables.schedules import Schedule, from_dict
+from trainables.spec import Spec
 
 DEFAULT_PATTERN = "runs/*/report/guidelines.json"
 FEW_REPLICATES = 3
@@ -170,14 +170,14 @@ def _read(path: Path) -> dict[str, Any]:
         missing = [k for k in ("workload", "optimizer", "budget", "family", "phi", "base_lr") if k not in cell]
         if missing:
             raise InputError(f"--guidelines: {str(path)!r} has a cell without {missing[0]!r}")
-        cell.setdefault("label", WorkloadSpec.of(cell["workload"]).label)
+        cell.setdefault("label", Spec.of(cell["workload"]).label)
     return content
 
 
 def _matches(cells: Iterable[Cell], workload: str) -> list[str]:
     """Labels that the given text may mean: the very one, else those of that name with at least those parameters."""
-    asked = WorkloadSpec.parse(workload)
-    specs = {str(c["label"]): WorkloadSpec.parse(str(c["label"])) for c in cells}
+    asked = Spec.parse(workload)
+    specs = {str(c["label"]): Spec.parse(str(c["label"])) for c in cells}
     same = [label for label, spec in specs.items() if spec == asked]
     return same or [
         label
@@ -305,7 +305,7 @@ def _between(cells: list[Cell], steps: int, model: BudgetModel | None, source: s
         base_lr_interval = _hull(c.get("uba_base_lr_interval") for c in used)
     else:
         chosen = from_dict(nearest["schedule"])
-        same = [c for c in used if c["family"] == chosen.family]
+        same = [c for c in used if c["family"] == nearest["family"]]
         base_lr = float(nearest["base_lr"])
         if len(same) == 2:
             base_lr = math.exp(_mix([math.log(c["base_lr"]) for c in same], weight))
@@ -344,9 +344,11 @@ def _interpolated_uba(used: list[Cell], weight: float, steps: int, model: Budget
         intervals = _hull(c["phi_interval"] for c in used)
         if intervals is not None:
             log_phi = min(max(log_phi, math.log(intervals[0])), math.log(intervals[1]))
-    chosen = schedule("uba", phi=math.exp(log_phi))
-    means = [math.log(c["uba_base_lr"] * schedule("uba", phi=c["phi"]).mean) for c in used]
-    return chosen, math.exp(_mix(means, weight)) / chosen.mean
+    shape = used[0].get("uba_schedule") or {"family": "uba"}
+    chosen = from_dict({**shape, "phi": math.exp(log_phi)})
+    best = [from_dict({**(c.get("uba_schedule") or {"family": "uba"}), "phi": c["phi"]}) for c in used]
+    means = [math.log(c["uba_base_lr"] * b.mean(c["budget"])) for c, b in zip(used, best, strict=True)]
+    return chosen, math.exp(_mix(means, weight)) / chosen.mean(steps)
 
 
 def _mix(values: list[float], weight: float) -> float:

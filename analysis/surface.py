@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis import gaussian_process as gp
-from analysis.outcomes import COSINE_PHI, Points, points
+from analysis.outcomes import COSINE_PHI, Points, mean_of_profile, points
 
 Array = NDArray[np.float64]
 Verdict = Literal["ok", "flat", "boundary", "unclear", "thin"]
@@ -92,11 +92,6 @@ class CellSurface:
         if not len(self.grid):
             return float("nan")
         return float(np.interp(np.log(phi), np.log(self.grid), self.excess))
-
-
-def mean_of_profile(phi: Array) -> Array:
-    """Mean of UBA's profile over the budget, 1 / (1 + sqrt(phi / 2)): mean LR over base LR."""
-    return 1.0 / (1.0 + np.sqrt(phi / 2.0))
 
 
 def fit_surface(

@@ -1,49 +1,46 @@
-"""Schedules against formulas, against torch's own, and against each other."""
+"""Families against their papers' formulas and figures, and against each other."""
 
 import math
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.optim import lr_scheduler as torch_schedulers
+from numpy.typing import NDArray
+from scipy.integrate import quad
 
-from trainables.errors import InputError
-from trainables.schedules import Schedule, families, family, from_dict, schedule
+from trainables.schedules import families, family, schedule
 
 phis = st.floats(0.01, 200.0)
 inside = st.floats(0.0, 0.999)
+X = np.linspace(0.0, 1.0, 1001)
 
 
-def every() -> list[Schedule]:
-    given_parameters = {"uba": [{"phi": 0.3}, {"phi": 2.0}, {"phi": 17.0}], "exponential": [{}, {"rate": 1.5}]}
-    return [schedule(name, **p) for name in families() for p in given_parameters.get(name, [{}])]
+def profile(name: str, x: float | NDArray[np.float64] = X, **parameters: object) -> NDArray[np.float64]:
+    return schedule(name, **parameters).profile(np.asarray(x))
 
 
 @given(phi=phis, x=inside)
 def test_uba_is_the_tangent_form(phi: float, x: float) -> None:
     """REFERENCES: u = 1 / (1 + φ/2 tan²(πx/2))."""
-    u = schedule("uba", phi=phi).profile(np.array(x))
-    assert u == pytest.approx(1 / (1 + phi / 2 * math.tan(math.pi * x / 2) ** 2), rel=1e-9)
+    assert profile("uba", x, phi=phi) == pytest.approx(1 / (1 + phi / 2 * math.tan(math.pi * x / 2) ** 2), rel=1e-9)
 
 
 @given(phi=phis, x=st.floats(0.0, 1.0))
 def test_uba_reflects_at_four_over_phi(phi: float, x: float) -> None:
-    left = schedule("uba", phi=4 / phi).profile(np.array(x))
-    assert left == pytest.approx(1 - schedule("uba", phi=phi).profile(np.array(1 - x)), abs=1e-9)
+    assert profile("uba", x, phi=4 / phi) == pytest.approx(1 - profile("uba", 1 - x, phi=phi), abs=1e-9)
 
 
 @given(phi=phis)
-def test_uba_midpoint_and_end(phi: float) -> None:
-    uba = schedule("uba", phi=phi)
-    assert uba.profile(np.array(0.5)) == pytest.approx(2 / (2 + phi))
-    assert uba.profile(np.array(1.0)) == pytest.approx(0.0, abs=1e-12)
+def test_uba_midpoint_end_and_tail(phi: float) -> None:
+    assert profile("uba", 0.5, phi=phi) == pytest.approx(2 / (2 + phi))
+    assert profile("uba", 1.0, phi=phi) == pytest.approx(0.0, abs=1e-12)
+    left = 1e-4
+    assert profile("uba", 1 - left, phi=phi) == pytest.approx(2 / phi * (math.pi * left / 2) ** 2, rel=1e-4)
 
 
 def test_uba_at_two_is_cosine() -> None:
-    x = np.linspace(0, 1, 101)
-    np.testing.assert_allclose(schedule("uba", phi=2.0).profile(x), schedule("cosine").profile(x), atol=1e-15)
+    np.testing.assert_allclose(profile("uba", phi=2.0), profile("cosine"), atol=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -51,135 +48,99 @@ def test_uba_at_two_is_cosine() -> None:
     [(0.25, 0.739, 0.167), (0.5, 0.667, 0.091), (1, 0.586, 0.048), (5, 0.387, 0.0099), (10, 0.309, 0.0050)],
 )
 def test_uba_published_table(phi: float, mean: float, late: float) -> None:
-    uba = schedule("uba", phi=phi)
-    assert uba.mean == pytest.approx(mean, abs=6e-4)
-    assert uba.profile(np.array(0.9)) == pytest.approx(late, abs=6e-4)
+    assert schedule("uba", phi=phi).mean(100) == pytest.approx(mean, abs=6e-4)
+    assert profile("uba", 0.9, phi=phi) == pytest.approx(late, abs=6e-4)
 
 
 def test_uba_is_the_chebyshev_step_size() -> None:
     """Sorted Chebyshev minimax steps for [λl, λu] are UBA with φ = 2κ between 1/λl and 1/λu, at half-step nodes."""
     low, high, horizon = 0.02, 1.0, 50
     theta = (2 * np.arange(1, horizon + 1) - 1) * np.pi / (2 * horizon)
-    chebyshev = 2 / ((high + low) - (high - low) * np.cos(theta))
-    u = schedule("uba", phi=2 * high / low).profile(theta / np.pi)
-    np.testing.assert_allclose(np.sort(chebyshev)[::-1], (1 / low - 1 / high) * u + 1 / high, rtol=1e-9)
+    chebyshev = np.sort(2 / ((high + low) - (high - low) * np.cos(theta)))[::-1]
+    # eta_min / eta_max = λl / λu is the floor.
+    floored = low * schedule("uba", phi=2 * high / low, floor=low / high).u(theta / np.pi * horizon, horizon) / low**2
+    np.testing.assert_allclose(chebyshev, floored, rtol=1e-9)
 
 
 def test_rex_published_values() -> None:
-    rex = schedule("rex")
-    assert rex.profile(np.array(0.9)) == pytest.approx(0.1 / 0.55)
-    assert rex.mean == pytest.approx(0.614, abs=5e-4)
+    np.testing.assert_allclose(profile("rex", np.array([0, 0.5, 0.9, 1])), [1, 2 / 3, 0.1 / 0.55, 0], atol=1e-15)
+    assert schedule("rex").mean(100) == pytest.approx(0.614, abs=5e-4)
 
 
-@pytest.mark.parametrize("each", every(), ids=str)
-def test_profile_starts_at_one_and_stays_in_range(each: Schedule) -> None:
-    u = each.u(np.arange(1001), 1000)
-    assert u[0] == pytest.approx(1.0)
-    assert np.all(np.diff(u) <= 1e-12)
-    assert np.all((u >= 0) & (u <= 1))
+def test_rex_phi_at_one_is_rex_and_at_two_linear() -> None:
+    np.testing.assert_allclose(profile("rex-phi", phi=1.0), profile("rex"), atol=1e-15)
+    np.testing.assert_allclose(profile("rex-phi", phi=2.0), profile("linear"), atol=1e-15)
 
 
-@pytest.mark.parametrize("each", every(), ids=str)
-def test_mean_is_the_integral(each: Schedule) -> None:
-    midpoints = (np.arange(100_000) + 0.5) / 100_000
-    assert each.mean == pytest.approx(each.profile(midpoints).mean(), rel=1e-4)
+@given(phi=phis, x=inside)
+def test_rex_phi_is_ubas_map_on_the_linear_profile(phi: float, x: float) -> None:
+    """A point of equal height on cosine and on linear is moved to equal heights by the same φ."""
+    at = math.acos(2 * (1 - x) - 1) / math.pi
+    assert profile("rex-phi", x, phi=phi) == pytest.approx(profile("uba", at, phi=phi), rel=1e-6, abs=1e-12)
+    assert profile("rex-phi", x, phi=4 / phi) == pytest.approx(1 - profile("rex-phi", 1 - x, phi=phi), abs=1e-9)
 
 
-@pytest.mark.parametrize("each", every(), ids=str)
-def test_vector_equals_scalar_and_resumes_purely(each: Schedule) -> None:
-    horizon = 37
-    fresh = each.u(np.arange(horizon), horizon)
-    assert [float(each.u(step, horizon)) for step in range(horizon)] == pytest.approx(fresh.tolist(), abs=0)
-    assert each.u(np.arange(20, horizon), horizon).tolist() == fresh[20:].tolist()
+@pytest.mark.parametrize("phi", [1e-6, 0.05, 1.0, 1.89, 1.91, 2 - 1e-9, 2.0, 2 + 1e-9, 2.09, 2.11, 50.0, 1e6])
+def test_rex_phi_mean_is_the_integral_near_two_and_far(phi: float) -> None:
+    a = phi / 2
+    # With z = e^s both ends are smooth.
+    integral, _ = quad(lambda s: math.exp(2 * s) / (a * -math.expm1(s) + math.exp(s)), -60, 0, epsabs=0, limit=500)
+    assert schedule("rex-phi", phi=phi).mean(10) == pytest.approx(integral, rel=1e-9)
 
 
-@pytest.mark.parametrize("each", every(), ids=str)
-def test_round_trip(each: Schedule) -> None:
-    assert from_dict(each.to_dict()) == each
+def test_wsd_holds_then_cools_down() -> None:
+    """Hägele et al.: 1 - z, or 1 - √z, over the last share of the budget."""
+    x = np.array([0.0, 0.5, 0.8, 0.85, 0.9, 0.95, 1.0])
+    z = np.array([0.0, 0.0, 0.0, 0.25, 0.5, 0.75, 1.0])
+    np.testing.assert_allclose(profile("wsd", x), 1 - z, atol=1e-15)
+    np.testing.assert_allclose(profile("wsd", x, shape="sqrt"), 1 - np.sqrt(z), atol=1e-7)
+    assert schedule("wsd").mean(100) == pytest.approx(0.8 + 0.2 / 2)
+    assert schedule("wsd", shape="sqrt").mean(100) == pytest.approx(0.8 + 0.2 / 3)
 
 
-@pytest.mark.parametrize("each", every(), ids=str)
-def test_torch_scheduler_follows_the_profile_in_every_group(each: Schedule) -> None:
-    horizon = 20
-    optimizer = _optimizer(0.4, 0.1)
-    scheduler = each.lr_scheduler(optimizer, horizon)
-    for step in range(horizon + 5):
-        expected = float(each.u(min(step, horizon), horizon))
-        assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.4 * expected, 0.1 * expected])
-        optimizer.step()
-        scheduler.step()
+def test_families_that_meet() -> None:
+    for delay in (0.0, 0.3, 0.9):
+        np.testing.assert_allclose(
+            profile("delayed-linear", delay=delay), profile("wsd", cooldown=1 - delay), atol=1e-12
+        )
+    np.testing.assert_allclose(profile("wsd", cooldown=1.0), profile("linear"), atol=1e-15)
+    np.testing.assert_allclose(profile("polynomial", power=1.0), profile("linear"), atol=1e-15)
+    np.testing.assert_allclose(profile("sgdr", restarts=0), profile("cosine"), atol=1e-15)
+    np.testing.assert_allclose(profile("refined", values=[1, 0]), profile("linear"), atol=1e-15)
+    np.testing.assert_array_equal(profile("multistep", milestones=[0.5, 0.75]), profile("step"))
+    assert schedule("multistep", milestones=[0.5, 0.75]) != schedule("step")
 
 
-def test_torch_scheduler_resumes_from_its_state() -> None:
-    uba = schedule("uba", phi=3.0)
-    optimizer = _optimizer(0.4)
-    scheduler = uba.lr_scheduler(optimizer, 30)
-    for _ in range(11):
-        optimizer.step()
-        scheduler.step()
-    other = _optimizer(0.4)
-    resumed = uba.lr_scheduler(other, 30)
-    resumed.load_state_dict(scheduler.state_dict())
-    other.load_state_dict(optimizer.state_dict())
-    for _ in range(15):
-        for o, s in ((optimizer, scheduler), (other, resumed)):
-            o.step()
-            s.step()
-        assert other.param_groups[0]["lr"] == optimizer.param_groups[0]["lr"]
+def test_sgdr_restarts_at_even_parts_of_any_budget() -> None:
+    for horizon in (3, 30, 49, 100, 1001):
+        for restarts in (1, 2, 6, 48):
+            starts = np.arange(restarts + 1) * horizon / (restarts + 1)
+            assert schedule("sgdr", restarts=restarts).u(starts, horizon) == pytest.approx(1.0, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", ["cosine", "linear", "exponential", "step", "constant"])
-def test_equals_torchs_own_step_by_step(name: str) -> None:
-    horizon = 40
-    ours, theirs = _optimizer(0.3), _optimizer(0.3)
-    makers = {
-        "cosine": lambda o: torch_schedulers.CosineAnnealingLR(o, T_max=horizon),
-        "linear": lambda o: torch_schedulers.LinearLR(o, 1.0, 0.0, total_iters=horizon),
-        "exponential": lambda o: torch_schedulers.ExponentialLR(o, gamma=math.exp(-3.0 / horizon)),
-        "step": lambda o: torch_schedulers.MultiStepLR(o, [horizon // 2, 3 * horizon // 4], gamma=0.1),
-        "constant": lambda o: torch_schedulers.ConstantLR(o, factor=1.0),
-    }
-    schedulers = (schedule(name).lr_scheduler(ours, horizon), makers[name](theirs))
-    for _ in range(horizon):
-        assert ours.param_groups[0]["lr"] == pytest.approx(theirs.param_groups[0]["lr"], rel=1e-9, abs=1e-15)
-        for optimizer, scheduler in zip((ours, theirs), schedulers, strict=True):
-            optimizer.step()
-            scheduler.step()
+def test_inverse_sqrt_with_its_warmup_is_the_transformers() -> None:
+    """Vaswani et al.: min(t/w, √(w/t)); with a timescale of w the decay is √(w/t), t counted from 0."""
+    horizon, w = 1000, 100
+    u = schedule("inverse-sqrt", warmup=w, timescale=w / (horizon - w)).u(np.arange(w, horizon), horizon)
+    np.testing.assert_allclose(u, np.sqrt(w / np.arange(w, horizon)), rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("name", "parameters", "said"),
-    [
-        ("uba", {}, "uba.phi: missing"),
-        ("uba", {"phi": 0.0}, "uba.phi: 0.0 is not allowed"),
-        ("uba", {"phi": math.nan}, "uba.phi: nan is not allowed"),
-        ("uba", {"phi": "two"}, "uba.phi: 'two' is not allowed"),
-        ("uba", {"phy": 1.0}, "uba.phy: unknown parameter"),
-        ("linear", {"phi": 1.0}, "linear.phi: unknown parameter"),
-        ("exponential", {"rate": -1.0}, "exponential.rate: -1.0 is not allowed"),
-        ("cosin", {}, "did you mean 'cosine'?"),
-    ],
-)
-def test_bad_parameters_are_told(name: str, parameters: dict[str, object], said: str) -> None:
-    with pytest.raises(InputError) as error:
-        schedule(name, **parameters)
-    assert said in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-def test_bad_horizon_and_step_are_told() -> None:
-    with pytest.raises(InputError, match="horizon: 0"):
-        schedule("linear").u(0, 0)
-    with pytest.raises(InputError, match="step: -1"):
-        schedule("linear").u(-1, 10)
-
-
-def test_searched_parameters_are_fields() -> None:
+def test_defaults_of_every_family_have_a_mean_in_closed_form() -> None:
     for name in families():
-        for key, parameter in family(name).parameters.items():
-            assert schedule(name, **{key: parameter.low}).to_dict()[key] == parameter.low
+        made = schedule(
+            name, **{"uba": {"phi": 3}, "rex-phi": {"phi": 3}, "refined": {"values": [0, 1, 0.5]}}.get(name, {})
+        )
+        middles = (np.arange(200_000) + 0.5) / 200_000
+        assert made.mean(100) == pytest.approx(float(made.profile(middles).mean()), rel=1e-5)
 
 
-def _optimizer(*lrs: float) -> torch.optim.SGD:
-    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": lr} for lr in lrs]
-    return torch.optim.SGD(groups, lr=lrs[0])
+def test_required_parameters_are_those_without_a_default() -> None:
+    required = {name: family(name).required() for name in families() if family(name).required()}
+    assert required == {"uba": ["phi"], "rex-phi": ["phi"], "refined": ["values"]}
+
+
+def test_what_a_person_reads() -> None:
+    assert str(schedule("uba", phi=2.0, warmup=0.1)) == "uba(phi=2, warmup=0.1)"
+    assert str(schedule("step")) == "step"
+    assert str(schedule("step", milestones=[0.25], floor=0.01)) == "step(milestones=(0.25), floor=0.01)"
+    assert str(schedule("refined", values=[1.0] * 101)) == "refined(values=101 values)"

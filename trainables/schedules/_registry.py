@@ -1,64 +1,100 @@
-"""Families by name."""
+"""Families by name, a user's own by module and class."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
 from trainables.errors import InputError
+from trainables.own import import_own
 from trainables.schedules._base import Schedule
 from trainables.schedules.constant import Constant
 from trainables.schedules.cosine import Cosine
+from trainables.schedules.delayed_linear import DelayedLinear
 from trainables.schedules.exponential import Exponential
+from trainables.schedules.inverse_sqrt import InverseSqrt
 from trainables.schedules.linear import Linear
+from trainables.schedules.multistep import MultiStep
+from trainables.schedules.onecycle import OneCycle
+from trainables.schedules.plateau import Plateau
+from trainables.schedules.polynomial import Polynomial
+from trainables.schedules.refined import Refined
 from trainables.schedules.rex import Rex
+from trainables.schedules.rex_phi import RexPhi
+from trainables.schedules.sgdr import Sgdr
 from trainables.schedules.step import Step
 from trainables.schedules.uba import Uba
+from trainables.schedules.wsd import Wsd
 
-_FAMILIES: dict[str, type[Schedule]] = {
-    cls.family: cls for cls in (Uba, Rex, Linear, Cosine, Step, Exponential, Constant)
-}
+_DECAYS: tuple[type[Schedule], ...] = (Uba, RexPhi, Rex, Linear, Cosine, Step, MultiStep, Exponential, Polynomial)
+_PHASES: tuple[type[Schedule], ...] = (OneCycle, Wsd, Sgdr, DelayedLinear, InverseSqrt, Constant)
+_FROM_A_RUN: tuple[type[Schedule], ...] = (Plateau, Refined)
+_FAMILIES = {cls.family: cls for cls in (*_DECAYS, *_PHASES, *_FROM_A_RUN)}
 
 
 def families() -> list[str]:
-    """The names of all families."""
+    """The names of all built-in families."""
     return list(_FAMILIES)
 
 
 def family(name: str) -> type[Schedule]:
     """The class of a family.
 
+    A user's own is named by its class: ``my_package.my_module:MyFamily``, importable from the working directory;
+    its class attribute ``family`` is that very name.
+
     Raises:
-        InputError: There is no family of that name.
+        InputError: There is no family of that name, or it cannot be imported.
     """
+    if ":" in name:
+        return _users_own(name)
     if name not in _FAMILIES:
         near = get_close_matches(name, _FAMILIES, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(f"family: unknown family {name!r}; {hint}families: {', '.join(_FAMILIES)}")
+        raise InputError(f"family: unknown family {name!r}; {hint}families: {', '.join(_FAMILIES)}, or module:Class")
     return _FAMILIES[name]
 
 
-def schedule(name: str, **parameters: Any) -> Schedule:
-    """A schedule by family name: ``schedule("uba", phi=2.0)``.
+def schedule(name: str, /, **parameters: Any) -> Schedule:
+    """A schedule by family name: ``schedule("uba", phi=2.0, warmup=0.1)``.
 
     Raises:
         InputError: Unknown family or parameter, or a value out of its range.
     """
     cls = family(name)
-    known = [f.name for f in fields(cls)]
+    known = [*cls.own_fields(), *(f.name for f in fields(Schedule))]
     for key in parameters:
         if key not in known:
-            allowed = ", ".join(known) if known else "none"
-            raise InputError(f"{name}.{key}: unknown parameter; {name} takes: {allowed}")
-    missing = [f.name for f in fields(cls) if f.name in cls.parameters and f.name not in parameters]
-    if missing:
-        raise InputError(f"{name}.{missing[0]}: missing; it must be a positive number")
+            near = get_close_matches(key, known, n=1)
+            hint = f" did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"{name}.{key}: unknown parameter;{hint} {name} takes: {', '.join(known)}")
+    for key in cls.required():
+        if key not in parameters:
+            raise InputError(f"{name}.{key}: missing; {name} has no default for it")
     return cls(**parameters)
 
 
 def from_dict(values: Mapping[str, Any]) -> Schedule:
-    """The schedule that `Schedule.to_dict` described."""
+    """The schedule that `Schedule.to_dict` described, also after JSON.
+
+    Raises:
+        InputError: As `schedule`, or there is no ``family``.
+    """
     parameters = dict(values)
+    if not isinstance(parameters.get("family"), str):
+        raise InputError(f"family: missing; a schedule needs a family: {', '.join(_FAMILIES)}")
     return schedule(parameters.pop("family"), **parameters)
+
+
+def _users_own(name: str) -> type[Schedule]:
+    cls = import_own(name, "family")
+    if not (isinstance(cls, type) and issubclass(cls, Schedule)):
+        raise InputError(f"family: {name!r} is not allowed; it must be a subclass of trainables.schedules.Schedule")
+    if inspect.isabstract(cls):
+        raise InputError(f"family: {name!r} is not allowed; it must define `profile`")
+    if getattr(cls, "family", None) != name:
+        raise InputError(f"family: {name!r} is not allowed; its class attribute `family` must be that very name")
+    return cls

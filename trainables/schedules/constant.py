@@ -21,5 +21,5 @@ class Constant(Schedule):
         return np.ones_like(x)
 
     @property
-    def mean(self) -> float:
+    def profile_mean(self) -> float:
         return 1.0

@@ -24,5 +24,5 @@ class Cosine(Schedule):
         return 0.5 * (1.0 + np.cos(np.pi * x))
 
     @property
-    def mean(self) -> float:
+    def profile_mean(self) -> float:
         return 0.5

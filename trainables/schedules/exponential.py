@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.schedules._base import Schedule
+from trainables.schedules._base import Parameter, Schedule
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,15 @@ class Exponential(Schedule):
     rate: float = 3.0
 
     family: ClassVar[str] = "exponential"
+    parameters: ClassVar[dict[str, Parameter]] = {"rate": Parameter(0.3, 10.0)}
 
     def __post_init__(self) -> None:
-        self._require_positive("rate")
+        super().__post_init__()
+        self.require_positive("rate")
 
     def profile(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.exp(-self.rate * x)
 
     @property
-    def mean(self) -> float:
+    def profile_mean(self) -> float:
         return -math.expm1(-self.rate) / self.rate

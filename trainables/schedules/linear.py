@@ -24,5 +24,5 @@ class Linear(Schedule):
         return 1.0 - x
 
     @property
-    def mean(self) -> float:
+    def profile_mean(self) -> float:
         return 0.5

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.schedules._base import Schedule
+from trainables.schedules._mobius import warped
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,8 @@ class Rex(Schedule):
     family: ClassVar[str] = "rex"
 
     def profile(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        z = 1.0 - x
-        return z / (0.5 + 0.5 * z)
+        return warped(1.0 - x, phi=1.0)
 
     @property
-    def mean(self) -> float:
+    def profile_mean(self) -> float:
         return 2.0 - 2.0 * math.log(2.0)

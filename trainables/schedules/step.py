@@ -8,22 +8,43 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.schedules._base import Schedule
+from trainables.schedules._base import Parameter, Schedule
+from trainables.schedules._sampling import is_increasing_fractions
 
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """×0.1 at one half and again at three quarters of the budget.
+    """×``factor`` at each milestone; by default ×0.1 at one half and at three quarters.
+
+    Args:
+        milestones: Increasing fractions of the budget, in (0, 1).
+        factor: Multiplier at each milestone, in (0, 1).
 
     Source: the step baseline of REX (Chen et al., arXiv 2107.04197), milestones rescaled to the
     budget as in budgeted training (Li et al., arXiv 1905.04753).
     """
 
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    factor: float = 0.1
+
     family: ClassVar[str] = "step"
+    parameters: ClassVar[dict[str, Parameter]] = {"factor": Parameter(0.01, 0.9)}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not is_increasing_fractions(self.milestones):
+            self.refuse("milestones", "increasing fractions in (0, 1)")
+        object.__setattr__(self, "milestones", tuple(self.milestones))
+        self.require("factor", "a number in (0, 1)", lambda v: 0 < v < 1)
 
     def profile(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.where(x < 0.5, 1.0, np.where(x < 0.75, 0.1, 0.01))
+        return self._levels[np.searchsorted(self.milestones, x, side="right")]
 
     @property
-    def mean(self) -> float:
-        return 0.5 + 0.25 * 0.1 + 0.25 * 0.01
+    def profile_mean(self) -> float:
+        return float(np.dot(self._levels, np.diff([0.0, *self.milestones, 1.0])))
+
+    @property
+    def _levels(self) -> NDArray[np.float64]:
+        """u before the first milestone and after each."""
+        return np.power(float(self.factor), np.arange(len(self.milestones) + 1, dtype=np.float64))

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.schedules._base import Parameter, Schedule
+from trainables.schedules._mobius import warped
 
 
 @dataclass(frozen=True)
 class Uba(Schedule):
     """Unified budget-aware schedule: ``u = 2(1+cos πx) / (2φ + (2-φ)(1+cos πx))``.
 
-    φ = 2 is cosine; smaller φ holds the LR longer, larger φ decays sooner. With a floor of zero; x = t/T
-    from t = 0 (single-phase convention, no half-step nodes).
+    φ = 2 is cosine; smaller φ holds the LR longer, larger φ decays sooner. The paper's eta_min is ``floor``;
+    x = t/T from t = 0 (single-phase convention, no half-step nodes).
 
     Args:
         phi: φ > 0, no unit.
@@ -31,12 +32,12 @@ class Uba(Schedule):
     parameters: ClassVar[dict[str, Parameter]] = {"phi": Parameter(0.05, 50.0)}
 
     def __post_init__(self) -> None:
-        self._require_positive("phi")
+        super().__post_init__()
+        self.require_positive("phi")
 
     def profile(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        b = 0.5 * (1.0 + np.cos(np.pi * x))
-        return b / (0.5 * self.phi + (1.0 - 0.5 * self.phi) * b)
+        return warped(0.5 * (1.0 + np.cos(np.pi * x)), self.phi)
 
     @property
-    def mean(self) -> float:
+    def profile_mean(self) -> float:
         return 1.0 / (1.0 + math.sqrt(0.5 * self.phi))

@@ -1,4 +1,4 @@
-"""A workload's name and parameters, as data; knows nothing of torch."""
+"""A name with parameters, as data: how a study file names a workload or an optimizer. Knows nothing of torch."""
 
 from __future__ import annotations
 
@@ -11,50 +11,56 @@ from trainables.errors import InputError
 
 _LABEL = re.compile(r"(?P<name>[^()]+?)\s*(\((?P<parameters>.*)\))?")
 
+Value = str | int | float | bool
+
 
 @dataclass(frozen=True)
-class WorkloadSpec:
-    """Which workload, with which parameters.
+class Spec:
+    """What is named, with which parameters.
 
     Attributes:
-        name: The workload's name, such as ``mlp/digits``.
+        name: Such as ``mlp/digits`` or ``sgd``.
         items: The parameters that were given, sorted by key.
     """
 
     name: str
-    items: tuple[tuple[str, Any], ...] = ()
+    items: tuple[tuple[str, Value], ...] = ()
 
     @classmethod
-    def of(cls, entry: str | Mapping[str, Any]) -> WorkloadSpec:
-        """From a study file's entry: a name, or a mapping with ``name`` and the parameters."""
+    def of(cls, entry: str | Mapping[str, Any], field: str = "workloads") -> Spec:
+        """From a study file's entry: a name, or a mapping with ``name`` and the parameters.
+
+        Args:
+            field: The study file's key, for the message.
+        """
         if isinstance(entry, str):
-            return cls.parse(entry)
+            return cls.parse(entry, field)
         values = dict(entry)
         name = values.pop("name", None)
         if not isinstance(name, str):
-            raise InputError(f"workloads: {dict(entry)!r} is not allowed; an entry is a name or a mapping with `name`")
+            raise InputError(f"{field}: {dict(entry)!r} is not allowed; an entry is a name or a mapping with `name`")
         for key, value in values.items():
-            if not isinstance(value, str | int | float):
-                raise InputError(f"workloads.{name}.{key}: {value!r} is not allowed; it must be a number or a word")
+            if not isinstance(value, Value):
+                raise InputError(f"{field}.{name}.{key}: {value!r} is not allowed; it must be a number or a word")
         # YAML takes 1e3 for a word; here it is a number.
         return cls(name, tuple(sorted((k, _literal(v) if isinstance(v, str) else v) for k, v in values.items())))
 
     @classmethod
-    def parse(cls, label: str) -> WorkloadSpec:
+    def parse(cls, label: str, field: str = "workloads") -> Spec:
         """From a label such as ``quadratic(kappa=100,noise=0.03)``."""
         match = _LABEL.fullmatch(label.strip())
         if match is None:
-            raise InputError(f"workload: {label!r} is not allowed; write NAME or NAME(key=value,...)")
-        values: dict[str, Any] = {}
+            raise InputError(f"{field}: {label!r} is not allowed; write NAME or NAME(key=value,...)")
+        values: dict[str, Value] = {}
         for part in filter(None, (match["parameters"] or "").split(",")):
             key, equals, value = part.partition("=")
             if not equals or not key.strip().isidentifier():
-                raise InputError(f"workload: {label!r} is not allowed; write NAME or NAME(key=value,...)")
+                raise InputError(f"{field}: {label!r} is not allowed; write NAME or NAME(key=value,...)")
             values[key.strip()] = _literal(value.strip())
         return cls(match["name"], tuple(sorted(values.items())))
 
     @property
-    def params(self) -> dict[str, Any]:
+    def params(self) -> dict[str, Value]:
         return dict(self.items)
 
     @property
@@ -62,15 +68,21 @@ class WorkloadSpec:
         """One string for tags, tables and the command line; `parse` is the way back."""
         if not self.items:
             return self.name
-        return f"{self.name}({','.join(f'{key}={value}' for key, value in self.items)})"
+        return f"{self.name}({','.join(f'{key}={_text(value)}' for key, value in self.items)})"
 
     @property
-    def entry(self) -> str | dict[str, Any]:
+    def entry(self) -> str | dict[str, Value]:
         """As it stands in a study file."""
         return {"name": self.name, **self.params} if self.items else self.name
 
 
-def _literal(text: str) -> str | int | float:
+def _text(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _literal(text: str) -> Value:
+    if text in ("true", "false"):
+        return text == "true"
     for kind in (int, float):
         try:
             return kind(text)

@@ -1,0 +1,1 @@
+"""Test suites that a user's own classes can be held to."""
