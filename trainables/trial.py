@@ -11,8 +11,9 @@ import ray
 from ray import tune
 
 from trainables.schedules import from_dict
-from trainables.training import Training, TrialConfig
-from trainables.workloads import WorkloadSpec, workload
+from trainables.spec import Spec
+from trainables.training import Diagnostics, Training, TrialConfig
+from trainables.workloads import workload
 
 _FINAL = ("val_loss", "val_metric", "ema_val_loss", "ema_val_metric")
 
@@ -21,12 +22,13 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     """Trains one configuration after another in a warm process; reports at its rungs and at the end.
 
     Configuration keys: ``trial_id cell workload optimizer budget schedule base_lr seed objective rungs
-    test threads``; ``rungs`` are the iterations at which to report besides the last, ``test`` whether to touch
-    the test split at the end.
+    test diagnostics threads``; ``rungs`` are the iterations at which to report besides the last, ``test`` whether to
+    touch the test split at the end, ``diagnostics`` the fields of `Diagnostics`.
 
     A report holds ``status`` (running, completed, diverged, failed), ``steps`` (iterations done; the horizon is
     never changed), ``rung`` (its number from 1, 0 at the end), ``judged`` (the objective on averaged weights),
-    ``rungs`` (iteration and judged value of each so far), ``curve``, ``final``, ``started`` and ``seconds``.
+    ``rungs`` (iteration and judged value of each so far), ``curve``, ``diagnosed``, ``final``, ``started`` and
+    ``seconds``.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -63,7 +65,12 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
                 seed=config["seed"],
             )
             device = "cuda" if ray.get_gpu_ids() else "cpu"
-            self._training = Training(workload(WorkloadSpec.of(config["workload"])), trial, device=device)
+            self._training = Training(
+                workload(Spec.of(config["workload"])),
+                trial,
+                device=device,
+                diagnostics=Diagnostics(**config["diagnostics"]),
+            )
         training = self._training
         number = sum(rung <= training.step for rung in config["rungs"]) + 1
         last = number > len(config["rungs"])
@@ -95,6 +102,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
             "judged": None,
             "rungs": list(self._rungs),
             "curve": list(curve),
+            "diagnosed": list(training.diagnosed) if training else [],
             "final": {**final, **(extra or {})},
             "started": self._started,
             "seconds": time.time() - self._started,

@@ -5,8 +5,9 @@ import pytest
 
 from trainables.errors import InputError
 from trainables.schedules import schedule
+from trainables.spec import Spec
 from trainables.training import Training, TrialConfig
-from trainables.workloads import WorkloadSpec, workload
+from trainables.workloads import workload
 from trainables.workloads.quadratic import Quadratic
 
 
@@ -22,7 +23,7 @@ def expected_loss(kappa: float, noise: float, dim: int, lrs: np.ndarray) -> floa
 @pytest.mark.parametrize(("kappa", "noise", "horizon"), [(1000, 0.03, 50), (100, 1.0, 200), (10, 1.0, 800)])
 def test_is_exactly_the_recursion(kappa: float, noise: float, horizon: int) -> None:
     uba = schedule("uba", phi=3.0)
-    spec = WorkloadSpec.of({"name": "quadratic", "kappa": kappa, "noise": noise, "dim": 60})
+    spec = Spec.of({"name": "quadratic", "kappa": kappa, "noise": noise, "dim": 60})
     training = Training(workload(spec), TrialConfig("sgd", horizon, uba, 0.4, seed=0))
     training.advance(horizon)
     lrs = 0.4 * uba.u(np.arange(horizon), horizon)
@@ -51,7 +52,7 @@ def test_momentum_and_average_agree_with_simulation() -> None:
 
 
 def test_too_large_a_learning_rate_diverges_early() -> None:
-    training = Training(workload(WorkloadSpec("quadratic")), TrialConfig("sgd", 400, schedule("constant"), 4.0, 0))
+    training = Training(workload(Spec("quadratic")), TrialConfig("sgd", 400, schedule("constant"), 4.0, 0))
     training.advance(400)
     assert training.diverged
     assert training.step < 20
@@ -62,4 +63,4 @@ def test_too_large_a_learning_rate_diverges_early() -> None:
 )
 def test_bad_parameters_are_told(key: str, value: float) -> None:
     with pytest.raises(InputError, match=rf"workloads\.quadratic\.{key}: {value}"):
-        workload(WorkloadSpec.of({"name": "quadratic", key: value}))
+        workload(Spec.of({"name": "quadratic", key: value}))

@@ -1,42 +1,61 @@
-"""The training loop: pure in its seed, resumable bit for bit, averaged as it says."""
+"""The training loop: pure in its seed, resumable bit for bit, stopped when it diverges."""
+
+import shutil
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from trainables.schedules import schedule
+from trainables.spec import Spec
 from trainables.training import Training, TrialConfig
-from trainables.workloads import WorkloadSpec, workload
-from trainables.workloads.digits import digits
+from trainables.workloads import workload
+from trainables.workloads.digits import MlpDigits
+from trainables.workloads.tables import TABLES, table
 
 
-def start(name: str, horizon: int = 40, base_lr: float = 0.1, seed: int = 3, optimizer: str = "sgd") -> Training:
-    config = TrialConfig(optimizer, horizon, schedule("uba", phi=1.0), base_lr, seed)
-    return Training(workload(WorkloadSpec.parse(name)), config)
+class Dropping(nn.Module):
+    """Dropout as a function, which no look at the modules would find."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        dropped = nn.functional.dropout(inputs.flatten(1), 0.5, self.training)
+        outputs: torch.Tensor = self.head(dropped)
+        return outputs
 
 
-@pytest.mark.parametrize("name", ["mlp/digits", "cnn/digits", "quadratic"])
-def test_same_configuration_gives_the_same_numbers(name: str) -> None:
-    first, second = start(name), start(name)
-    for training in (first, second):
-        training.advance(40)
-    assert first.curve == second.curve
+class DroppingDigits(MlpDigits):
+    def model(self) -> nn.Module:
+        return Dropping()
+
+    def batch(self, seed: int, step: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+        return super().batch(0, 0, device)
 
 
-@pytest.mark.parametrize(
-    ("name", "optimizer"),
-    [("mlp/digits", "sgd"), ("mlp/digits", "adamw"), ("cnn/digits", "amsgrad"), ("quadratic", "sgd")],
-)
+def start(
+    name: str, horizon: int = 40, base_lr: float = 0.1, seed: int = 3, optimizer: str = "sgd", family: str = "uba"
+) -> Training:
+    parameters = {"phi": 1.0} if family == "uba" else {}
+    config = TrialConfig(optimizer, horizon, schedule(family, **parameters), base_lr, seed)
+    return Training(workload(Spec.parse(name)), config)
+
+
+@pytest.mark.parametrize("family", ["uba", "plateau", "onecycle"])
+@pytest.mark.parametrize("name", ["mlp/digits", "quadratic(momentum=0.5)"])
 @pytest.mark.parametrize("at", [1, 17])
-def test_resuming_equals_never_having_stopped(name: str, optimizer: str, at: int) -> None:
-    fresh, broken = (start(name, optimizer=optimizer, base_lr=0.01) for _ in range(2))
+def test_resuming_goes_on_with_lr_momentum_and_what_was_observed(name: str, family: str, at: int) -> None:
+    fresh, broken, resumed = (start(name, family=family) for _ in range(3))
     fresh.advance(at)
     broken.advance(at)
-    resumed = start(name, optimizer=optimizer, base_lr=0.01)
     resumed.load_state_dict(broken.state_dict())
+    broken.advance(40)
     fresh.advance(40)
     resumed.advance(40)
-    assert resumed.curve == fresh.curve
+    assert resumed.curve == fresh.curve == broken.curve
 
 
 def test_stopping_early_leaves_the_schedule_alone() -> None:
@@ -48,30 +67,51 @@ def test_stopping_early_leaves_the_schedule_alone() -> None:
     assert whole.curve[-1]["lr"] == pytest.approx(0.1 * float(schedule("uba", phi=1.0).u(39, 40)))
 
 
-def test_average_is_the_running_average_of_the_weights() -> None:
-    learner = workload(WorkloadSpec("mlp/digits")).learner("sgd", 0, 30)
-    expected = None
-    for step in range(30):
+def test_dropout_is_drawn_from_seed_and_step_and_from_nothing_else() -> None:
+    """One batch for ever, a learning rate of zero, equal weights: only dropout tells the losses apart."""
+
+    def losses(seed: int) -> list[float]:
+        learner = DroppingDigits().learner(Spec("sgd"), seed, 3)
+        weights = DroppingDigits().learner(Spec("sgd"), 0, 3).state_dict()["model"]
+        learner.load_state_dict({**learner.state_dict(), "model": weights})
+        return [float(learner.step(0.0)) for _ in range(3)]
+
+    before = torch.get_rng_state()
+    first = losses(1)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(5)
+    assert losses(1) == first
+    assert len({*first, *losses(2)}) == 6
+
+
+def test_norm_of_the_gradient_is_told_before_clipping() -> None:
+    free, clipped = (workload(Spec.of({"name": "mlp/digits", "clip_norm": clip})) for clip in (0, 1e-3))
+    norms = []
+    for built in (free, clipped):
+        learner = built.learner(Spec("sgd"), 0, 1)
         learner.step(0.1)
-        weights = learner.state_dict()["model"]
-        weight = min(1.0, 10 / (step + 1))
-        if expected is None:
-            expected = {key: value.double() for key, value in weights.items()}
-        expected = {key: expected[key] + weight * (weights[key].double() - expected[key]) for key in weights}
-    assert expected is not None
-    for key, value in learner.state_dict()["average"].items():
-        torch.testing.assert_close(value.double(), expected[key], rtol=1e-5, atol=1e-6)
+        norms.append(learner.norms().grad)
+    assert norms[0] == pytest.approx(norms[1])
+    assert norms[0] > 0.01
 
 
-def test_seeds_change_weights_and_batches_and_leave_the_global_generator_alone() -> None:
-    torch.manual_seed(7)
-    expected = torch.rand(1)
-    torch.manual_seed(7)
-    first, second = start("mlp/digits", seed=1), start("mlp/digits", seed=2)
-    for training in (first, second):
-        training.advance(5)
-    assert first.curve[-1]["train_loss"] != second.curve[-1]["train_loss"]
-    assert torch.rand(1) == expected
+def test_weight_decay_skips_vectors_where_the_workload_says_so() -> None:
+    """One step of SGD with weight decay λ from weights w against one without: the difference is lr · λ · w."""
+    for name, decayed in (("mlp/digits", True), ("logreg/digits", False)):
+        built = workload(Spec.of({"name": name, "weight_decay": 0.5}))
+        learner = built.learner(Spec.parse("sgd(momentum=0)"), 0, 1)
+        state = learner.state_dict()
+        state["model"] = {key: torch.full_like(value, 2.0) for key, value in state["model"].items()}
+        plain = workload(Spec.of({"name": name, "weight_decay": 0})).learner(Spec.parse("sgd(momentum=0)"), 0, 1)
+        ends = []
+        for each in (learner, plain):
+            each.load_state_dict({**each.state_dict(), "model": state["model"]})
+            each.step(0.1)
+            ends.append(each.state_dict()["model"])
+        for key in state["model"]:
+            lost = ends[1][key] - ends[0][key]
+            expected = 0.1 * 0.5 * 2.0 if decayed or ends[0][key].ndim >= 2 else 0.0
+            torch.testing.assert_close(lost, torch.full_like(lost, expected), rtol=1e-3, atol=1e-6)
 
 
 def test_a_network_that_blows_up_has_diverged_and_stops_at_once() -> None:
@@ -82,9 +122,20 @@ def test_a_network_that_blows_up_has_diverged_and_stops_at_once() -> None:
     assert training.step < 200
 
 
-@pytest.mark.parametrize(("name", "lr", "at_least"), [("mlp/digits", 0.1, 0.95), ("cnn/digits", 0.2, 0.9)])
-def test_digits_are_learnt(name: str, lr: float, at_least: float) -> None:
-    training = start(name, horizon=200, base_lr=lr)
+@pytest.mark.parametrize(
+    ("name", "optimizer", "lr", "at_least"),
+    [
+        ("mlp/digits", "sgd", 0.1, 0.95),
+        ("mlp/digits", "sgd(nesterov=true)", 0.1, 0.95),
+        ("mlp/digits", "adamw", 0.01, 0.95),
+        ("mlp/digits", "schedulefree-sgd", 1.0, 0.95),
+        ("mlp/digits", "schedulefree-adamw", 0.01, 0.95),
+        ("cnn/digits", "sgd", 0.2, 0.9),
+    ],
+)
+def test_digits_are_learnt(name: str, optimizer: str, lr: float, at_least: float) -> None:
+    family = "constant" if optimizer.startswith("schedulefree") else "uba"
+    training = start(name, horizon=200, base_lr=lr, optimizer=optimizer, family=family)
     training.advance(200)
     assert training.evaluate("test")["test_metric"] > at_least
     assert training.curve[-1]["ema_val_metric"] > at_least
@@ -100,10 +151,25 @@ def test_curve_covers_the_horizon_and_the_rungs() -> None:
     assert all(np.isfinite(list(point.values())).all() for point in training.curve)
 
 
-def test_splits_are_disjoint_stratified_and_complete() -> None:
-    splits = digits()
-    assert {name: len(data.targets) for name, data in splits.items()} == {"train": 1078, "val": 359, "test": 360}
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_training_gives_the_same_numbers() -> None:
+    losses = []
+    for compiled in (False, True):
+        learner = workload(Spec.of({"name": "mlp/digits", "compile": compiled})).learner(Spec("sgd"), 0, 5)
+        losses.append([float(learner.step(0.1)) for _ in range(5)])
+        learner.evaluate("val", averaged=True)
+        losses[-1].append(float(learner.step(0.1)))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_splits_of_tables_are_complete_and_stratified(name: str) -> None:
+    rows, classes = TABLES[name](return_X_y=True)
+    splits = table(name)
+    assert [len(splits[key]) / len(rows) for key in ("train", "val", "test")] == pytest.approx(
+        [0.6, 0.2, 0.2], abs=0.01
+    )
+    shares = np.bincount(classes) / len(rows)
     for data in splits.values():
-        assert np.bincount(data.targets.numpy()).min() > 0.08 * len(data.targets)
-    every = torch.cat([data.inputs.flatten(1) for data in splits.values()])
-    assert len(every) == 1797
+        assert np.bincount(data.targets.numpy()) / len(data) == pytest.approx(shares, abs=0.05)

@@ -14,6 +14,7 @@ def test_a_trial_that_raises_tells_why_and_the_actor_takes_the_next_one() -> Non
         "objective": "val_loss",
         "rungs": (5,),
         "test": False,
+        "diagnostics": {"gradient_points": 2},
         "threads": 1,
     }
     actor = TrialActor(config)
@@ -25,4 +26,5 @@ def test_a_trial_that_raises_tells_why_and_the_actor_takes_the_next_one() -> Non
     judged, completed = actor.train(), actor.train()
     assert (judged["status"], judged["steps"], judged["rung"]) == ("running", 5, 1)
     assert (completed["status"], completed["steps"]) == ("completed", 20)
+    assert [point["step"] for point in completed["diagnosed"]] == [0, 20]
     assert completed["rungs"] == [(5, judged["judged"])]

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from trainables.errors import InputError
+from trainables.spec import Spec
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Split = Literal["train", "val", "test"]
 
@@ -33,12 +41,35 @@ def average_weight(steps: int) -> float:
     return min(1.0, 10.0 / steps)
 
 
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `Learner.diagnose` is to measure.
+
+    Attributes:
+        gradient: Norm of the gradient over the training set, and the training loss there.
+        hessian: Largest and smallest eigenvalue of the Hessian of the training loss.
+        examples: Training examples to use, always the same; None takes all, which is exact.
+    """
+
+    gradient: bool = True
+    hessian: bool = False
+    examples: int | None = None
+
+
 class Learner(ABC):
     """What one trial trains: weights, optimizer state and the running average (`average_weight`) of the weights."""
 
     @abstractmethod
-    def step(self, lr: float) -> float:
-        """One iteration at learning rate ``lr``; returns its training loss (before the update)."""
+    def step(self, lr: float, momentum: float | None = None) -> float | Tensor:
+        """One iteration at learning rate ``lr``; returns its training loss (before the update).
+
+        Args:
+            lr: Learning rate.
+            momentum: The schedule's momentum, for schedules that cycle it; None leaves the optimizer's.
+
+        Returns:
+            A number, or a scalar tensor that is still being computed.
+        """
 
     @abstractmethod
     def evaluate(self, split: Split, averaged: bool = False) -> Evaluation:
@@ -47,6 +78,13 @@ class Learner(ABC):
     @abstractmethod
     def norms(self) -> Norms:
         """Norms of the last step's gradient and of the weights."""
+
+    def diagnose(self, diagnosis: Diagnosis) -> dict[str, float]:
+        """``full_train_loss full_grad_norm hessian_max hessian_min`` of the weights as they are, as far as asked for.
+
+        A learner that cannot tell leaves it out.
+        """
+        return {}
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
@@ -61,7 +99,8 @@ class Workload(ABC):
     """Subclass this to add a workload; see `trainables.workloads.supervised` for the usual kind.
 
     A workload is built once a process and shared by the trials there: data sits on it, weights do not.
-    Its constructor's keyword arguments are the parameters a study file may give.
+    Building one is cheap: data is loaded by the first learner. Its constructor's keyword arguments are the
+    parameters a study file may give; positional-only ones take the parts of a name such as ``resnet20/cifar10``.
 
     Attributes:
         full_budget: Iterations of the full training recipe; percentages in a study file refer to it.
@@ -74,17 +113,46 @@ class Workload(ABC):
 
     full_budget: int
     objective: Literal["val_loss", "val_metric"] = "val_loss"
-    metric_name: ClassVar[str] = "accuracy"
-    metric_mode: ClassVar[Literal["min", "max"]] = "max"
-    base_lr: ClassVar[dict[str, tuple[float, float]]]
-    deterministic: ClassVar[bool] = False
+    metric_name: str = "accuracy"
+    metric_mode: Literal["min", "max"] = "max"
+    base_lr: Mapping[str, tuple[float, float]]
+    deterministic: bool = False
+
+    @classmethod
+    def parameters(cls) -> dict[str, Any]:
+        """The parameters a study file may give and their defaults."""
+        return {
+            key: parameter.default
+            for key, parameter in inspect.signature(cls).parameters.items()
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        }
+
+    @classmethod
+    def build(cls, spec: Spec, *parts: str) -> Self:
+        """The workload of a study file's entry whose parameters are known by name.
+
+        Args:
+            spec: The entry.
+            parts: The parts of its name that the constructor takes.
+        """
+        return cls(*parts, **spec.params)
+
+    def check(self, optimizer: Spec) -> None:
+        """Whether trials with this optimizer can start; cheap, called before a search starts.
+
+        Raises:
+            InputError: An optimizer's option is unknown or out of its range, or data is missing; the message then
+                says how to get it.
+        """
+        for key in optimizer.params:
+            raise InputError(f"optimizers.{optimizer.name}.{key}: unknown option; this workload takes none")
 
     @abstractmethod
-    def learner(self, optimizer: str, seed: int, horizon: int, device: str = "cpu") -> Learner:
+    def learner(self, optimizer: Spec, seed: int, horizon: int, device: str = "cpu") -> Learner:
         """A fresh learner.
 
         Args:
-            optimizer: One of the keys of ``base_lr``.
+            optimizer: One of the keys of ``base_lr``, with or without options.
             seed: Decides initial weights and batch order.
             horizon: The budget in iterations, for what else is scheduled over it.
             device: A torch device.

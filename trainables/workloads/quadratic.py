@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainables.errors import InputError
-from trainables.workloads.base import Evaluation, Learner, Norms, Split, Workload, average_weight
+from trainables.spec import Spec
+from trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split, Workload, average_weight
 
 
 class Quadratic(Workload):
@@ -28,10 +30,10 @@ class Quadratic(Workload):
     """
 
     full_budget = 3200
-    metric_name: ClassVar[str] = "expected loss"
-    metric_mode: ClassVar = "min"
-    base_lr: ClassVar[dict[str, tuple[float, float]]] = {"sgd": (0.005, 2.0)}
-    deterministic: ClassVar[bool] = True
+    metric_name = "expected loss"
+    metric_mode = "min"
+    base_lr: Mapping[str, tuple[float, float]] = {"sgd": (0.005, 2.0)}
+    deterministic = True
 
     def __init__(self, kappa: float = 100.0, noise: float = 0.03, dim: int = 60, momentum: float = 0.0) -> None:
         _require("kappa", kappa, 1, math.inf, "a number of at least 1")
@@ -42,7 +44,7 @@ class Quadratic(Workload):
         self.noise_variance = noise * self.curvature / dim
         self.momentum = momentum
 
-    def learner(self, optimizer: str, seed: int, horizon: int, device: str = "cpu") -> Learner:
+    def learner(self, optimizer: Spec, seed: int, horizon: int, device: str = "cpu") -> Learner:
         return QuadraticLearner(self)
 
 
@@ -65,8 +67,9 @@ class QuadraticLearner(Learner):
         self._moments[0] = self._moments[3] = self._moments[5] = 1.0 / dim
         self._steps = 0
 
-    def step(self, lr: float) -> float:
-        h, s, mu = self._workload.curvature, self._workload.noise_variance, self._workload.momentum
+    def step(self, lr: float, momentum: float | None = None) -> float:
+        h, s = self._workload.curvature, self._workload.noise_variance
+        mu = self._workload.momentum if momentum is None else momentum
         ww, wm, mm, wa, ma, aa = self._moments
         loss = float(0.5 * (h @ ww))
         # m' = μm + hw + ξ,  w' = w − η m',  a' = (1−β) a + β w'
@@ -93,6 +96,15 @@ class QuadraticLearner(Learner):
         h = self._workload.curvature
         gradient = float(h @ (h * self._moments[0]))
         return Norms(math.sqrt(gradient), math.sqrt(float(self._moments[0].sum())))
+
+    def diagnose(self, diagnosis: Diagnosis) -> dict[str, float]:
+        h = self._workload.curvature
+        measured: dict[str, float] = {}
+        if diagnosis.gradient:
+            measured |= {"full_train_loss": self.evaluate("train").loss, "full_grad_norm": self.norms().grad}
+        if diagnosis.hessian:
+            measured |= {"hessian_max": float(h.max()), "hessian_min": float(h.min())}
+        return measured
 
     def state_dict(self) -> dict[str, Any]:
         return {"moments": self._moments.copy(), "steps": self._steps}

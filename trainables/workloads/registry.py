@@ -4,54 +4,85 @@ from __future__ import annotations
 
 import inspect
 from difflib import get_close_matches
+from fnmatch import fnmatch
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
 from trainables.errors import InputError
+from trainables.own import import_own
+from trainables.spec import Spec
 from trainables.workloads.base import Workload
-from trainables.workloads.spec import WorkloadSpec
 
-# Modules are named, not imported: a table of workloads must not need torch.
+_TABLES = ("breast-cancer", "digits", "iris", "wine")
+_IMAGES = ("cifar10", "cifar100", "mnist", "fashion-mnist", "stl10", "images")
+_GPTS = ("gpt-nano", "gpt-micro", "gpt-mini", "gpt-small")
+
+# Modules are named, not imported: a table of workloads must not need torch. A `*` stands for any architecture;
+# classes with positional-only parameters take the two halves of the name, architecture and data set.
 _WORKLOADS = {
     "mlp/digits": "trainables.workloads.digits:MlpDigits",
     "cnn/digits": "trainables.workloads.digits:CnnDigits",
+    **{f"logreg/{table}": "trainables.workloads.convex:LogisticRegression" for table in _TABLES},
+    **{f"mlp/{table}": "trainables.workloads.tabular:MlpTable" for table in _TABLES if table != "digits"},
+    **{f"{gpt}/stdlib": "trainables.workloads.language:Gpt" for gpt in _GPTS},
+    **{f"{gpt}/text": "trainables.workloads.language:Gpt" for gpt in _GPTS},
+    **{f"*/{images}": "trainables.workloads.vision:Vision" for images in _IMAGES},
     "quadratic": "trainables.workloads.quadratic:Quadratic",
 }
 
 
 def names() -> list[str]:
-    """The names of all workloads."""
+    """The names of all workloads; ``*/cifar10`` stands for any image architecture on CIFAR-10."""
     return list(_WORKLOADS)
 
 
 def parameters(name: str) -> dict[str, Any]:
     """A workload's parameters and their defaults."""
-    signature = inspect.signature(_workload_class(name))
-    return {key: parameter.default for key, parameter in signature.parameters.items()}
+    return _class_and_parts(name)[0].parameters()
 
 
 @lru_cache(maxsize=8)
-def workload(spec: WorkloadSpec) -> Workload:
-    """The workload, data loaded; one instance a process.
+def workload(spec: Spec) -> Workload:
+    """The workload; one instance a process.
+
+    A user's own is named by its class: ``my_package.my_module:MyWorkload``, importable from the working directory.
 
     Raises:
         InputError: Unknown name or parameter, or a value out of its range.
     """
-    cls = _workload_class(spec.name)
-    known = inspect.signature(cls).parameters
+    cls, parts = _class_and_parts(spec.name)
+    known = cls.parameters()
     for key in spec.params:
         if key not in known:
             allowed = ", ".join(known) if known else "none"
             raise InputError(f"workloads.{spec.name}.{key}: unknown parameter; {spec.name} takes: {allowed}")
-    return cls(**spec.params)
+    return cls.build(spec, *parts)
 
 
-def _workload_class(name: str) -> type[Workload]:
-    if name not in _WORKLOADS:
+def _class_and_parts(name: str) -> tuple[type[Workload], tuple[str, ...]]:
+    """The class that a name stands for, and the halves of the name if its constructor takes them."""
+    if ":" in name:
+        return _users_own(name), ()
+    matching = (where for pattern, where in _WORKLOADS.items() if fnmatch(name, pattern) and name.count("/") < 2)
+    where = next(matching, None)
+    if where is None:
         near = get_close_matches(name, _WORKLOADS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(f"workload: unknown workload {name!r}; {hint}workloads: {', '.join(_WORKLOADS)}")
-    module, _, attribute = _WORKLOADS[name].partition(":")
+        raise InputError(f"workload: unknown workload {name!r}; {hint}workloads: {', '.join(names())}")
+    cls = _import(where)
+    halves = any(p.kind == p.POSITIONAL_ONLY for p in inspect.signature(cls).parameters.values())
+    return cls, tuple(name.split("/")) if halves else ()
+
+
+def _import(where: str) -> type[Workload]:
+    module, _, attribute = where.partition(":")
     cls: type[Workload] = getattr(import_module(module), attribute)
+    return cls
+
+
+def _users_own(name: str) -> type[Workload]:
+    cls = import_own(name, "workload")
+    if not (isinstance(cls, type) and issubclass(cls, Workload)):
+        raise InputError(f"workload: {name!r} is not allowed; it must be a subclass of trainables.workloads.Workload")
     return cls

@@ -1,0 +1,45 @@
+"""The classification tables bundled with scikit-learn: what workloads on them share, and the MLP."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from trainables.models.mlp import mlp
+from trainables.workloads.base import Split
+from trainables.workloads.recipe import Recipe
+from trainables.workloads.supervised import Data, SupervisedWorkload
+from trainables.workloads.tables import table
+
+
+class TableWorkload(SupervisedWorkload):
+    """Rows of features, standardised one by one; those of digits, which are pixels, all together.
+
+    Args:
+        model: What stands before the slash in the workload's name; the class is that model already.
+        data: One of `trainables.workloads.tables.TABLES`.
+    """
+
+    def __init__(self, model: str, data: str, /) -> None:
+        self._table = data
+
+    def data(self) -> dict[Split, Data]:
+        return table(self._table, by_feature=self._table != "digits")
+
+    def sizes(self) -> tuple[int, int]:
+        """Number of features and of classes."""
+        train = self.data()["train"]
+        return train.inputs.shape[1], int(train.targets.max()) + 1
+
+
+class MlpTable(TableWorkload):
+    """MLP with two hidden layers of 32 and ReLU; batch 32.
+
+    600 iterations are 60 epochs of breast-cancer, 200 of wine and 300 of iris.
+    """
+
+    full_budget = 600
+    recipe = Recipe(batch_size=32)
+
+    def model(self) -> nn.Module:
+        features, classes = self.sizes()
+        return mlp(features, (32, 32), classes)

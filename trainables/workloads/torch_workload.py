@@ -1,0 +1,103 @@
+"""Workloads around a torch model: what a trial needs to know of the model and its data."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, Self
+
+from torch import Tensor, nn
+
+from trainables.errors import InputError
+from trainables.optimizers import check_optimizer
+from trainables.spec import Spec
+from trainables.workloads.base import Learner, Split, Workload
+from trainables.workloads.recipe import Recipe
+
+Batch = tuple[Tensor, Tensor]
+"""Inputs [batch, ...] and targets [batch, ...]."""
+
+DEFAULT_BASE_LR: Mapping[str, tuple[float, float]] = {
+    "sgd": (0.001, 1.0),
+    "adam": (1e-4, 0.1),
+    "adamw": (1e-4, 0.1),
+    "amsgrad": (1e-4, 0.1),
+    "schedulefree-sgd": (0.01, 10.0),
+    "schedulefree-adamw": (1e-4, 0.1),
+}
+
+
+class TorchWorkload(Workload):
+    """A model, batches of (inputs, targets), a loss and a metric; classification unless overridden.
+
+    For data that fits in memory as tensors, subclass `trainables.workloads.supervised.SupervisedWorkload` instead.
+
+    Attributes:
+        recipe: Batch size, weight decay and so on; a class sets its own, a study file may change any of it.
+        decay_vectors: Whether weight decay also holds for biases, gains and other one-dimensional parameters: the
+            custom for CIFAR networks, not for transformers.
+    """
+
+    recipe: Recipe = Recipe()
+    decay_vectors: bool = True
+    base_lr: Mapping[str, tuple[float, float]] = DEFAULT_BASE_LR
+
+    @abstractmethod
+    def model(self) -> nn.Module:
+        """A freshly initialised model; called with torch's generator seeded by the trial."""
+
+    @abstractmethod
+    def batch(self, seed: int, step: int, device: str) -> Batch:
+        """The training batch of a step (from 0): a pure function of seed and step, so that resuming needs no state.
+
+        Torch's generators are seeded from the two when a learner calls it, for random transforms that draw from them.
+        """
+
+    @abstractmethod
+    def chunks(self, split: Split, device: str) -> Iterator[Batch]:
+        """All examples of a split, without augmentation, in chunks that fit on the device; always in the same order."""
+
+    def forward(self, model: Callable[..., Tensor], inputs: Tensor) -> Tensor:
+        """The outputs of `model`; override for models that take more than one tensor."""
+        return model(inputs)
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean loss of a batch, a scalar tensor."""
+        return nn.functional.cross_entropy(outputs, targets)
+
+    def training_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss that is trained; `loss`, with label smoothing if the recipe has any."""
+        if not self.recipe.label_smoothing:
+            return self.loss(outputs, targets)
+        return nn.functional.cross_entropy(outputs, targets, label_smoothing=self.recipe.label_smoothing)
+
+    def metric(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean metric of a batch, a scalar tensor."""
+        return (outputs.argmax(-1) == targets).float().mean()
+
+    def check(self, optimizer: Spec) -> None:
+        check_optimizer(optimizer)
+        own_loss = type(self).loss is not TorchWorkload.loss
+        if self.recipe.label_smoothing and own_loss and type(self).training_loss is TorchWorkload.training_loss:
+            raise InputError(
+                f"workloads.label_smoothing: {self.recipe.label_smoothing!r} is not allowed; {type(self).__name__} has "
+                "a loss of its own, without smoothing, so it must be 0"
+            )
+
+    def learner(self, optimizer: Spec, seed: int, horizon: int, device: str = "cpu") -> Learner:
+        from trainables.workloads.torch_learner import TorchLearner
+
+        return TorchLearner(self, optimizer, seed, device)
+
+    @classmethod
+    def parameters(cls) -> dict[str, Any]:
+        return {**super().parameters(), **asdict(cls.recipe)}
+
+    @classmethod
+    def build(cls, spec: Spec, *parts: str) -> Self:
+        given = spec.params
+        recipe = {key: given.pop(key) for key in Recipe.names() if key in given}
+        built = cls(*parts, **given)
+        built.recipe = built.recipe.changed(recipe)
+        return built
