@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import textwrap
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -174,23 +175,39 @@ def schedules(
         return
     for name in families():
         cls = family(name)
-        ranges = ", ".join(f"{key} in [{p.low:g}, {p.high:g}]" for key, p in cls.parameters.items())
         summary = (cls.__doc__ or "").strip().splitlines()[0].replace("``", "")
-        typer.echo(f"{name:12} {summary}" + (f"  searched: {ranges}" if ranges else ""))
+        typer.echo(f"{name:15} {summary}")
+        parameters = ", ".join(_parameter(cls, key) for key in cls.own_fields())
+        for line in textwrap.wrap(parameters, 100, break_on_hyphens=False):
+            typer.echo(f"{'':15} {line}")
+    typer.echo(
+        "\nIn brackets: a parameter's range where a study searches it, as it does if there is no default or its `space`"
+        "\nnames the parameter. One's own: module:Class, a subclass of Schedule (docs/schedules.md)."
+        "\nEvery family also takes warmup (0.1 of the budget, or 500 iterations), floor (0.1 of the base LR) and"
+        "\nsampling (the LR changes once every 0.1 of the budget, or at [0.5, 0.75] alone)."
+    )
 
 
 @app.command()
 def workloads() -> None:
     """List the workloads, their full budgets and optimizers."""
-    from trainables.workloads import WorkloadSpec, names, parameters, workload
+    from trainables.spec import Spec
+    from trainables.workloads import names, parameters, workload
+    from trainables.workloads.recipe import Recipe
 
     for name in names():
-        built = workload(WorkloadSpec(name))
-        given = ", ".join(f"{key}={value}" for key, value in parameters(name).items())
+        built = workload(Spec(name))
+        given = [f"{key}={value}" for key, value in parameters(name).items() if key not in Recipe.names()]
+        # An image folder's full budget depends on how many images there are.
+        budget = "by its images" if name == "*/images" else f"{built.full_budget} iterations"
         typer.echo(
-            f"{name:12} full budget {built.full_budget} iterations, metric {built.metric_name}, "
-            f"optimizers {' '.join(built.base_lr)}" + (f"; parameters {given}" if given else "")
+            f"{name:22} full budget {budget}, {built.metric_name}" + (f"; takes {', '.join(given)}" if given else "")
         )
+    typer.echo(
+        "\nFor *: mlp, cnn, resnet8 to resnet110, vit-tiny, or any classifier of torchvision.models, such as resnet18."
+        f"\nAll but quadratic also take the recipe: {', '.join(Recipe.names())}."
+        "\nOne's own: module:Class, a subclass of trainables.workloads.Workload (docs/workloads.md)."
+    )
 
 
 def _print_plan(study: Any, out: Path) -> None:
@@ -204,6 +221,13 @@ def _print_plan(study: Any, out: Path) -> None:
     typer.echo(
         f"{len(cells)} cells, {len(cells) * study.trials} trials and the replicates of their finalists, to {out}"
     )
+
+
+def _parameter(cls: Any, key: str) -> str:
+    """A schedule's parameter with its default and its range, as far as it has them."""
+    field, searched = cls.__dataclass_fields__[key], cls.parameters.get(key)
+    default = "" if key in cls.required() else f"={field.default}"
+    return key + default + (f" [{searched.low:g}, {searched.high:g}]" if searched else "")
 
 
 def _tracking_uri(given: str | None) -> str:

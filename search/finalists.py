@@ -27,6 +27,6 @@ def finalists(records: Iterable[Record], mode: Literal["min", "max"]) -> list[Re
     )
     best_of_family: dict[str, Record] = {}
     for record in ranked:
-        best_of_family.setdefault(record.trial.schedule["family"], record)
+        best_of_family.setdefault(record.trial.family, record)
     chosen = {record.trial.trial_id for record in [*best_of_family.values(), *ranked[:_BEST_OVERALL]]}
     return [record for record in ranked if record.trial.trial_id in chosen]

@@ -212,6 +212,8 @@ def _connect(study: Study, address: str | None, verbose: bool) -> int:
             ray.init(
                 # Without an address Ray might join a cluster that an earlier process left behind.
                 address=address or "local",
+                # A user's own workloads and schedules are modules of the working directory.
+                runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(_module_path())}},
                 include_dashboard=False if not address else None,
                 log_to_driver=verbose,
                 logging_level=logging.INFO if verbose else logging.ERROR,
@@ -233,6 +235,11 @@ def _connect(study: Study, address: str | None, verbose: bool) -> int:
         if asked:
             slots = min(slots, have // asked)
     return int(slots)
+
+
+def _module_path() -> list[str]:
+    """The working directory, and where modules are looked for already."""
+    return [os.getcwd(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
 
 
 def _require_listener(address: str | None) -> None:

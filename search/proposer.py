@@ -36,7 +36,7 @@ class CellProposer:
     def __init__(self, study: Study, cell: Cell, storage: BaseStorage, records: Iterable[Record]) -> None:
         self.cell = cell
         self._study = study
-        self._families = family_order(study)
+        self._families = family_order(cell.families, study.trials)
         sampler = optuna.samplers.TPESampler(
             seed=stable_seed(study.seed, cell.key), multivariate=True, group=True, n_startup_trials=0
         )
@@ -47,10 +47,11 @@ class CellProposer:
             direction="minimize" if cell.mode == "min" else "maximize",
             load_if_exists=True,
         )
-        starts = {
-            name: quasi_random(name, study, cell, (self._families.count(name) + 1) // 2) for name in study.families
+        shares = Counter(space.label for space in self._families)
+        self._starts = {
+            space.label: iter(quasi_random(space, cell, (shares[space.label] + 1) // 2, study.seed))
+            for space in cell.families
         }
-        self._starts = {name: iter(points) for name, points in starts.items()}
         self._ended: dict[str, Record] = {record.trial.trial_id: record for record in records}
         self._proposed = 0
         self._asked: dict[int, optuna.Trial] = {}
@@ -101,20 +102,21 @@ class CellProposer:
             self._plan_replicates()
 
     def _explore(self) -> Trial:
-        name = self._families[self._proposed]
-        self._optuna.enqueue_trial(next(self._starts[name], {"family": name}))
+        label = self._families[self._proposed].label
+        self._optuna.enqueue_trial(next(self._starts[label], {"family": label}))
         trial = self._trial(self._optuna.ask())
         self._proposed += 1
         return trial
 
     def _trial(self, asked: optuna.Trial) -> Trial:
-        point = suggest(asked, self._study, self.cell)
+        space, point = suggest(asked, self.cell)
         self._asked[asked.number] = asked
         return Trial(
             trial_id=self._trial_id("explore", asked.number),
             cell=self.cell.key,
             phase="explore",
             number=asked.number,
+            family=space.label,
             schedule=point.schedule.to_dict(),
             base_lr=point.base_lr,
             mean_lr=point.mean_lr,
@@ -135,6 +137,7 @@ class CellProposer:
                 cell=self.cell.key,
                 phase="replicate",
                 number=number,
+                family=best.trial.family,
                 schedule=best.trial.schedule,
                 base_lr=best.trial.base_lr,
                 mean_lr=best.trial.mean_lr,
@@ -165,7 +168,7 @@ class CellProposer:
         """Brings Optuna up to the records; trials that were in flight start again under their ids."""
         for number, frozen in enumerate(self._optuna.get_trials(deepcopy=False)):
             self._proposed += 1
-            next(self._starts[self._families[number]], None)
+            next(self._starts[self._families[number].label], None)
             if frozen.state.is_finished():
                 continue
             # A trial that was enqueued but not yet asked for is the next that `ask` gives.
@@ -245,7 +248,7 @@ class Proposer(Searcher):  # type: ignore[misc]
             "trial_id": trial.trial_id,
             "cell": cell.key,
             "workload": cell.workload.entry,
-            "optimizer": cell.optimizer,
+            "optimizer": cell.optimizer.label,
             "budget": cell.budget,
             "schedule": trial.schedule,
             "base_lr": trial.base_lr,
@@ -253,6 +256,7 @@ class Proposer(Searcher):  # type: ignore[misc]
             "objective": cell.objective,
             "rungs": () if replicate else rungs(cell.budget, self._study.early_stopping),
             "test": replicate,
+            "diagnostics": self._study.diagnostics.of(replicate),
             "threads": self._study.resources.cpu,
         }
 
@@ -268,6 +272,7 @@ def _record(live: Live, result: dict[str, Any], error: bool) -> Record:
         steps=result.get("steps", 0),
         rungs=result.get("rungs", []),
         curve=result.get("curve", []),
+        diagnosed=result.get("diagnosed", []),
         final={key.removeprefix("final/"): value for key, value in result.items() if key.startswith("final/")},
         started=result.get("started", 0.0),
         seconds=result.get("seconds", 0.0),

@@ -21,6 +21,7 @@ class Trial:
         trial_id: ``<cell slug>/explore-0007``; the same after a restart.
         cell: The cell's key.
         number: Within its cell and phase, from 0.
+        family: The family's label in the study.
         schedule: `Schedule.to_dict`.
         finalist: Of a replicate: the explore trial that it repeats.
     """
@@ -29,6 +30,7 @@ class Trial:
     cell: str
     phase: Phase
     number: int
+    family: str
     schedule: dict[str, Any]
     base_lr: float
     mean_lr: float
@@ -44,6 +46,7 @@ class Record:
         steps: Iterations done; less than the budget if stopped, diverged or failed.
         rungs: Iteration and judged value of each rung it reached.
         curve: Points with ``step`` and metrics.
+        diagnosed: Points with ``step`` and what was measured on the whole training set.
         final: Last metrics; ``objective`` and, for replicates, ``test_loss`` and ``test_metric`` among them.
         started: Unix time, s.
         seconds: Duration, s.
@@ -59,6 +62,7 @@ class Record:
     final: dict[str, float]
     started: float
     seconds: float
+    diagnosed: list[dict[str, float]] = field(default_factory=list)
     reason: str = ""
     traceback: str = ""
 

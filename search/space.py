@@ -8,95 +8,85 @@ end.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
+from itertools import product
 
 import numpy as np
 import optuna
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from search.study import Cell, Study
-from trainables.schedules import Parameter, Schedule, family, schedule
+from search.families import FamilySpace
+from search.study import Cell
+from trainables.schedules import Schedule
 
 
 @dataclass(frozen=True)
 class Point:
-    """One configuration: a schedule and its base LR."""
+    """One configuration: a schedule, its base LR and the mean LR that follows."""
 
     schedule: Schedule
     base_lr: float
-
-    @property
-    def mean_lr(self) -> float:
-        return self.base_lr * self.schedule.mean
+    mean_lr: float
 
 
-def searched(name: str, study: Study) -> dict[str, Parameter]:
-    """The parameters of a family that a study varies, with the study's ranges."""
-    ranges = {key: getattr(study.space, key) for key in type(study.space).model_fields if key != "base_lr"}
-    return {
-        key: Parameter(*ranges[key]) if key in ranges else default for key, default in family(name).parameters.items()
-    }
-
-
-def suggest(trial: optuna.Trial, study: Study, cell: Cell) -> Point:
+def suggest(trial: optuna.Trial, cell: Cell) -> tuple[FamilySpace, Point]:
     """Define-by-run: family first, then that family's own parameters and its mean LR.
 
-    Optuna's names are prefixed by the family (``uba.phi``, ``uba.mean_lr``), so that its sampler
+    Optuna's names are prefixed by the family's label (``uba.phi``, ``uba.mean_lr``), so that its sampler
     models each family jointly and apart from the others.
     """
-    name = trial.suggest_categorical("family", study.families)
-    ranges = searched(name, study)
+    label = trial.suggest_categorical("family", [space.label for space in cell.families])
+    space = next(space for space in cell.families if space.label == label)
     parameters = {
-        key: trial.suggest_float(f"{name}.{key}", parameter.low, parameter.high, log=True)
-        for key, parameter in ranges.items()
+        key: trial.suggest_float(f"{label}.{key}", parameter.low, parameter.high, log=True)
+        for key, parameter in space.searched.items()
     }
-    chosen = schedule(name, **parameters)
-    low, high = _mean_lr_range(name, ranges, cell)
-    mean_lr = trial.suggest_float(f"{name}.mean_lr", low, high, log=True)
-    return Point(chosen, float(np.clip(mean_lr / chosen.mean, *cell.base_lr)))
+    chosen = space.schedule(**parameters)
+    mean_lr = trial.suggest_float(f"{label}.mean_lr", *_mean_lr_range(space, cell), log=True)
+    base_lr = float(np.clip(mean_lr / chosen.mean(cell.budget), *cell.base_lr))
+    return space, Point(chosen, base_lr, base_lr * chosen.mean(cell.budget))
 
 
-def quasi_random(name: str, study: Study, cell: Cell, count: int) -> list[dict[str, float | str]]:
+def quasi_random(space: FamilySpace, cell: Cell, count: int, seed: int) -> list[dict[str, float | str]]:
     """A scrambled Sobol start for one family of a cell, as fixed values for Optuna's `enqueue_trial`.
 
     Uniform in (log parameters, log base LR), which is uniform in (log parameters, log mean LR) over
     exactly the base LRs that are allowed.
     """
-    ranges = searched(name, study)
-    unit = _sobol(len(ranges) + 1, count, stable_seed(study.seed, cell.key, name))
-    low, high = _mean_lr_range(name, ranges, cell)
+    unit = _sobol(len(space.searched) + 1, count, stable_seed(seed, cell.key, space.label))
+    low, high = _mean_lr_range(space, cell)
     points: list[dict[str, float | str]] = []
     for row in unit:
         parameters = {
             key: _log_uniform(u, parameter.low, parameter.high)
-            for u, (key, parameter) in zip(row, ranges.items(), strict=False)
+            for u, (key, parameter) in zip(row, space.searched.items(), strict=False)
         }
         base_lr = _log_uniform(row[-1], *cell.base_lr)
-        mean_lr = min(max(base_lr * schedule(name, **parameters).mean, low), high)
-        point: dict[str, float | str] = {f"{name}.{key}": value for key, value in parameters.items()}
-        points.append({"family": name, **point, f"{name}.mean_lr": mean_lr})
+        mean_lr = min(max(base_lr * space.schedule(**parameters).mean(cell.budget), low), high)
+        point: dict[str, float | str] = {f"{space.label}.{key}": value for key, value in parameters.items()}
+        points.append({"family": space.label, **point, f"{space.label}.mean_lr": mean_lr})
     return points
 
 
-def family_order(study: Study) -> list[str]:
-    """The family of each of a cell's ``trials`` explore trials.
+def family_order(families: Sequence[FamilySpace], trials: int) -> list[FamilySpace]:
+    """The family of each of a cell's explore trials.
 
     Shares are proportional to 1 + 4 × the number of the family's searched parameters (a plane needs more trials
     than a line), spread evenly, so that every family has its share however early a study is interrupted.
     """
-    weights = {name: 1 + 4 * len(family(name).parameters) for name in study.families}
-    counts = dict.fromkeys(study.families, 1)
-    order = list(study.families)
-    while len(order) < study.trials:
+    weights = [1 + 4 * len(space.searched) for space in families]
+    counts = [1] * len(families)
+    order = list(range(len(families)))
+    while len(order) < trials:
         # Webster's method of apportionment: the next goes to the largest weight ÷ (2 × count + 1).
-        following = max(counts, key=lambda name: weights[name] / (2 * counts[name] + 1))
+        following = max(range(len(families)), key=lambda i: weights[i] / (2 * counts[i] + 1))
         counts[following] += 1
         order.append(following)
-    return order
+    return [families[index] for index in order]
 
 
 def stable_seed(*parts: object) -> int:
@@ -104,17 +94,10 @@ def stable_seed(*parts: object) -> int:
     return int.from_bytes(blake2b(repr(parts).encode(), digest_size=4).digest(), "big") >> 1
 
 
-def parameters_of(chosen: Schedule) -> Mapping[str, float]:
-    """The family's parameters by name."""
-    return {f.name: getattr(chosen, f.name) for f in fields(chosen)}
-
-
-def _mean_lr_range(name: str, ranges: Mapping[str, Parameter], cell: Cell) -> tuple[float, float]:
+def _mean_lr_range(space: FamilySpace, cell: Cell) -> tuple[float, float]:
     """The mean LRs that some allowed base LR and parameters give: corners suffice, means are monotone."""
-    corners: list[dict[str, float]] = [{}]
-    for key, parameter in ranges.items():
-        corners = [{**corner, key: value} for corner in corners for value in (parameter.low, parameter.high)]
-    means = [schedule(name, **corner).mean for corner in corners]
+    ends = [[(key, parameter.low), (key, parameter.high)] for key, parameter in space.searched.items()]
+    means = [space.schedule(**dict(corner)).mean(cell.budget) for corner in product(*ends)]
     return cell.base_lr[0] * min(means), cell.base_lr[1] * max(means)
 
 

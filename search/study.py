@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -10,11 +11,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    field_validator,
+)
 
+from search.families import FamilySpace, Range, family_spaces, with_profiles_read
 from trainables.errors import InputError
-from trainables.schedules import Uba, family
-from trainables.workloads import WorkloadSpec, workload
+from trainables.schedules import Uba
+from trainables.spec import Spec
+from trainables.workloads import workload
 
 _MOST_ITERATIONS = 100_000_000
 _PHI = Uba.parameters["phi"]
@@ -30,10 +44,11 @@ class Cell:
         objective: ``val_loss`` or ``val_metric``, better in the direction ``mode``.
         base_lr: Range of the base LR.
         deterministic: Whether seeds change nothing, so that one replicate says all.
+        families: The families that are searched.
     """
 
-    workload: WorkloadSpec
-    optimizer: str
+    workload: Spec
+    optimizer: Spec
     budget: int
     full_budget: int
     objective: str
@@ -42,33 +57,76 @@ class Cell:
     metric_mode: Literal["min", "max"]
     base_lr: tuple[float, float]
     deterministic: bool
+    families: tuple[FamilySpace, ...]
 
     @property
     def key(self) -> str:
-        return f"{self.workload.label} {self.optimizer} {self.budget}"
+        return f"{self.workload.label} {self.optimizer.label} {self.budget}"
 
     @property
     def slug(self) -> str:
         """The key fit for ids and file names."""
-        return f"{self.workload.label.replace('/', '-')}.{self.optimizer}.{self.budget}"
+        return re.sub(r"[^\w.,=()%+-]", "-", f"{self.workload.label}.{self.optimizer.label}.{self.budget}")
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _ordered(value: Range | None) -> Range | None:
+    if value is not None and not (0 < value[0] < value[1] < math.inf):
+        raise ValueError("it must be [low, high] with 0 < low < high")
+    return value
+
+
+LogRange = Annotated[Range, AfterValidator(_ordered)]
+
+
 class Space(_Section):
-    """Ranges, log-uniform; ``base_lr`` defaults to the workload's and optimizer's."""
+    """Ranges, log-uniform; ``base_lr`` defaults to the workload's and optimizer's.
 
-    phi: tuple[float, float] = (_PHI.low, _PHI.high)
-    base_lr: tuple[float, float] | None = None
+    Further keys are families' parameters, ``rate`` or ``exponential.rate``, which are then searched.
+    """
 
-    @field_validator("phi", "base_lr")
-    @classmethod
-    def _ordered(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
-        if value is not None and not (0 < value[0] < value[1] < math.inf):
-            raise ValueError("it must be [low, high] with 0 < low < high")
-        return value
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, LogRange]
+
+    phi: LogRange = (_PHI.low, _PHI.high)
+    base_lr: LogRange | None = None
+
+    @property
+    def parameters(self) -> dict[str, Range]:
+        """The ranges but for the base LR's."""
+        return {"phi": self.phi, **(self.__pydantic_extra__ or {})}
+
+
+class Composition(_Section):
+    """What is done to the profile of every family; see `trainables.schedules.Schedule`.
+
+    Warmup as a share of the budget (``5%`` or 0.05) or in iterations, floor as a share of the base LR, sampling as a
+    share of the budget or a list of points.
+    """
+
+    warmup: StrictInt | StrictFloat | StrictStr = 0
+    floor: StrictInt | StrictFloat | StrictStr = 0
+    sampling: StrictFloat | StrictStr | list[StrictFloat | StrictStr] | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Those that differ from their default."""
+        return self.model_dump(exclude_defaults=True)
+
+
+class Diagnostics(_Section):
+    """What is measured on the whole training set; see `trainables.training.Diagnostics`."""
+
+    gradient_points: StrictInt = Field(0, ge=0, le=1000)
+    hessian: StrictBool = False
+    examples: Annotated[StrictInt, Field(ge=1)] | None = None
+    trials: Literal["replicates", "all"] = "replicates"
+
+    def of(self, replicate: bool) -> dict[str, Any]:
+        """The settings for a trial."""
+        return self.model_dump(exclude={"trials"}) if replicate or self.trials == "all" else {}
 
 
 class Resources(_Section):
@@ -92,13 +150,15 @@ class Study(_Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     workloads: list[StrictStr | dict[str, Any]] = Field(min_length=1)
     budgets: list[StrictInt | StrictStr] = Field(default=["5%", "10%", "25%", "50%", "100%"], min_length=1)
-    optimizers: list[str] = Field(default=["sgd"], min_length=1)
-    families: list[str] = Field(default=["uba", "rex", "linear", "cosine", "step"], min_length=1)
+    optimizers: list[StrictStr | dict[str, Any]] = Field(default=["sgd"], min_length=1)
+    families: list[StrictStr | dict[str, Any]] = Field(default=["uba", "rex", "linear", "cosine", "step"], min_length=1)
     space: Space = Space()
+    schedule: Composition = Composition()
     trials: StrictInt = Field(40, ge=1, le=1_000_000)
     replicates: StrictInt = Field(3, ge=0, le=1000)
     early_stopping: Literal["asha", "none"] = "asha"
     objective: Literal["val_loss", "val_metric"] | None = None
+    diagnostics: Diagnostics = Diagnostics()
     resources: Resources = Resources()
     seed: StrictInt = Field(0, ge=0)
 
@@ -108,25 +168,31 @@ class Study(_Section):
         Raises:
             InputError: A workload, optimizer or budget that cannot be.
         """
-        for name in self.families:
-            family(name)
-        _no_repeats("families", self.families)
-        _no_repeats("optimizers", self.optimizers)
-        if self.trials < len(self.families):
+        families = family_spaces(self.families, self.space.parameters, self.schedule.given())
+        if self.trials < len(families):
             raise InputError(
-                f"trials: {self.trials} is not allowed; it must be at least {len(self.families)}, one for each family"
+                f"trials: {self.trials} is not allowed; it must be at least {len(families)}, one for each family"
             )
-        specs = [WorkloadSpec.of(entry) for entry in self.workloads]
+        optimizers = [Spec.of(entry, "optimizers") for entry in self.optimizers]
+        _no_repeats("optimizers", [spec.label for spec in optimizers])
+        specs = [Spec.of(entry) for entry in self.workloads]
         _no_repeats("workloads", [spec.label for spec in specs])
-        return [cell for spec in specs for name in self.optimizers for cell in self._cells_of(spec, name)]
+        return [
+            cell for spec in specs for optimizer in optimizers for cell in self._cells_of(spec, optimizer, families)
+        ]
 
-    def _cells_of(self, spec: WorkloadSpec, optimizer: str) -> Iterable[Cell]:
+    def _cells_of(self, spec: Spec, optimizer: Spec, families: list[FamilySpace]) -> Iterable[Cell]:
         built = workload(spec)
-        if optimizer not in built.base_lr:
+        if optimizer.name not in built.base_lr:
             raise InputError(
-                f"optimizers: {spec.name} cannot use {optimizer!r};{_nearest(optimizer, built.base_lr)} "
+                f"optimizers: {spec.name} cannot use {optimizer.name!r};{_nearest(optimizer.name, built.base_lr)} "
                 f"it supports: {', '.join(built.base_lr)}"
             )
+        built.check(optimizer)
+        if optimizer.name.startswith("schedulefree-"):
+            # Made for a constant LR; the other families would undo what it does.
+            constant = family_spaces(["constant"], {}, self.schedule.given())
+            families = [space for space in families if space.name == "constant"] or constant
         budgets = [_iterations(budget, built.full_budget, spec) for budget in self.budgets]
         _no_repeats(f"budgets (in iterations of {spec.label})", budgets)
         objective = self.objective or built.objective
@@ -140,8 +206,9 @@ class Study(_Section):
                 mode="min" if objective == "val_loss" else built.metric_mode,
                 metric_name=built.metric_name,
                 metric_mode=built.metric_mode,
-                base_lr=self.space.base_lr or built.base_lr[optimizer],
+                base_lr=self.space.base_lr or built.base_lr[optimizer.name],
                 deterministic=built.deterministic,
+                families=tuple(families),
             )
 
     def to_yaml(self) -> str:
@@ -169,6 +236,8 @@ def read_study(path: Path, overrides: Iterable[str] = ()) -> Study:
         raise InputError(f"study file: {str(path)!r} must hold keys and values, such as `name: my-study`")
     for override in overrides:
         _override(values, override)
+    if isinstance(values.get("families"), list):
+        values["families"] = with_profiles_read(values["families"], path.parent)
     return parse_study(values)
 
 
@@ -200,7 +269,7 @@ def _override(values: dict[str, Any], override: str) -> None:
         raise InputError(f"--set: {override!r} is not allowed; the value is not YAML") from error
 
 
-def _iterations(budget: int | str, full_budget: int, spec: WorkloadSpec) -> int:
+def _iterations(budget: int | str, full_budget: int, spec: Spec) -> int:
     """A budget in iterations, from whole iterations or a percentage of the workload's full budget."""
     iterations: float
     if isinstance(budget, str):
@@ -222,6 +291,10 @@ def _iterations(budget: int | str, full_budget: int, spec: WorkloadSpec) -> int:
     return budget
 
 
+# Names that pydantic adds to a place for the branches of a union.
+_BRANCHES = ("str", "int", "float", "dict[str,any]", "list[union[float,str]]")
+
+
 def _no_repeats(field: str, values: list[Any]) -> None:
     for value in values:
         if values.count(value) > 1:
@@ -236,10 +309,14 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 def _one_line(error: ValidationError, values: Mapping[str, Any]) -> str:
     """The first complaint as one line: field, value, what is allowed."""
     first = error.errors()[0]
-    where = [part for part in first["loc"] if not (isinstance(part, str) and part in ("str", "int", "dict[str,any]"))]
+    where = [part for part in first["loc"] if part not in _BRANCHES]
     path = ".".join(str(part) for part in where)
     if first["type"] == "extra_forbidden":
-        sections: dict[str, type[BaseModel]] = {"space": Space, "resources": Resources}
+        sections: dict[str, type[BaseModel]] = {
+            "schedule": Composition,
+            "diagnostics": Diagnostics,
+            "resources": Resources,
+        }
         section = sections.get(str(where[0]), Study) if len(where) > 1 else Study
         known = list(section.model_fields)
         return f"{path}: unknown key;{_nearest(str(where[-1]), known)} keys here: {', '.join(known)}"

@@ -17,10 +17,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from search.record import Record, Trial
-from search.space import parameters_of
 from search.study import Cell, Study
 from trainables.errors import InputError
-from trainables.schedules import from_dict
 
 _RUN_STATUS = {"completed": "FINISHED", "stopped": "KILLED", "diverged": "FAILED", "failed": "FAILED"}
 _LONG_TRIAL = 5.0
@@ -264,13 +262,13 @@ class Tracker:
 
     def _params(self, trial: Trial) -> dict[str, Any]:
         cell = self._cells[trial.cell]
-        schedule = from_dict(trial.schedule)
+        shape = {key: value for key, value in trial.schedule.items() if key != "family"}
         return {
             "workload": cell.workload.label,
-            "optimizer": cell.optimizer,
+            "optimizer": cell.optimizer.label,
             "budget": cell.budget,
-            "family": schedule.family,
-            **parameters_of(schedule),
+            "family": trial.family,
+            **shape,
             "base_lr": trial.base_lr,
             "mean_lr": trial.mean_lr,
             "seed": trial.seed,
@@ -305,9 +303,10 @@ def _tags(trial: Trial, cell: Cell, parent_run_id: str) -> dict[str, str]:
 
 
 def _run_name(trial: Trial) -> str:
-    shape = "".join(f" {'φ' if k == 'phi' else k}={v:.3g}" for k, v in trial.schedule.items() if k != "family")
+    numbers = {key: value for key, value in trial.schedule.items() if isinstance(value, int | float)}
+    shape = "".join(f" {'φ' if key == 'phi' else key}={value:.3g}" for key, value in numbers.items())
     repeat = " replicate" if trial.phase == "replicate" else ""
-    return f"{trial.schedule['family']}{shape} lr={trial.base_lr:.3g}{repeat} · {trial.cell}"
+    return f"{trial.family}{shape} lr={trial.base_lr:.3g}{repeat} · {trial.cell}"
 
 
 def _metrics(record: Record) -> list[Metric]:
@@ -318,7 +317,7 @@ def _metrics(record: Record) -> list[Metric]:
 
     metrics = [
         Metric(key, value, at(point["step"]), int(point["step"]))
-        for point in record.curve
+        for point in [*record.curve, *record.diagnosed]
         for key, value in point.items()
         if key != "step"
     ]

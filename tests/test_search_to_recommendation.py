@@ -19,8 +19,9 @@ from tests.analysis.quadratic_twin import truth
 from tests.conftest import Run
 from trainables.models.mlp import mlp
 from trainables.schedules import from_dict
+from trainables.spec import Spec
 from trainables.training import Training, TrialConfig
-from trainables.workloads import WorkloadSpec, workload
+from trainables.workloads import workload
 from trainables.workloads.digits import digits
 
 
@@ -178,7 +179,7 @@ def test_the_quadratics_known_answer_is_found(analysed: Path) -> None:
     for cell in cells:
         if not cell["label"].startswith("quadratic"):
             continue
-        spec = WorkloadSpec.of(cell["workload"])
+        spec = Spec.of(cell["workload"])
         known = truth(spec.params["kappa"], spec.params["noise"], cell["budget"], (0.05, 50.0), (0.005, 2.0))
         low, high = cell["phi_interval"]
         covered += low / 1.1 <= known.phi <= high * 1.1

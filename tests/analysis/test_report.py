@@ -16,7 +16,7 @@ from analysis.wording import HEADS, summary_table
 from tests.analysis.conftest import RECIPES
 from trainables.errors import InputError
 from trainables.schedules import from_dict
-from trainables.workloads.spec import WorkloadSpec
+from trainables.spec import Spec
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_guidelines_hold_what_the_contract_names(content: dict[str, Any]) -> Non
     assert len(content["cells"]) == len(RECIPES)
     for cell, recipe in zip(content["cells"], sorted(RECIPES, key=lambda r: (r.label, r.budget)), strict=True):
         assert {"phi", "phi_interval", "base_lr", "base_lr_interval", "family", "verdict", "schedule"} <= set(cell)
-        assert WorkloadSpec.of(cell["workload"]).label == cell["label"] == recipe.label
+        assert Spec.of(cell["workload"]).label == cell["label"] == recipe.label
         assert cell["budget"] == recipe.budget and cell["full_budget"] == recipe.full_budget
         assert from_dict(cell["schedule"]).family == cell["family"]
         assert cell["trials"] == cell["completed"] + cell["stopped"] + cell["diverged"] + cell["failed"]

@@ -158,10 +158,10 @@ def test_what_optuna_is_told(tmp_path: Path) -> None:
 def test_finalists_are_the_best_of_each_family_and_the_best_overall(tmp_path: Path) -> None:
     values = {"a": ("uba", 0.1), "b": ("uba", 0.2), "c": ("rex", 0.4), "d": ("rex", 0.3), "e": ("uba", 0.5)}
     records = [
-        outcome(Trial(name, "c", "explore", 0, {"family": family}, 0.1, 0.1, 0), value=value)
+        outcome(Trial(name, "c", "explore", 0, family, {"family": family}, 0.1, 0.1, 0), value=value)
         for name, (family, value) in values.items()
     ]
-    records.append(outcome(Trial("f", "c", "explore", 0, {"family": "step"}, 0.1, 0.1, 0), "stopped", 0.0))
+    records.append(outcome(Trial("f", "c", "explore", 0, "step", {"family": "step"}, 0.1, 0.1, 0), "stopped", 0.0))
     assert [r.trial.trial_id for r in finalists(records, "min")] == ["a", "b", "d"]
     assert [r.trial.trial_id for r in finalists(records, "max")] == ["e", "c"]
 

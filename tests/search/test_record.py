@@ -6,7 +6,7 @@ from search.record import Journal, Record, Trial
 
 
 def record(number: int) -> Record:
-    trial = Trial(f"c/explore-{number:04d}", "c", "explore", number, {"family": "uba", "phi": 0.1}, 0.3, 0.2, 5)
+    trial = Trial(f"c/explore-{number:04d}", "c", "explore", number, "uba", {"family": "uba", "phi": 0.1}, 0.3, 0.2, 5)
     return Record(trial, "stopped", 7, [(5, 0.25)], [{"step": 5, "val_loss": 0.3}], {"val_loss": 0.3}, 1.5, 0.25)
 
 

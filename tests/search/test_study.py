@@ -22,10 +22,12 @@ def test_defaults_are_those_of_the_contract() -> None:
         "optimizers": ["sgd"],
         "families": ["uba", "rex", "linear", "cosine", "step"],
         "space": {"phi": [0.05, 50.0], "base_lr": None},
+        "schedule": {"warmup": 0, "floor": 0, "sampling": None},
         "trials": 40,
         "replicates": 3,
         "early_stopping": "asha",
         "objective": None,
+        "diagnostics": {"gradient_points": 0, "hessian": False, "examples": None, "trials": "replicates"},
         "resources": {"cpu": 1, "gpu": 0},
         "seed": 0,
     }

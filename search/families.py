@@ -1,0 +1,133 @@
+"""The families of a study: what is fixed of each, what is searched, and its name in results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from trainables.errors import InputError
+from trainables.schedules import Parameter, Schedule, family, schedule
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class FamilySpace:
+    """A family as a study searches it.
+
+    Attributes:
+        label: Its name in results; the family's own unless the study file gives another.
+        name: The family's name.
+        fixed: Parameters with a fixed value, warmup, floor and sampling among them.
+        searched: Parameters that are searched, with their ranges.
+    """
+
+    label: str
+    name: str
+    fixed: Mapping[str, Any]
+    searched: Mapping[str, Parameter]
+
+    def schedule(self, **values: float) -> Schedule:
+        """The schedule with these values of the searched parameters."""
+        return schedule(self.name, **self.fixed, **values)
+
+
+def family_spaces(
+    entries: Sequence[str | Mapping[str, Any]], ranges: Mapping[str, Range], composition: Mapping[str, Any]
+) -> list[FamilySpace]:
+    """The families of a study file's ``families``, ``space`` and ``schedule``.
+
+    Parameters without a default (φ) are searched unless an entry fixes them; those with one are searched if
+    ``space`` has a range for them, as ``rate`` (any family's) or ``exponential.rate``.
+
+    Args:
+        entries: Names, or mappings with ``name``, perhaps ``label``, and fixed parameters.
+        ranges: Ranges by parameter.
+        composition: Warmup, floor and sampling of all families; an entry may give its own.
+
+    Raises:
+        InputError: An unknown family or parameter, a value out of its range, a label twice, a range for nothing.
+    """
+    spaces = [_space(entry, ranges, composition) for entry in entries]
+    labels = [space.label for space in spaces]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise InputError(f"families: {label!r} stands there twice; give each entry a `label`")
+    _require_use(ranges, spaces)
+    return spaces
+
+
+def with_profiles_read(entries: Iterable[Any], folder: Path) -> list[Any]:
+    """Entries whose ``values`` name a file, such as a refined schedule's, with the values in its place.
+
+    The file is JSON: a list, or what `Schedule.to_dict` gives; its path is relative to the study file's folder.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    return [_profile_read(entry, folder) for entry in entries]
+
+
+def _space(entry: str | Mapping[str, Any], ranges: Mapping[str, Range], composition: Mapping[str, Any]) -> FamilySpace:
+    values: dict[str, Any] = {"name": entry} if isinstance(entry, str) else dict(entry)
+    name = values.pop("name", None)
+    if not isinstance(name, str):
+        raise InputError(f"families: {entry!r} is not allowed; an entry is a name or a mapping with `name`")
+    label = values.pop("label", name)
+    if not isinstance(label, str) or not label or "." in label:
+        raise InputError(f"families.{name}.label: {label!r} is not allowed; it must be a word without a dot")
+    cls = family(name)
+    fixed = {key: _fraction(value) for key, value in {**composition, **values}.items()}
+    searched: dict[str, Parameter] = {}
+    for key, default in cls.parameters.items():
+        given = ranges.get(f"{label}.{key}", ranges.get(key))
+        if key not in fixed and (given is not None or key in cls.required()):
+            searched[key] = default if given is None else Parameter(*given)
+    space = FamilySpace(label, name, fixed, searched)
+    for end in ("low", "high"):
+        try:
+            space.schedule(**{key: getattr(parameter, end) for key, parameter in searched.items()})
+        except InputError as error:
+            raise InputError(f"families.{error}") from None
+    return space
+
+
+def _require_use(ranges: Mapping[str, Range], spaces: Sequence[FamilySpace]) -> None:
+    """Refuses a range that no family searches; φ's always stands there."""
+    usable = {
+        key for space in spaces for name in family(space.name).parameters for key in (name, f"{space.label}.{name}")
+    }
+    for key in ranges:
+        if key not in usable and key != "phi":
+            known = ["base_lr", *sorted(usable | {"phi"})]
+            near = get_close_matches(key, known, n=1)
+            hint = f" did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"space.{key}: unknown key;{hint} keys here: {', '.join(known)}")
+
+
+def _fraction(value: Any) -> Any:
+    """``"5%"`` as 0.05, in lists too; everything else as it is."""
+    if isinstance(value, list | tuple):
+        return tuple(_fraction(each) for each in value)
+    if isinstance(value, str) and value.endswith("%"):
+        try:
+            return float(value[:-1]) / 100
+        except ValueError:
+            return value
+    return value
+
+
+def _profile_read(entry: Any, folder: Path) -> Any:
+    if not isinstance(entry, dict) or not isinstance(entry.get("values"), str):
+        return entry
+    path = folder / entry["values"]
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not JSON"
+        raise InputError(f"families.{entry.get('name')}.values: cannot read {str(path)!r}: {reason}") from error
+    return {**entry, "values": content.get("values") if isinstance(content, dict) else content}
