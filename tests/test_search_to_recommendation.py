@@ -22,7 +22,7 @@ from trainables.schedules import from_dict
 from trainables.spec import Spec
 from trainables.training import Training, TrialConfig
 from trainables.workloads import workload
-from trainables.workloads.digits import digits
+from trainables.workloads.tables import table
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_the_loop_in_the_readme_runs_and_learns(
     code = Path("README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
     monkeypatch.chdir(searched)
     torch.manual_seed(0)
-    train, val = digits()["train"], digits()["val"]
+    train, val = (table("digits", by_feature=False)[name] for name in ("train", "val"))
     model = mlp(64, (64, 64), 10)
     batches = ((train.inputs[i], train.targets[i]) for i in iter(lambda: torch.randint(1000, (128,)), None))
     names: dict[str, Any] = {"model": model, "batches": batches, "loss": torch.nn.functional.cross_entropy}
@@ -180,7 +180,9 @@ def test_the_quadratics_known_answer_is_found(analysed: Path) -> None:
         if not cell["label"].startswith("quadratic"):
             continue
         spec = Spec.of(cell["workload"])
-        known = truth(spec.params["kappa"], spec.params["noise"], cell["budget"], (0.05, 50.0), (0.005, 2.0))
+        known = truth(
+            float(spec.params["kappa"]), float(spec.params["noise"]), cell["budget"], (0.05, 50.0), (0.005, 2.0)
+        )
         low, high = cell["phi_interval"]
         covered += low / 1.1 <= known.phi <= high * 1.1
         training = Training(

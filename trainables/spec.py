@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import Any
 from trainables.errors import InputError
 
 _LABEL = re.compile(r"(?P<name>[^()]+?)\s*(\((?P<parameters>.*)\))?")
+_PARAMETER = re.compile(r'\s*(?P<key>[^\W\d]\w*)\s*=\s*(?P<value>"(\\.|[^"\\])*"|[^,"]*?)\s*(,|$)')
+_PLAIN = re.compile(r'[^\s,="\\]([^,="\\]*[^\s,="\\])?')
 
 Value = str | int | float | bool
 
@@ -52,11 +55,14 @@ class Spec:
         if match is None:
             raise InputError(f"{field}: {label!r} is not allowed; write NAME or NAME(key=value,...)")
         values: dict[str, Value] = {}
-        for part in filter(None, (match["parameters"] or "").split(",")):
-            key, equals, value = part.partition("=")
-            if not equals or not key.strip().isidentifier():
+        text, at = match["parameters"] or "", 0
+        while at < len(text):
+            part = _PARAMETER.match(text, at)
+            if part is None:
                 raise InputError(f"{field}: {label!r} is not allowed; write NAME or NAME(key=value,...)")
-            values[key.strip()] = _literal(value.strip())
+            value = part["value"]
+            values[part["key"]] = json.loads(value) if value.startswith('"') else _literal(value)
+            at = part.end()
         return cls(match["name"], tuple(sorted(values.items())))
 
     @property
@@ -77,7 +83,12 @@ class Spec:
 
 
 def _text(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """A value as `Spec.parse` reads it; words that would be read as something else are quoted."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and (not _PLAIN.fullmatch(value) or _literal(value) != value):
+        return json.dumps(value)
+    return str(value)
 
 
 def _literal(text: str) -> Value:

@@ -23,6 +23,12 @@ def test_label_is_the_way_back_to_the_entry(entry: str | dict[str, object]) -> N
     assert Spec.parse(spec.label) == spec
 
 
+@pytest.mark.parametrize("word", ["a,b/c", "x=1", "data/x (1)", "a)b(", "2024", "true", " a ", 'q"uo\\te', ""])
+def test_labels_keep_words_that_look_like_something_else(word: str) -> None:
+    spec = Spec("gpt-nano/text", (("batch_size", 4), ("path", word)))
+    assert Spec.parse(spec.label) == spec
+
+
 @pytest.mark.parametrize("label", ["", "quadratic(kappa)", "quadratic(kappa=1", "quadratic(=1)"])
 def test_bad_labels_are_told(label: str) -> None:
     with pytest.raises(InputError, match="is not allowed"):
