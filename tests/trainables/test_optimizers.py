@@ -103,6 +103,13 @@ def test_momentum_is_set_where_a_schedule_cycles_it(label: str, read: Callable[[
     assert [(group["lr"], read(group)) for group in made.param_groups] == [(0.3, 0.8)] * 2
 
 
+def test_sgd_without_momentum_stays_plain_under_a_schedule_that_cycles_it() -> None:
+    layer, _ = problem()
+    made = optimizer(Spec.parse("sgd(momentum=0)"), [layer.weight], [layer.bias], 0.0)
+    set_lr(made, 0.3, momentum=0.8)
+    assert [group["momentum"] for group in made.param_groups] == [0, 0]
+
+
 @pytest.mark.parametrize("label", ["sgd", "adam", "adamw", "amsgrad", "schedulefree-sgd", "schedulefree-adamw"])
 def test_decay_is_for_the_decayed_alone_and_an_optimizer_s_own_wins(label: str) -> None:
     layer, _ = problem()

@@ -1,6 +1,7 @@
 """Warmup, floor and sampling on any family, and the mean of what comes out."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,8 +69,6 @@ def test_sampling_counts_after_warmup() -> None:
 
 @pytest.mark.parametrize("made", EVERY, ids=str)
 def test_mean_is_the_average_over_a_run(made: Schedule) -> None:
-    from dataclasses import replace
-
     for composed in (
         {},
         {"warmup": 0.3},
@@ -99,3 +98,14 @@ def test_mean_is_cheap_at_any_horizon(sampling: float, warmup: float) -> None:
         made.mean(10**8)
         took.append(time.perf_counter() - start)
     assert min(took) < 1e-3
+
+
+@pytest.mark.parametrize("made", EVERY, ids=str)
+def test_long_arrays_of_steps_are_as_short_ones_and_left_alone(made: Schedule) -> None:
+    horizon = 50_001
+    steps = np.linspace(0, horizon, 60_000).reshape(100, 600)
+    for asked in (steps, np.asfortranarray(steps), steps[::-1, ::2]):
+        before = asked.copy()
+        whole = made.u(asked, horizon)
+        np.testing.assert_array_equal(whole, np.array([made.u(row, horizon) for row in before]))
+        np.testing.assert_array_equal(asked, before)

@@ -211,13 +211,13 @@ _COMPOSITION: tuple[str, ...] = tuple(f.name for f in fields(Schedule))
 
 
 def checked_steps(step: ArrayLike, horizon: int) -> NDArray[np.float64]:
-    """Steps as floats, cut at the horizon."""
+    """A copy of the steps, as floats."""
     if not horizon >= 1:
         raise InputError(f"horizon: {horizon} is not allowed; it must be at least 1 iteration")
-    given = np.asarray(step)
-    if given.size and not given.min() >= 0:
-        raise InputError(f"step: {given.min():g} is not allowed; steps start at 0")
-    return np.asarray(np.minimum(given, horizon, dtype=np.float64))
+    t = np.array(step, dtype=np.float64)
+    if t.size and not t.min() >= 0:
+        raise InputError(f"step: {t.min():g} is not allowed; steps start at 0")
+    return t
 
 
 def _short(value: object) -> str:

@@ -139,6 +139,7 @@ class ScheduleConformance:
         assert [float(made.u(int(step), horizon)) for step in steps] == fresh.tolist()
         assert made.u(steps[horizon // 2 :], horizon).tolist() == fresh[horizon // 2 :].tolist()
         assert made.u(np.array([steps, steps[::-1]]), horizon).tolist() == [fresh.tolist(), fresh[::-1].tolist()]
+        assert steps.tolist() == list(range(horizon + 3))
 
     @_SETTINGS
     @given(data=st.data(), horizon=_HORIZONS)
@@ -282,7 +283,7 @@ def _torch_run(
         if not loss_at:
             scheduler.step()
         elif step + 1 in loss_at:
-            scheduler.step(loss_at[step + 1])  # type: ignore[arg-type]
+            scheduler.step(loss_at[step + 1])
     return np.array(lrs), np.array(momenta)
 
 
