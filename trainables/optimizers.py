@@ -95,12 +95,15 @@ def schedule_free(spec: Spec) -> bool:
 
 
 def set_lr(optimizer: Optimizer, lr: float, momentum: float | None = None) -> None:
-    """Sets every group's learning rate and, unless None, SGD's momentum or Adam's beta1."""
+    """Sets every group's learning rate and, unless None, SGD's momentum or Adam's beta1.
+
+    SGD without momentum stays without: a schedule that cycles momentum must not make another optimizer of it.
+    """
     for group in optimizer.param_groups:
         group["lr"] = lr
         if momentum is None:
             continue
         if "betas" in group:
             group["betas"] = (momentum, *group["betas"][1:])
-        else:
+        elif optimizer.defaults["momentum"]:
             group["momentum"] = momentum

@@ -69,7 +69,8 @@ class QuadraticLearner(Learner):
 
     def step(self, lr: float, momentum: float | None = None) -> float:
         h, s = self._workload.curvature, self._workload.noise_variance
-        mu = self._workload.momentum if momentum is None else momentum
+        # Plain SGD stays plain under a schedule that cycles momentum.
+        mu = momentum if momentum is not None and self._workload.momentum else self._workload.momentum
         ww, wm, mm, wa, ma, aa = self._moments
         loss = float(0.5 * (h @ ww))
         # m' = μm + hw + ξ,  w' = w − η m',  a' = (1−β) a + β w'
