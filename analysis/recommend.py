@@ -64,7 +64,11 @@ class Recommendation:
         """The fields of `phitune recommend --json`."""
         fields = ("workload", "optimizer", "budget", "family", "phi", "phi_interval", "base_lr", "base_lr_interval")
         values: dict[str, Any] = {key: getattr(self, key) for key in fields}
-        values |= {"expected_metric": self.expected_metric, "evidence": vars(self.evidence)}
+        values |= {
+            "schedule": self.schedule.to_dict(),
+            "expected_metric": self.expected_metric,
+            "evidence": vars(self.evidence),
+        }
         return values | {"warnings": list(self.warnings)}
 
     def to_json(self) -> str:
@@ -74,11 +78,9 @@ class Recommendation:
     def __str__(self) -> str:
         """What `phitune recommend` prints."""
         known = self.evidence
+        phi = "" if self.phi is None else f", φ = {_range(self.phi, self.phi_interval)}"
         rows = [
-            (
-                "schedule",
-                self.family if self.phi is None else f"{self.family}, φ = {_range(self.phi, self.phi_interval)}",
-            ),
+            ("schedule", f"{self.family}{phi}{beside_phi(self.schedule.to_dict())}"),
             ("base LR", _range(self.base_lr, self.base_lr_interval)),
             (
                 "expect",
@@ -92,6 +94,12 @@ class Recommendation:
         ]
         head = f"{self.workload} with {self.optimizer} for {self.budget} iterations"
         return "\n".join([head, *(f"  {name:9} {text}" for name, text in rows)])
+
+
+def beside_phi(values: dict[str, Any] | None) -> str:
+    """What besides family and φ makes a schedule, such as ", cooldown 0.3, warmup 0.05"; empty if nothing does."""
+    described = from_dict(values).described() if values else {}
+    return "".join(f", {key.replace('_', ' ')} {text}" for key, text in described.items() if key != "phi")
 
 
 def _range(value: float, interval: tuple[float, float] | None) -> str:

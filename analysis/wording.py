@@ -5,6 +5,7 @@ import math
 from analysis.budget_model import BudgetModel
 from analysis.compare import Gain
 from analysis.guidelines import CellGuideline, Guidelines
+from analysis.recommend import beside_phi
 
 VERDICTS = {
     "ok": "φ* found",
@@ -78,7 +79,7 @@ def _answer(cell: CellGuideline) -> dict[str, str]:
     }
     return {
         "budget": f"{cell.budget}{share}",
-        "family": cell.family or "–",
+        "family": f"{cell.family or '–'}{beside_phi(cell.schedule)}",
         "φ": phi if cell.family in ("uba", None) or cell.phi is None else f"(uba: {phi})",
         "base LR": with_interval(cell.base_lr, cell.base_lr_interval),
         **own,

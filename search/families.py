@@ -52,6 +52,11 @@ def family_spaces(
     Raises:
         InputError: An unknown family or parameter, a value out of its range, a label twice, a range for nothing.
     """
+    composition = {key: _fraction(value) for key, value in composition.items()}
+    try:
+        schedule("constant", **composition)
+    except InputError as error:
+        raise InputError(str(error).replace("constant.", "schedule.", 1)) from None
     spaces = [_space(entry, ranges, composition) for entry in entries]
     labels = [space.label for space in spaces]
     for label in labels:
@@ -81,7 +86,7 @@ def _space(entry: str | Mapping[str, Any], ranges: Mapping[str, Range], composit
     if not isinstance(label, str) or not label or "." in label:
         raise InputError(f"families.{name}.label: {label!r} is not allowed; it must be a word without a dot")
     cls = family(name)
-    fixed = {key: _fraction(value) for key, value in {**composition, **values}.items()}
+    fixed = {**composition, **{key: _fraction(value) for key, value in values.items()}}
     searched: dict[str, Parameter] = {}
     for key, default in cls.parameters.items():
         given = ranges.get(f"{label}.{key}", ranges.get(key))

@@ -38,7 +38,7 @@ def test_json_has_the_contracts_fields(guidelines_file: Path) -> None:
     values = json.loads(recommend(NOISY, 200, guidelines=guidelines_file).to_json())
     assert list(values) == [
         "workload", "optimizer", "budget", "family", "phi", "phi_interval", "base_lr", "base_lr_interval",
-        "expected_metric", "evidence", "warnings",
+        "expected_metric", "evidence", "warnings", "schedule",
     ]  # fmt: skip
     assert set(values["evidence"]) == {"cells", "trials", "replicates", "source"}
 
@@ -70,6 +70,16 @@ def _uba_cell(budget: int, phi: float, base_lr: float, **more: Any) -> dict[str,
         "uba_base_lr": base_lr, "uba_base_lr_interval": [base_lr / 2, base_lr * 2], "verdict": "ok",
         "schedule": {"family": "uba", "phi": phi}, "trials": 40, "replicates": 9, "expected_metric": 0.9, **more,
     }  # fmt: skip
+
+
+def test_warmup_is_told_and_kept_between_budgets(tmp_path: Path) -> None:
+    made = [{"family": "uba", "phi": phi, "warmup": 0.1, "floor": 0.2} for phi in (1.0, 4.0)]
+    cells = [_uba_cell(b, s["phi"], 0.1, schedule=s, uba_schedule=s) for b, s in zip((100, 400), made, strict=True)]
+    file = _write(tmp_path / "guidelines.json", cells)
+    for budget in (100, 200):
+        answer = recommend("w", budget, guidelines=file)
+        assert (answer.schedule.warmup, answer.schedule.floor) == (0.1, 0.2)
+        assert "warmup 0.1, floor 0.2" in str(answer)
 
 
 def test_interpolation_is_linear_in_log_phi_and_log_mean_lr(tmp_path: Path) -> None:

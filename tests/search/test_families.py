@@ -77,7 +77,7 @@ def test_optimizers_may_have_options() -> None:
         ({"space": {"rate": [1, 2]}}, "space.rate: unknown key"),
         ({"space": {"phi": [-1, 2]}}, "space.phi: [-1, 2] is not allowed; it must be [low, high]"),
         ({"families": ["exponential"], "space": {"rate": [3, 2]}}, "space.rate: [3, 2] is not allowed"),
-        ({"schedule": {"warmup": "150%"}}, "uba.warmup: 1.5 is not allowed"),
+        ({"schedule": {"warmup": "150%"}}, "schedule.warmup: 1.5 is not allowed"),
         ({"schedule": {"warmpu": 3}}, "schedule.warmpu: unknown key; did you mean 'warmup'?"),
         ({"schedule": {"floor": [1]}}, "schedule.floor: [1] is not allowed"),
         ({"diagnostics": {"hessian": 3}}, "diagnostics.hessian: 3 is not allowed"),

@@ -77,7 +77,7 @@ def classifier(architecture: str, channels: int, size: int, outputs: int, stem: 
         if stem != "auto":
             raise InputError(f"workloads.stem: {stem!r} is not allowed; {architecture} has one stem, leave it out")
         return _OURS[architecture](channels, size, outputs)
-    _require_known(architecture)
+    require_known(architecture)
     if stem == "auto":
         stem = "cifar" if size <= _LARGEST_SMALL_IMAGE else "imagenet"
     if stem == "cifar" and not has_cifar_stem(architecture):
@@ -98,7 +98,14 @@ def decays_vectors(architecture: str) -> bool:
     return not architecture.startswith(_WITHOUT_VECTOR_DECAY)
 
 
-def _require_known(architecture: str) -> None:
+def require_known(architecture: str) -> None:
+    """Whether there is an architecture of that name.
+
+    Raises:
+        InputError: There is none, or it has auxiliary outputs.
+    """
+    if architecture in _OURS:
+        return
     if has_auxiliary_outputs(architecture):
         raise InputError(f"workloads: {architecture} is not supported, because it trains auxiliary outputs too")
     theirs = torchvision_names()

@@ -200,10 +200,13 @@ class Schedule(ABC):
         """Profile values above the floor."""
         return value if self.floor == 0 else self.floor + (1.0 - self.floor) * value
 
-    def __str__(self) -> str:
+    def described(self) -> dict[str, str]:
+        """The parameters that have no default or another value than it, as short text by name."""
         said = [f.name for f in fields(self) if f.default is MISSING or getattr(self, f.name) != f.default]
-        ordered = sorted(said, key=lambda name: name in _COMPOSITION)
-        arguments = ", ".join(f"{name}={_short(getattr(self, name))}" for name in ordered)
+        return {name: _short(getattr(self, name)) for name in sorted(said, key=lambda name: name in _COMPOSITION)}
+
+    def __str__(self) -> str:
+        arguments = ", ".join(f"{name}={text}" for name, text in self.described().items())
         return f"{self.family}({arguments})" if arguments else self.family
 
 

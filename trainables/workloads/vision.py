@@ -12,7 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from trainables.errors import InputError
-from trainables.models.classifiers import STEMS, check_classifier, classifier, decays_vectors, input_channels
+from trainables.models.classifiers import (
+    STEMS,
+    check_classifier,
+    classifier,
+    decays_vectors,
+    input_channels,
+    require_known,
+)
 from trainables.spec import Spec
 from trainables.workloads.augmentation import random_crops
 from trainables.workloads.base import Split
@@ -74,6 +81,8 @@ class Vision(SupervisedWorkload):
 
     def check(self, optimizer: Spec) -> None:
         super().check(optimizer)
+        # A name that is mistyped is told before the data that has still to be fetched.
+        require_known(self._architecture)
         with self._told():
             self._source.check()
             classes = self._source.classes
