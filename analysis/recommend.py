@@ -64,12 +64,8 @@ class Recommendation:
         """The fields of `phitune recommend --json`."""
         fields = ("workload", "optimizer", "budget", "family", "phi", "phi_interval", "base_lr", "base_lr_interval")
         values: dict[str, Any] = {key: getattr(self, key) for key in fields}
-        values |= {
-            "schedule": self.schedule.to_dict(),
-            "expected_metric": self.expected_metric,
-            "evidence": vars(self.evidence),
-        }
-        return values | {"warnings": list(self.warnings)}
+        values |= {"expected_metric": self.expected_metric, "evidence": vars(self.evidence)}
+        return values | {"warnings": list(self.warnings), "schedule": self.schedule.to_dict()}
 
     def to_json(self) -> str:
         """`to_dict` as strict JSON."""
