@@ -1,0 +1,1 @@
+"""The papers' comparisons of schedules, in small."""
