@@ -7,6 +7,7 @@ import pickle
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from torchvision import datasets
 from trainables.errors import InputError
 from trainables.schedules import schedule
 from trainables.spec import Spec, Value
+from trainables.testing.workloads import Entry, WorkloadConformance
 from trainables.training import Training, TrialConfig
 from trainables.workloads import workload
 from trainables.workloads.augmentation import crops, random_crops
@@ -421,3 +423,19 @@ def test_bad_parameters_are_told(params: dict[str, Value], words: str) -> None:
 def test_unknown_architecture_is_told_before_a_search(cifar: str) -> None:
     with pytest.raises(InputError, match="unknown architecture 'resnet21'; did you mean 'resnet"):
         made("resnet21/cifar10", root="nowhere").check(SGD)
+
+
+class _OnMnist(WorkloadConformance):
+    network_name: ClassVar[str]
+
+    @pytest.fixture
+    def entry(self, mnist: str) -> Entry:
+        return {"name": f"{self.network_name}/mnist", "root": mnist, "batch_size": 16}
+
+
+class TestCnn(_OnMnist):
+    network_name = "cnn"
+
+
+class TestResnet8(_OnMnist):
+    network_name = "resnet8"
