@@ -17,6 +17,8 @@ from trainables.schedules import from_dict
 
 _LIVE_EVERY = 0.5
 _LINE_EVERY = 10.0
+# Trials that end before the pace is measured: the first ones wait for processes to start and modules to load.
+_STARTING = 4
 _MOST_ROWS = 24
 
 
@@ -41,7 +43,7 @@ class Progress:
         for record in records:
             self._count(record)
         self._before = self._counts.total()
-        self._began = time.monotonic()
+        self._warm: tuple[float, int] | None = None
         self._shown = 0.0
         self._running = 0
         self._note: str | None = None
@@ -60,6 +62,8 @@ class Progress:
         """Counts a trial that has just ended."""
         self._count(record)
         self.busy_seconds += record.seconds
+        if self._warm is None and self._counts.total() - self._before >= _STARTING:
+            self._warm = time.monotonic(), self._counts.total()
 
     def tick(self, running: int, expected: int, note: str | None = None) -> None:
         """Shows the state if it is time to; ``note`` is a trouble to tell, such as a server away."""
@@ -80,7 +84,8 @@ class Progress:
     def counts(self) -> str:
         """Such as ``480 trials: 300 completed, 150 stopped, 30 diverged``."""
         kinds = [f"{self._counts[kind]} {kind}" for kind in ("completed", "stopped", "diverged", "failed")]
-        return f"{self._counts.total()} trials: " + ", ".join(kind for kind in kinds if not kind.startswith("0 "))
+        happened = ", ".join(kind for kind in kinds if not kind.startswith("0 "))
+        return f"{self._counts.total()} trials" + (f": {happened}" if happened else "")
 
     def _count(self, record: Record) -> None:
         self._counts[record.status] += 1
@@ -96,10 +101,11 @@ class Progress:
 
     def _line(self) -> Text:
         done = self._counts.total()
-        fresh = done - self._before
         left = max(self._expected - done, 0)
-        elapsed = time.monotonic() - self._began
-        remaining = f"about {_duration(elapsed / fresh * left)} left" if fresh else "starting"
+        remaining = "starting"
+        if self._warm is not None and done > self._warm[1]:
+            since, count = self._warm
+            remaining = f"about {_duration((time.monotonic() - since) / (done - count) * left)} left"
         kinds = [f"{self._counts[kind]} {kind}" for kind in ("stopped", "diverged", "failed") if self._counts[kind]]
         parts = [", ".join([f"{done}/{self._expected} trials", f"{self._running} running", *kinds]), remaining]
         return Text("; ".join([*parts, self._note] if self._note else parts))
