@@ -29,6 +29,7 @@ from trainables.errors import InputError
 from trainables.schedules import Uba
 from trainables.spec import Spec
 from trainables.workloads import workload
+from trainables.workloads.base import schedule_free
 
 _MOST_ITERATIONS = 100_000_000
 _PHI = Uba.parameters["phi"]
@@ -189,7 +190,7 @@ class Study(_Section):
                 f"it supports: {', '.join(built.base_lr)}"
             )
         built.check(optimizer)
-        if optimizer.name.startswith("schedulefree-"):
+        if schedule_free(optimizer):
             # Made for a constant LR; the other families would undo what it does.
             constant = family_spaces(["constant"], {}, self.schedule.given())
             families = [space for space in families if space.name == "constant"] or constant

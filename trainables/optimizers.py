@@ -14,6 +14,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from trainables.errors import InputError
 from trainables.spec import Spec, Value
+from trainables.workloads.base import schedule_free
 
 _ADAM: dict[str, Value] = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
 
@@ -87,11 +88,6 @@ def optimizer(
     decay = options.pop("weight_decay")
     groups = [{"params": list(decayed), "weight_decay": decay}, {"params": list(free), "weight_decay": 0.0}]
     return kind.build([group for group in groups if group["params"]], lr=0.0, **options)
-
-
-def schedule_free(spec: Spec) -> bool:
-    """Whether the optimizer does without a schedule, so that only ``constant`` (with warmup) is searched with it."""
-    return spec.name.startswith("schedulefree-")
 
 
 def set_lr(optimizer: Optimizer, lr: float, momentum: float | None = None) -> None:

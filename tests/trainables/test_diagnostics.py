@@ -145,14 +145,13 @@ def test_what_is_not_finite_is_left_out() -> None:
 
 @pytest.mark.parametrize("chunk", [1, 7, 64, 1000])
 @pytest.mark.parametrize("examples", [None, 20])
-def test_the_size_of_the_chunks_changes_nothing(
-    chunk: int, examples: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_size_of_the_chunks_changes_nothing(chunk: int, examples: int | None) -> None:
     diagnosis = Diagnosis(hessian=True, examples=examples)
     model = Small().model()
     expected = measure(Small(), model, diagnosis, "cpu")
-    monkeypatch.setattr(Small, "chunk", chunk)
-    assert measure(Small(), model, diagnosis, "cpu") == pytest.approx(expected, rel=1e-9)
+    chunked = Small()
+    chunked.chunk = chunk
+    assert measure(chunked, model, diagnosis, "cpu") == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_mean_is_over_examples_not_over_parts() -> None:

@@ -10,9 +10,10 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from trainables.errors import InputError
-from trainables.optimizers import check_optimizer, optimizer, schedule_free, set_lr
+from trainables.optimizers import check_optimizer, optimizer, set_lr
 from trainables.spec import Spec
 from trainables.workloads import workload
+from trainables.workloads.base import schedule_free
 
 LRS = (0.1, 0.05, 0.2, 0.01, 0.0, 0.03)
 Parameters = Iterable[nn.Parameter]

@@ -37,6 +37,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / f"{name}_broken.py").write_text("1 +", encoding="utf-8")
     (tmp_path / f"{name}_raising.py").write_text("raise RuntimeError('two\\nlines')", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    # Importing a user's family puts the working directory on the path; afterwards it is as before.
     monkeypatch.setattr(sys, "path", [*sys.path])
     return name
 

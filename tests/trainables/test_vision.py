@@ -84,7 +84,11 @@ def written(path: Path, content: bytes) -> list[str]:
 
 @pytest.fixture
 def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """CIFAR-10 and CIFAR-100, 5 batches of 40 and one of 1000 images; torchvision is told their checksums."""
+    """CIFAR-10 and CIFAR-100, 5 batches of 40 and one of 1000 images.
+
+    torchvision's reader is the real one. It refuses all files but the published ones by their checksums, and those are
+    too large for a test, so it is told the checksums of these.
+    """
     kinds = (("CIFAR10", "data_batch_1 data_batch_2 data_batch_3 data_batch_4 data_batch_5", "test_batch", 40, 10),
              ("CIFAR100", "train", "test", 1000, 100))  # fmt: skip
     for name, train, test, count, classes in kinds:
@@ -105,7 +109,7 @@ def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def stl10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """STL-10, 100 and 20 images, none unlabelled."""
+    """STL-10, 100 and 20 images, none unlabelled; torchvision is told their checksums, as in `cifar`."""
     for kind, count in (("train", 100), ("test", 20)):
         images, labels = pictures(count, 3, 96, seed=count)
         folder = tmp_path / LabelledSTL10.base_folder

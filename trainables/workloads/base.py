@@ -56,6 +56,11 @@ class Diagnosis:
     examples: int | None = None
 
 
+def schedule_free(optimizer: Spec) -> bool:
+    """Whether the optimizer does without a schedule, so that only ``constant`` (with warmup) is searched with it."""
+    return optimizer.name.startswith("schedulefree-")
+
+
 class Learner(ABC):
     """What one trial trains: weights, optimizer state and the running average (`average_weight`) of the weights."""
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from trainables.errors import InputError
 from trainables.optimizers import optimizer as make_optimizer
-from trainables.optimizers import schedule_free, set_lr
+from trainables.optimizers import set_lr
 from trainables.spec import Spec
-from trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split, average_weight
+from trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split, average_weight, schedule_free
 from trainables.workloads.torch_workload import TorchWorkload
 
 # Odd, so that seeds differ modulo 2^32; large, so that the steps of two seeds hardly meet.
