@@ -46,13 +46,13 @@ class BudgetModel:
     reason: str
     budgets: tuple[float, ...]
     reference_budget: float
-    intercept: float | None
-    intercept_interval: tuple[float, float] | None
-    slope: float
-    slope_interval: tuple[float, float] | None
-    between_sd: float | None
-    loo_constant: float | None
-    loo_log_linear: float | None
+    intercept: float | None = None
+    intercept_interval: tuple[float, float] | None = None
+    slope: float = 0.0
+    slope_interval: tuple[float, float] | None = None
+    between_sd: float | None = None
+    loo_constant: float | None = None
+    loo_log_linear: float | None = None
 
     def log_phi(self, budget: float) -> float:
         """Predicted log phi* at a budget (pooled: at a fraction of the full budget); NaN if the kind is "none"."""
@@ -96,21 +96,7 @@ def fit_budget_model(
     n = len(budgets)
     names = sorted(set(groups)) if groups else [""]
     if n == 0:
-        return BudgetModel(
-            workload,
-            optimizer,
-            "none",
-            "no cell gives a phi* that could be fitted",
-            (),
-            1.0,
-            None,
-            None,
-            0.0,
-            None,
-            None,
-            None,
-            None,
-        )
+        return BudgetModel(workload, optimizer, "none", "no cell gives a phi* that could be fitted", (), 1.0)
     reference = 1.0 if groups else float(np.exp(np.mean(np.log(budgets))))
     t = np.log(budgets / reference)
     member = np.array([[g == name for name in names] for g in groups or [""] * n], dtype=np.float64)
@@ -126,13 +112,9 @@ def fit_budget_model(
         "",
         distinct,
         reference,
-        middle,
-        (middle - half, middle + half),
-        0.0,
-        None,
-        float(np.sqrt(flat_fit.between)),
-        None,
-        None,
+        intercept=middle,
+        intercept_interval=(middle - half, middle + half),
+        between_sd=float(np.sqrt(flat_fit.between)),
     )
     if len(distinct) < MIN_BUDGETS_FOR_SLOPE or n < len(names) + 3:
         few = f"{len(distinct)} budget(s) with a usable phi*; a slope needs {MIN_BUDGETS_FOR_SLOPE}"

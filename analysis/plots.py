@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from analysis.guidelines import CellGuideline, Guidelines
+from analysis.cell_guideline import CellGuideline
+from analysis.guidelines import Guidelines
 from analysis.outcomes import COSINE_PHI
 from analysis.surface import CellSurface
 

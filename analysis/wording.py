@@ -3,8 +3,9 @@
 import math
 
 from analysis.budget_model import BudgetModel
+from analysis.cell_guideline import CellGuideline
 from analysis.compare import Gain
-from analysis.guidelines import CellGuideline, Guidelines
+from analysis.guidelines import Guidelines
 from analysis.recommend import beside_phi
 
 VERDICTS = {
