@@ -29,7 +29,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from rich.console import Console
 
 from search.progress import Progress
-from search.proposer import CellProposer, Proposer
+from search.proposer import CellProposer, Proposer, link_neighbours
 from search.record import Journal, Record, cut_torn_line
 from search.stopping import CellAsha, Ladder, rungs
 from search.study import Study
@@ -106,6 +106,7 @@ class _Search(tune.Callback):  # type: ignore[misc]
         cut_torn_line(out / "optuna.log")
         storage = JournalStorage(JournalFileBackend(str((out / "optuna.log").resolve())))
         self._cells = [CellProposer(study, cell, storage, by_cell[cell.key]) for cell in cells]
+        link_neighbours(self._cells)
         self._ladders = {
             cell.key: Ladder(len(rungs(cell.budget, study.early_stopping)), cell.mode)
             for cell in cells

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
+from optuna.distributions import CategoricalDistribution
 from optuna.storages import BaseStorage
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 from ray.tune.search import Searcher
 
 from search.finalists import finalists
 from search.record import Record, Trial
-from search.space import family_order, quasi_random, stable_seed, suggest
+from search.sampler import FamilySampler, Source, direction, last_trial, tell
+from search.space import Values, distributions, family_order, point, stable_seed
 from search.stopping import rungs
 from search.study import Cell, Study
 
@@ -23,69 +26,79 @@ RETRIES = 2
 
 
 class CellProposer:
-    """A cell's trials: a quasi-random start, TPE to finish, then replicates of the finalists.
+    """A cell's trials: every family's own search, then replicates of the finalists.
 
-    The family of every explore trial is fixed in advance (`search.space.family_order`); the first half of
-    each family's share is a Sobol sequence, the rest is TPE's. Everything is a function of the study file,
-    the Optuna storage and the records, so a new process goes on where the last one died.
+    The family of every explore trial is fixed in advance (`search.space.family_order`); what is tried of it,
+    `search.sampler.FamilySampler` decides. Everything is a function of the study file, the Optuna storage and the
+    records, so a new process goes on where the last one died.
 
     Args:
+        storage: Holds the cell's Optuna study: one trial for each that was ever proposed.
         records: The cell's ended trials so far.
     """
 
     def __init__(self, study: Study, cell: Cell, storage: BaseStorage, records: Iterable[Record]) -> None:
         self.cell = cell
+        self.sources: tuple[Source, ...] = ()
         self._study = study
-        self._families = family_order(cell.families, study.trials)
-        sampler = optuna.samplers.TPESampler(
-            seed=stable_seed(study.seed, cell.key), multivariate=True, group=True, n_startup_trials=0
-        )
-        self._optuna = optuna.create_study(
-            study_name=cell.key,
-            storage=storage,
-            sampler=sampler,
-            direction="minimize" if cell.mode == "min" else "maximize",
-            load_if_exists=True,
-        )
-        shares = Counter(space.label for space in self._families)
-        self._starts = {
-            space.label: iter(quasi_random(space, cell, (shares[space.label] + 1) // 2, study.seed))
-            for space in cell.families
+        self._order = family_order(cell.families, study.trials)
+        shares = Counter(space.label for space in self._order)
+        self._spaces = {space.label: space for space in cell.families}
+        self._samplers = {
+            label: FamilySampler(study, cell, space, shares[label]) for label, space in self._spaces.items()
         }
+        self._families = CategoricalDistribution(list(self._spaces))
+        self._optuna = optuna.create_study(
+            study_name=cell.key, storage=storage, direction=direction(cell), load_if_exists=True
+        )
         self._ended: dict[str, Record] = {record.trial.trial_id: record for record in records}
-        self._proposed = 0
-        self._asked: dict[int, optuna.Trial] = {}
+        self._explored = sum(record.trial.phase == "explore" for record in self._ended.values())
+        self._best: dict[str, Record] = {}
+        for record in self._ended.values():
+            self._note(record)
+        self._asked: list[_Asked] = []
         self._again: list[Trial] = []
         self._replicates: list[Trial] | None = None
+        self._replicated = 0
         self._reconcile()
         self._plan_replicates()
 
     @property
+    def name(self) -> str:
+        return self.cell.key
+
+    @property
     def total(self) -> int | None:
         """Trials of the cell in all; None until the finalists are known."""
-        return None if self._replicates is None else self._study.trials + len(self._replicates)
+        if self._replicates is None:
+            return None
+        return len(self._ended.keys() | {trial.trial_id for trial in self._replicates})
 
     @property
     def progress(self) -> float:
         """Share of the explore trials proposed, and beyond 1 the replicates."""
-        return self._proposed / self._study.trials
+        return (len(self._asked) + self._replicated) / self._study.trials
 
     @property
     def finished(self) -> bool:
-        return self.total is not None and len(self._ended) >= self.total
+        return self._replicates is not None and all(trial.trial_id in self._ended for trial in self._replicates)
 
     @property
     def ended(self) -> Iterable[Record]:
         return self._ended.values()
 
+    def best(self, label: str) -> Record | None:
+        """The best completed explore trial of a family so far."""
+        return self._best.get(label)
+
     def propose(self) -> Trial | None:
         """The next trial, or None while there is nothing to start (yet)."""
         if self._again:
             return self._again.pop(0)
-        if self._proposed < self._study.trials:
+        if len(self._asked) < self._study.trials:
             return self._explore()
-        for trial in (self._replicates or [])[self._proposed - self._study.trials :]:
-            self._proposed += 1
+        for trial in (self._replicates or [])[self._replicated :]:
+            self._replicated += 1
             if trial.trial_id not in self._ended:
                 return trial
         return None
@@ -98,42 +111,53 @@ class CellProposer:
         """Takes in the outcome of a trial."""
         self._ended[record.trial.trial_id] = record
         if record.trial.phase == "explore":
+            self._explored += 1
+            self._note(record)
             self._tell(record)
             self._plan_replicates()
 
     def _explore(self) -> Trial:
-        label = self._families[self._proposed].label
-        self._optuna.enqueue_trial(next(self._starts[label], {"family": label}))
-        trial = self._trial(self._optuna.ask())
-        self._proposed += 1
-        return trial
+        """Proposes anew; the proposal is on disk when this returns."""
+        label = self._order[len(self._asked)].label
+        values, origin = self._samplers[label].propose(self.sources)
+        self._optuna.add_trial(
+            create_trial(
+                state=TrialState.RUNNING,
+                params={"family": label, **values},
+                distributions={"family": self._families, **distributions(self._spaces[label], self.cell)},
+                user_attrs={"origin": origin},
+            )
+        )
+        return self._asked_for(label, values, origin, last_trial(self._optuna))
 
-    def _trial(self, asked: optuna.Trial) -> Trial:
-        space, point = suggest(asked, self.cell)
-        self._asked[asked.number] = asked
+    def _asked_for(self, label: str, values: Values, origin: str, asked: optuna.Trial) -> Trial:
+        number = len(self._asked)
+        self._asked.append(_Asked(asked, label, self._samplers[label].proposed - 1))
+        found = point(self._spaces[label], self.cell, values)
         return Trial(
-            trial_id=self._trial_id("explore", asked.number),
+            trial_id=f"{self.cell.slug}/explore-{number:04d}",
             cell=self.cell.key,
             phase="explore",
-            number=asked.number,
-            family=space.label,
-            schedule=point.schedule.to_dict(),
-            base_lr=point.base_lr,
-            mean_lr=point.mean_lr,
-            seed=stable_seed(self._study.seed, self.cell.key, asked.number),
+            number=number,
+            family=label,
+            schedule=found.schedule.to_dict(),
+            base_lr=found.base_lr,
+            mean_lr=found.mean_lr,
+            seed=stable_seed(self._study.seed, self.cell.key, number),
+            origin=origin,
         )
 
     def _plan_replicates(self) -> None:
         """Once all is explored: finalists × fresh seeds, seed by seed, so that an interrupted set is still paired."""
-        explored = [record for record in self._ended.values() if record.trial.phase == "explore"]
-        if len(explored) < self._study.trials:
+        if self._explored < self._study.trials:
             return
-        chosen = finalists(explored, self.cell.mode)
+        chosen = finalists((r for r in self._ended.values() if r.trial.phase == "explore"), self.cell.mode)
         seeds = min(self._study.replicates, 1) if self.cell.deterministic else self._study.replicates
         plan = [(seed, best) for seed in range(seeds) for best in chosen]
         self._replicates = [
             Trial(
-                trial_id=self._trial_id("replicate", number),
+                # Named for what it repeats, so that a study that is extended keeps the replicates it has.
+                trial_id=f"{self.cell.slug}/replicate-{best.trial.number:04d}.{seed}",
                 cell=self.cell.key,
                 phase="replicate",
                 number=number,
@@ -147,39 +171,54 @@ class CellProposer:
             for number, (seed, best) in enumerate(plan)
         ]
 
-    def _trial_id(self, phase: str, number: int) -> str:
-        return f"{self.cell.slug}/{phase}-{number:04d}"
+    def _note(self, record: Record) -> None:
+        """Keeps the best of each family."""
+        if record.status != "completed" or record.trial.phase != "explore":
+            return
+        sign = 1.0 if self.cell.mode == "min" else -1.0
+        best = self._best.get(record.trial.family)
+        if best is None or sign * record.final["objective"] < sign * best.final["objective"]:
+            self._best[record.trial.family] = record
 
     def _tell(self, record: Record) -> None:
-        trial = self._asked.pop(record.trial.number)
-        if record.status == "completed":
-            self._optuna.tell(trial, record.final["objective"])
-        elif record.status == "stopped":
-            for step, value in record.rungs:
-                trial.report(value, step)
-            self._optuna.tell(trial, state=TrialState.PRUNED)
-        elif record.status == "diverged":
-            trial.set_constraint("diverged", 1.0)
-            self._optuna.tell(trial, state=TrialState.PRUNED)
-        else:
-            self._optuna.tell(trial, state=TrialState.FAIL)
+        asked = self._asked[record.trial.number]
+        tell(self._optuna, asked.trial, record)
+        self._samplers[asked.label].end(asked.index, record)
 
     def _reconcile(self) -> None:
         """Brings Optuna up to the records; trials that were in flight start again under their ids."""
-        for number, frozen in enumerate(self._optuna.get_trials(deepcopy=False)):
-            self._proposed += 1
-            next(self._starts[self._families[number].label], None)
+        for frozen in self._optuna.get_trials(deepcopy=False):
+            values, origin = dict(frozen.params), frozen.user_attrs["origin"]
+            label = values.pop("family")
+            self._samplers[label].restore(frozen, origin)
+            trial = self._asked_for(label, values, origin, optuna.Trial(self._optuna, frozen._trial_id))
             if frozen.state.is_finished():
                 continue
-            # A trial that was enqueued but not yet asked for is the next that `ask` gives.
-            waiting = frozen.state == TrialState.WAITING
-            asked = self._optuna.ask() if waiting else optuna.Trial(self._optuna, frozen._trial_id)
-            trial = self._trial(asked)
             record = self._ended.get(trial.trial_id)
             if record is None:
                 self._again.append(trial)
             else:
                 self._tell(record)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A proposed explore trial: Optuna's, its family and its place among the family's trials."""
+
+    trial: optuna.Trial
+    label: str
+    index: int
+
+
+def link_neighbours(cells: Iterable[CellProposer]) -> None:
+    """Lets every cell start warm from the budgets next to its own, of the same workload and optimizer."""
+    groups: dict[tuple[str, str], list[CellProposer]] = {}
+    for proposer in cells:
+        groups.setdefault((proposer.cell.workload.label, proposer.cell.optimizer.label), []).append(proposer)
+    for group in groups.values():
+        group.sort(key=lambda proposer: proposer.cell.budget)
+        for index, proposer in enumerate(group):
+            proposer.sources += tuple(group[max(index - 1, 0) : index] + group[index + 1 : index + 2])
 
 
 @dataclass(frozen=True)
@@ -244,9 +283,7 @@ class Proposer(Searcher):  # type: ignore[misc]
 
     def _config(self, trial: Trial, cell: Cell) -> dict[str, Any]:
         replicate = trial.phase == "replicate"
-        return {
-            "trial_id": trial.trial_id,
-            "cell": cell.key,
+        task = {
             "workload": cell.workload.entry,
             "optimizer": cell.optimizer.label,
             "budget": cell.budget,
@@ -259,23 +296,25 @@ class Proposer(Searcher):  # type: ignore[misc]
             "diagnostics": self._study.diagnostics.of(replicate),
             "threads": self._study.resources.cpu,
         }
+        return {"trial_id": trial.trial_id, "cell": cell.key, "task": json.dumps(task)}
 
 
 def _record(live: Live, result: dict[str, Any], error: bool) -> Record:
-    """The record of an ended trial, from its last report as Tune gives it (mappings flattened)."""
-    status = result.get("status", "failed")
+    """The record of an ended trial, from its last report."""
+    account = json.loads(result["account"]) if "account" in result else {}
+    status = account.get("status", "failed")
     if status == "running":
         status = "stopped"
     return Record(
         trial=live.trial,
         status="failed" if error else status,
-        steps=result.get("steps", 0),
-        rungs=result.get("rungs", []),
-        curve=result.get("curve", []),
-        diagnosed=result.get("diagnosed", []),
-        final={key.removeprefix("final/"): value for key, value in result.items() if key.startswith("final/")},
-        started=result.get("started", 0.0),
-        seconds=result.get("seconds", 0.0),
-        reason="its worker process died" if error else result.get("reason", ""),
-        traceback=result.get("traceback", ""),
+        steps=account.get("steps", 0),
+        rungs=account.get("rungs", []),
+        curve=account.get("curve", []),
+        diagnosed=account.get("diagnosed", []),
+        final=account.get("final", {}),
+        started=account.get("started", 0.0),
+        seconds=account.get("seconds", 0.0),
+        reason="its worker process died" if error else account.get("reason", ""),
+        traceback=account.get("traceback", ""),
     )

@@ -18,12 +18,14 @@ class Trial:
     """A proposed trial.
 
     Attributes:
-        trial_id: ``<cell slug>/explore-0007``; the same after a restart.
+        trial_id: ``<cell slug>/explore-0007``, or ``<cell slug>/replicate-0007.1`` for its second replicate; the same
+            after a restart.
         cell: The cell's key.
         number: Within its cell and phase, from 0.
         family: The family's label in the study.
         schedule: `Schedule.to_dict`.
         finalist: Of a replicate: the explore trial that it repeats.
+        origin: Of an explore trial: ``quasi-random``, ``tpe``, or the cell whose best it tries.
     """
 
     trial_id: str
@@ -36,6 +38,7 @@ class Trial:
     mean_lr: float
     seed: int
     finalist: str | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True)

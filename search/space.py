@@ -8,20 +8,22 @@ end.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from itertools import product
 
 import numpy as np
-import optuna
 from numpy.typing import NDArray
+from optuna.distributions import FloatDistribution
 from scipy.stats import qmc
 
 from search.families import FamilySpace
 from search.study import Cell
 from trainables.schedules import Schedule
+
+Values = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -33,47 +35,55 @@ class Point:
     mean_lr: float
 
 
-def suggest(trial: optuna.Trial, cell: Cell) -> tuple[FamilySpace, Point]:
-    """Define-by-run: family first, then that family's own parameters and its mean LR.
+def distributions(space: FamilySpace, cell: Cell) -> dict[str, FloatDistribution]:
+    """What is searched of a family in a cell: its parameters and its mean LR, log-uniform.
 
-    Optuna's names are prefixed by the family's label (``uba.phi``, ``uba.mean_lr``), so that its sampler
-    models each family jointly and apart from the others.
+    Optuna's names are prefixed by the family's label (``uba.phi``, ``uba.mean_lr``).
     """
-    label = trial.suggest_categorical("family", [space.label for space in cell.families])
-    space = next(space for space in cell.families if space.label == label)
-    parameters = {
-        key: trial.suggest_float(f"{label}.{key}", parameter.low, parameter.high, log=True)
-        for key, parameter in space.searched.items()
+    ranges = {key: (parameter.low, parameter.high) for key, parameter in space.searched.items()}
+    ranges["mean_lr"] = _mean_lr_range(space, cell)
+    return {f"{space.label}.{key}": FloatDistribution(low, high, log=True) for key, (low, high) in ranges.items()}
+
+
+def point(space: FamilySpace, cell: Cell, values: Mapping[str, float]) -> Point:
+    """The configuration that values of `distributions` mean."""
+    schedule = space.schedule(**{key: values[f"{space.label}.{key}"] for key in space.searched})
+    mean = schedule.mean(cell.budget)
+    base_lr = float(np.clip(values[f"{space.label}.mean_lr"] / mean, *cell.base_lr))
+    return Point(schedule, base_lr, base_lr * mean)
+
+
+def values_of(space: FamilySpace, cell: Cell, schedule: Mapping[str, float], mean_lr: float) -> Values:
+    """The values of `distributions` for a schedule and mean LR, perhaps of another cell: clipped to the ranges."""
+    wanted = {**{key: float(schedule[key]) for key in space.searched}, "mean_lr": mean_lr}
+    ranges = distributions(space, cell)
+    return {
+        f"{space.label}.{key}": min(max(value, ranges[f"{space.label}.{key}"].low), ranges[f"{space.label}.{key}"].high)
+        for key, value in wanted.items()
     }
-    chosen = space.schedule(**parameters)
-    mean_lr = trial.suggest_float(f"{label}.mean_lr", *_mean_lr_range(space, cell), log=True)
-    base_lr = float(np.clip(mean_lr / chosen.mean(cell.budget), *cell.base_lr))
-    return space, Point(chosen, base_lr, base_lr * chosen.mean(cell.budget))
 
 
-def quasi_random(space: FamilySpace, cell: Cell, count: int, seed: int) -> list[dict[str, float | str]]:
-    """A scrambled Sobol start for one family of a cell, as fixed values for Optuna's `enqueue_trial`.
+def quasi_random(space: FamilySpace, cell: Cell, count: int, seed: int) -> list[Values]:
+    """A scrambled Sobol start for one family of a cell, as values of `distributions`.
 
     Uniform in (log parameters, log base LR), which is uniform in (log parameters, log mean LR) over
-    exactly the base LRs that are allowed.
+    exactly the base LRs that are allowed. A longer start begins with the shorter one.
     """
     unit = _sobol(len(space.searched) + 1, count, stable_seed(seed, cell.key, space.label))
-    low, high = _mean_lr_range(space, cell)
-    points: list[dict[str, float | str]] = []
+    points = []
     for row in unit:
         parameters = {
             key: _log_uniform(u, parameter.low, parameter.high)
             for u, (key, parameter) in zip(row, space.searched.items(), strict=False)
         }
         base_lr = _log_uniform(row[-1], *cell.base_lr)
-        mean_lr = min(max(base_lr * space.schedule(**parameters).mean(cell.budget), low), high)
-        point: dict[str, float | str] = {f"{space.label}.{key}": value for key, value in parameters.items()}
-        points.append({"family": space.label, **point, f"{space.label}.mean_lr": mean_lr})
+        mean_lr = base_lr * space.schedule(**parameters).mean(cell.budget)
+        points.append(values_of(space, cell, parameters, mean_lr))
     return points
 
 
 def family_order(families: Sequence[FamilySpace], trials: int) -> list[FamilySpace]:
-    """The family of each of a cell's explore trials.
+    """The family of each of a cell's explore trials; more trials go on where fewer end.
 
     Shares are proportional to 1 + 4 × the number of the family's searched parameters (a plane needs more trials
     than a line), spread evenly, so that every family has its share however early a study is interrupted.

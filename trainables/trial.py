@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import traceback
@@ -21,19 +22,21 @@ _FINAL = ("val_loss", "val_metric", "ema_val_loss", "ema_val_metric")
 class TrialActor(tune.Trainable):  # type: ignore[misc]
     """Trains one configuration after another in a warm process; reports at its rungs and at the end.
 
-    Configuration keys: ``trial_id cell workload optimizer budget schedule base_lr seed objective rungs
-    test diagnostics threads``; ``rungs`` are the iterations at which to report besides the last, ``test`` whether to
-    touch the test split at the end, ``diagnostics`` the fields of `Diagnostics`.
+    The configuration holds ``trial_id``, ``cell`` and ``task``: JSON with the keys ``workload optimizer budget
+    schedule base_lr seed objective rungs test diagnostics threads``; ``rungs`` are the iterations at which to report
+    besides the last, ``test`` whether to touch the test split at the end, ``diagnostics`` the fields of `Diagnostics`.
 
-    A report holds ``status`` (running, completed, diverged, failed), ``steps`` (iterations done; the horizon is
-    never changed), ``rung`` (its number from 1, 0 at the end), ``judged`` (the objective on averaged weights),
-    ``rungs`` (iteration and judged value of each so far), ``curve``, ``diagnosed``, ``final``, ``started`` and
-    ``seconds``.
+    A report holds ``rung`` (its number from 1, 0 at the end), ``judged`` (the objective on averaged weights) and
+    ``account``: JSON with ``status`` (running, completed, diverged, failed), ``steps`` (iterations done; the horizon
+    is never changed), ``rungs`` (iteration and judged value of each so far), ``curve``, ``diagnosed``, ``final``,
+    ``started``, ``seconds``, ``reason`` and ``traceback``.
+
+    Task and account are text because Tune copies, flattens and saves every mapping it is given, key by key.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
         # Read by torch when a workload imports it, which those without a network do not.
-        os.environ["OMP_NUM_THREADS"] = str(max(1, int(config["threads"])))
+        os.environ["OMP_NUM_THREADS"] = str(max(1, int(json.loads(config["task"])["threads"])))
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -41,7 +44,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         return True
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._trial = config
+        self._trial = json.loads(config["task"])
         self._started = time.time()
         self._training: Training | None = None
         self._rungs: list[tuple[int, float]] = []
@@ -92,18 +95,16 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         final = {key: curve[-1][key] for key in _FINAL if curve}
         if final:
             final["objective"] = final[self._trial["objective"]]
-        return {
-            "done": status != "running",
+        account = {
             "status": status,
             "reason": reason,
             "traceback": traceback,
             "steps": training.step if training else 0,
-            "rung": 0,
-            "judged": None,
-            "rungs": list(self._rungs),
-            "curve": list(curve),
-            "diagnosed": list(training.diagnosed) if training else [],
+            "rungs": self._rungs,
+            "curve": curve,
+            "diagnosed": training.diagnosed if training else [],
             "final": {**final, **(extra or {})},
             "started": self._started,
             "seconds": time.time() - self._started,
         }
+        return {"done": status != "running", "rung": 0, "judged": None, "account": json.dumps(account)}

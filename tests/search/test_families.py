@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 import yaml
 
-from search.space import suggest
+from search.space import point
 from search.study import Cell, parse_study, read_study
 from trainables.errors import InputError
 
@@ -30,12 +29,11 @@ def test_only_parameters_without_a_default_are_searched_unless_asked_for() -> No
 def test_an_entry_fixes_parameters_and_has_a_label() -> None:
     entries = ["uba", {"name": "uba", "phi": 2, "label": "cosine-like"}, {"name": "cosine", "floor": 0.1}]
     found = cell(families=entries, schedule={"warmup": "5%"})
-    study = optuna.create_study()
-    study.enqueue_trial({"family": "cosine-like"})
-    space, point = suggest(study.ask(), found)
+    space = found.families[1]
     assert space.label == "cosine-like"
-    assert point.schedule.to_dict() == {"family": "uba", "phi": 2, "warmup": 0.05}
-    assert point.mean_lr == pytest.approx(point.base_lr * (0.05 / 2 + 0.95 / 2))
+    tried = point(space, found, {"cosine-like.mean_lr": 0.1})
+    assert tried.schedule.to_dict() == {"family": "uba", "phi": 2, "warmup": 0.05}
+    assert tried.mean_lr == pytest.approx(tried.base_lr * (0.05 / 2 + 0.95 / 2))
     assert found.families[2].schedule().to_dict() == {"family": "cosine", "warmup": 0.05, "floor": 0.1}
 
 

@@ -1,9 +1,12 @@
 """The proposer on a real Optuna journal: what comes next, and what comes after a restart."""
 
+import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from optuna.storages import BaseStorage, JournalStorage
@@ -110,19 +113,56 @@ def test_a_record_that_optuna_was_not_told_is_told_after_the_restart(tmp_path: P
     assert (frozen.state, frozen.value) == (TrialState.COMPLETE, 0.125)
 
 
-def test_a_trial_enqueued_but_never_asked_for_is_not_lost(tmp_path: Path) -> None:
-    """Killed between Optuna's enqueue and ask."""
-    study = make_study()
+def test_the_start_is_quasi_random_and_tpe_sees_its_own_family(tmp_path: Path) -> None:
+    study = make_study(trials=120, families=["uba", "linear"])
     cell = study.cells()[0]
-    whole = [t.schedule for t in run(CellProposer(study, cell, storage(tmp_path), []), 3)]
-    other = tmp_path / "other"
-    other.mkdir()
-    first = CellProposer(study, cell, storage(other), [])
-    ended = run(first, 2)
-    optuna.load_study(study_name=cell.key, storage=storage(other)).enqueue_trial(next(first._starts["linear"]))
-    rest = run(CellProposer(study, cell, storage(other), list(first.ended)))
-    assert [t.number for t in ended + rest if t.phase == "explore"] == list(range(14))
-    assert [t.schedule for t in (ended + rest)[:3]] == whole
+    trials = []
+    proposer = CellProposer(study, cell, storage(tmp_path), [])
+    while (trial := proposer.propose()) is not None and trial.phase == "explore":
+        trials.append(trial)
+        # The linear family is a thousand times worse everywhere; it is still searched for its own best, LR 0.1.
+        far = abs(math.log(trial.mean_lr / 0.1)) + (1000 if trial.family == "linear" else 0)
+        proposer.end(outcome(trial, value=far))
+    for label in ("uba", "linear"):
+        own = [t for t in trials if t.family == label]
+        half = (len(own) + 1) // 2
+        assert [t.origin for t in own] == ["quasi-random"] * half + ["tpe"] * (len(own) - half)
+        near = [abs(math.log(t.mean_lr / 0.1)) for t in own]
+        assert np.median(near[half:]) < np.median(near[:half])
+
+
+def test_the_best_of_each_source_is_tried_once_after_the_start(tmp_path: Path) -> None:
+    study = make_study(budgets=[64, 128], trials=28)
+    small, large = (CellProposer(study, cell, storage(tmp_path), []) for cell in study.cells())
+    run(small, 28)
+    large.sources = (small,)
+    trials = run(large, 20)
+    restarted = CellProposer(study, large.cell, storage(tmp_path), list(large.ended))
+    restarted.sources = (small,)
+    trials += run(restarted)
+    warm = [t for t in trials if t.origin == small.name]
+    assert sorted(t.family for t in warm) == sorted(space.label for space in small.cell.families)
+    for trial in warm:
+        best = small.best(trial.family)
+        assert best is not None
+        assert trial.mean_lr == pytest.approx(best.trial.mean_lr)
+        assert trial.schedule == best.trial.schedule
+
+
+def test_more_trials_and_replicates_go_on_from_fewer(tmp_path: Path) -> None:
+    few = make_study(workloads=["mlp/digits"], budgets=[40])
+    first = CellProposer(few, few.cells()[0], storage(tmp_path), [])
+    run(first)
+    more = make_study(workloads=["mlp/digits"], budgets=[40], trials=24, replicates=4)
+    second = CellProposer(more, more.cells()[0], storage(tmp_path), list(first.ended))
+    assert not second.finished
+    run(second)
+    ids = [record.trial.trial_id for record in second.ended]
+    assert len(ids) == len(set(ids)) == second.total
+    assert sorted(r.trial.number for r in second.ended if r.trial.phase == "explore") == list(range(24))
+    best = finalists((r for r in second.ended if r.trial.phase == "explore"), "min")
+    replicates = Counter(r.trial.finalist for r in second.ended if r.trial.phase == "replicate")
+    assert all(replicates[r.trial.trial_id] == 4 for r in best)
 
 
 def test_a_torn_line_in_optunas_journal_costs_nothing(tmp_path: Path) -> None:
@@ -176,9 +216,9 @@ def test_cells_move_on_together_and_every_end_is_handed_on(tmp_path: Path) -> No
     while (config := searcher.suggest(f"tune {len(configs)}")) != Searcher.FINISHED:
         assert isinstance(config, dict)
         configs.append(config)
-        report = {"status": "completed", "steps": config["budget"], "final/objective": 0.5, "started": 1.0}
-        searcher.on_trial_complete(f"tune {len(configs) - 1}", report)
-    assert [c["budget"] for c in configs] == [64, 32] * 14
+        account = {"status": "completed", "steps": 32, "final": {"objective": 0.5}, "started": 1.0}
+        searcher.on_trial_complete(f"tune {len(configs) - 1}", {"account": json.dumps(account)})
+    assert [json.loads(c["task"])["budget"] for c in configs] == [64, 32] * 14
     assert [r.trial.trial_id for r in ends] == [c["trial_id"] for c in configs]
     assert {r.final["objective"] for r in ends} == {0.5}
 

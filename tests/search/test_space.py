@@ -7,26 +7,26 @@ import optuna
 import pytest
 
 from search.families import FamilySpace
-from search.space import family_order, quasi_random, suggest
+from search.space import distributions, family_order, point, quasi_random, values_of
 from search.study import Cell, Study, parse_study
 
 STUDY: Study = parse_study({"name": "s", "workloads": ["quadratic"], "budgets": [100], "trials": 70})
 CELL: Cell = STUDY.cells()[0]
 
 
-def test_only_uba_has_phi_and_every_point_is_allowed() -> None:
+@pytest.mark.parametrize("label", [each.label for each in CELL.families])
+def test_only_uba_has_phi_and_every_point_is_allowed(label: str) -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
-    seen: Counter[str] = Counter()
-    for _ in range(200):
-        trial = study.ask()
-        _, point = suggest(trial, CELL)
-        name = point.schedule.family
-        seen[name] += 1
-        assert set(trial.params) == {"family", f"{name}.mean_lr"} | ({"uba.phi"} if name == "uba" else set())
-        assert CELL.base_lr[0] <= point.base_lr <= CELL.base_lr[1]
-        if CELL.base_lr[0] < point.base_lr < CELL.base_lr[1]:
-            assert point.mean_lr == pytest.approx(trial.params[f"{name}.mean_lr"])
-    assert set(seen) == {space.label for space in CELL.families}
+    for _ in range(40):
+        values = study.ask(dict(distributions(space(label), CELL))).params
+        assert set(values) == {f"{label}.mean_lr"} | ({"uba.phi"} if label == "uba" else set())
+        found = point(space(label), CELL, values)
+        assert found.schedule.family == label
+        assert CELL.base_lr[0] <= found.base_lr <= CELL.base_lr[1]
+        if CELL.base_lr[0] < found.base_lr < CELL.base_lr[1]:
+            assert found.mean_lr == pytest.approx(values[f"{label}.mean_lr"])
+            again = values_of(space(label), CELL, found.schedule.to_dict(), found.mean_lr)
+            assert again == pytest.approx(values)
 
 
 def space(name: str, cell: Cell = CELL) -> FamilySpace:
@@ -35,11 +35,7 @@ def space(name: str, cell: Cell = CELL) -> FamilySpace:
 
 @pytest.mark.parametrize("name", ["uba", "linear"])
 def test_the_start_is_even_in_log_base_lr_and_log_phi(name: str) -> None:
-    study = optuna.create_study()
-    points = []
-    for fixed in quasi_random(space(name), CELL, 64, 0):
-        study.enqueue_trial(fixed)
-        points.append(suggest(study.ask(), CELL)[1])
+    points = [point(space(name), CELL, values) for values in quasi_random(space(name), CELL, 64, 0)]
     low, high = CELL.base_lr
     shares = [np.log([p.base_lr / low for p in points]) / np.log(high / low)]
     if name == "uba":
@@ -54,6 +50,7 @@ def test_the_start_differs_between_cells_and_not_between_processes() -> None:
     other = parse_study({"name": "s", "workloads": ["quadratic"], "budgets": [101]}).cells()[0]
     first = quasi_random(space("uba"), CELL, 4, 0)
     assert first == quasi_random(space("uba"), CELL, 4, 0)
+    assert first == quasi_random(space("uba"), CELL, 9, 0)[:4]
     assert first != quasi_random(space("uba", other), other, 4, 0)
     # Written down once: a change of the seeding would make resumed studies inconsistent.
     assert first[0]["uba.phi"] == pytest.approx(5.004561983661279, rel=1e-9)
