@@ -38,6 +38,8 @@ from trainables.errors import InputError
 from trainables.trial import TrialActor
 
 _PATIENCE = 30.0
+# Trials on Tune's list, at which those that have ended are taken off it.
+_MOST_REMEMBERED = 100
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ class _Search(tune.Callback):  # type: ignore[misc]
     def run(self, slots: int) -> None:
         """Trains until every cell is finished or the user interrupts."""
         began = time.monotonic()
+        self._searcher.slots = slots
         scratch = self._out / "tune"
         with self._progress:
             self._tune(scratch)
@@ -170,6 +173,7 @@ class _Search(tune.Callback):  # type: ignore[misc]
             self._tracker.started(live.trial, time.time())
 
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
+        _forget_ended(trials)
         trouble = self._tracker.trouble
         note = f"{self._tracker.waiting} trials wait for {trouble}" if trouble else None
         self._progress.tick(len(self._searcher.live), self._expected(), note)
@@ -203,6 +207,15 @@ class _Search(tune.Callback):  # type: ignore[misc]
         )
         for reason, count in self._progress.reasons.most_common(3):
             self._console.print(f"{count} failed: {reason}", soft_wrap=True)
+
+
+def _forget_ended(trials: list[TuneTrial]) -> None:
+    """Takes ended trials off Tune's list, which it walks at every step, and saves, whole, at the end.
+
+    Their records are in the journal, and nobody asks Tune for them.
+    """
+    if len(trials) >= _MOST_REMEMBERED:
+        trials[:] = [trial for trial in trials if not trial.is_finished()]
 
 
 def _connect(study: Study, address: str | None, verbose: bool) -> int:

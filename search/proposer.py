@@ -235,6 +235,11 @@ class Proposer(Searcher):  # type: ignore[misc]
 
     The next trial goes to the cell that has the smallest share of its trials proposed, the largest budget
     first, so that all cells move on together and long trials do not come last.
+
+    Attributes:
+        live: The trials in flight, by Tune's id.
+        slots: How many trials may be in flight, if that is known. Tune asks for one trial more than it can place and
+            has Ray make ready a process for it, which is then thrown away for one that has become free.
     """
 
     def __init__(self, cells: Iterable[CellProposer], study: Study, on_end: Callable[[Record], None]) -> None:
@@ -245,8 +250,11 @@ class Proposer(Searcher):  # type: ignore[misc]
         self._on_end = on_end
         self._deaths: Counter[str] = Counter()
         self.live: dict[str, Live] = {}
+        self.slots: int | None = None
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self.slots is not None and len(self.live) >= self.slots:
+            return None
         for proposer in sorted(self._cells, key=lambda proposer: proposer.progress):
             trial = proposer.propose()
             if trial is not None:

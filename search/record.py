@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -88,7 +88,8 @@ class Journal:
     def append(self, record: Record) -> None:
         """Adds a record; on return it is on disk."""
         with self.path.open("ab") as file:
-            file.write(json.dumps(asdict(record), separators=(",", ":")).encode() + b"\n")
+            line = {**vars(record), "trial": vars(record.trial)}
+            file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         self.records.append(record)
