@@ -63,7 +63,7 @@ def truth(problem: Quadratic, cell: Cell, study: Study) -> Truth:
 def explore(study: Study, cell: Cell) -> pd.DataFrame:
     """All trials of a cell, as the results table has them."""
     proposer = CellProposer(study, cell, optuna.storages.InMemoryStorage(), [])
-    ladder = Ladder(len(rungs(cell.budget, study.early_stopping)), cell.mode)
+    ladder = Ladder(len(rungs(cell, study)), cell.mode, study.ladder)
     rows = []
     while (trial := proposer.propose()) is not None:
         record = run(trial, study, cell, ladder)
@@ -76,17 +76,16 @@ def run(trial: Trial, study: Study, cell: Cell, ladder: Ladder) -> Record:
     config = TrialConfig(cell.optimizer, cell.budget, from_dict(trial.schedule), trial.base_lr, trial.seed)
     training = Training(workload(cell.workload), config, points=1)
     judged: list[tuple[int, float]] = []
-    for rung, step in enumerate(rungs(cell.budget, study.early_stopping) if trial.phase == "explore" else (), start=1):
+    for rung, step in enumerate(rungs(cell, study) if trial.phase == "explore" else (), start=1):
         training.advance(step)
         if training.diverged:
             break
         judged.append((step, training.curve[-1]["ema_val_loss"]))
-        ladder.record(trial.trial_id, rung, judged[-1][1])
-        if not ladder.goes_on(trial.trial_id, rung):
+        if not ladder.judge(trial.trial_id, trial.family, rung, judged[-1][1]):
             return Record(trial, "stopped", training.step, judged, [], {"objective": judged[-1][1]}, 0.0, 0.0)
     training.advance(cell.budget)
     if training.diverged:
-        ladder.record_diverged(trial.trial_id)
+        ladder.note_diverged(trial.trial_id, trial.family)
         return Record(trial, "diverged", training.step, judged, [], {}, 0.0, 0.0)
     final = {"objective": training.curve[-1]["val_loss"]}
     return Record(trial, "completed", training.step, judged, [], final, 0.0, 0.0)

@@ -30,7 +30,7 @@ from rich.console import Console
 
 from search.progress import Progress
 from search.proposer import CellProposer, Proposer, link_neighbours
-from search.record import Journal, Record, cut_torn_line
+from search.record import Journal, Record, VerdictLog, cut_torn_line
 from search.stopping import CellAsha, Ladder, rungs
 from search.study import Study
 from search.tracking import Tracker, absolute, without_credentials
@@ -110,10 +110,11 @@ class _Search(tune.Callback):  # type: ignore[misc]
         self._cells = [CellProposer(study, cell, storage, by_cell[cell.key]) for cell in cells]
         link_neighbours(self._cells)
         self._ladders = {
-            cell.key: Ladder(len(rungs(cell.budget, study.early_stopping)), cell.mode)
-            for cell in cells
-            if rungs(cell.budget, study.early_stopping)
+            cell.key: Ladder(len(rungs(cell, study)), cell.mode, study.ladder) for cell in cells if rungs(cell, study)
         }
+        self._verdicts = VerdictLog(out / "rungs.jsonl")
+        for verdict in self._verdicts.verdicts:
+            self._ladders[verdict.cell].restore(verdict)
         for record in journal.records:
             self._climb(record)
         self._before = len(journal.records)
@@ -147,7 +148,7 @@ class _Search(tune.Callback):  # type: ignore[misc]
             tune.with_resources(TrialActor, resources),
             tune_config=tune.TuneConfig(
                 search_alg=self._searcher,
-                scheduler=CellAsha(self._ladders),
+                scheduler=CellAsha(self._ladders, self._verdicts.append),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.trial_id,
@@ -190,9 +191,9 @@ class _Search(tune.Callback):  # type: ignore[misc]
         if ladder is None or record.trial.phase != "explore":
             return
         for rung, (_, value) in enumerate(record.rungs, start=1):
-            ladder.record(record.trial.trial_id, rung, value)
+            ladder.note(record.trial.trial_id, record.trial.family, rung, value)
         if record.status == "diverged":
-            ladder.record_diverged(record.trial.trial_id)
+            ladder.note_diverged(record.trial.trial_id, record.trial.family)
 
     def _expected(self) -> int:
         """Trials in all; where the finalists are not known yet, one a family is reckoned with."""

@@ -299,12 +299,12 @@ class Proposer(Searcher):  # type: ignore[misc]
             "base_lr": trial.base_lr,
             "seed": trial.seed,
             "objective": cell.objective,
-            "rungs": () if replicate else rungs(cell.budget, self._study.early_stopping),
+            "rungs": () if replicate else rungs(cell, self._study),
             "test": replicate,
             "diagnostics": self._study.diagnostics.of(replicate),
             "threads": self._study.resources.cpu,
         }
-        return {"trial_id": trial.trial_id, "cell": cell.key, "task": json.dumps(task)}
+        return {"trial_id": trial.trial_id, "cell": cell.key, "family": trial.family, "task": json.dumps(task)}
 
 
 def _record(live: Live, result: dict[str, Any], error: bool) -> Record:

@@ -70,6 +70,24 @@ class Record:
     traceback: str = ""
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What a ladder decided about a trial at a rung.
+
+    Attributes:
+        family: The family's label in the study.
+        rung: Its number, from 1.
+        value: What was judged: the objective on averaged weights.
+    """
+
+    trial_id: str
+    cell: str
+    family: str
+    rung: int
+    value: float
+    goes_on: bool
+
+
 @dataclass
 class Journal:
     """The file of records; appended and synced, never rewritten.
@@ -81,18 +99,32 @@ class Journal:
     records: list[Record] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if self.path.exists():
-            cut_torn_line(self.path)
-            self.records = list(_read(self.path.read_bytes()))
+        for values in _lines(self.path):
+            self.records.append(Record(**{**values, "trial": Trial(**values["trial"])}))
 
     def append(self, record: Record) -> None:
         """Adds a record; on return it is on disk."""
-        with self.path.open("ab") as file:
-            line = {**vars(record), "trial": vars(record.trial)}
-            file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        _append(self.path, {**vars(record), "trial": vars(record.trial)}, sync=True)
         self.records.append(record)
+
+
+@dataclass
+class VerdictLog:
+    """The file of verdicts, so that a resumed study's ladders are what they were.
+
+    It survives the death of every process. It is not synced, since losing its end with the machine's power costs only
+    that the trials in flight are judged anew.
+    """
+
+    path: Path
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.verdicts = [Verdict(**values) for values in _lines(self.path)]
+
+    def append(self, verdict: Verdict) -> None:
+        """Adds a verdict."""
+        _append(self.path, vars(verdict), sync=False)
 
 
 def cut_torn_line(path: Path) -> None:
@@ -102,7 +134,15 @@ def cut_torn_line(path: Path) -> None:
         os.truncate(path, content.rfind(b"\n") + 1)
 
 
-def _read(content: bytes) -> Iterator[Record]:
-    for line in content.splitlines():
-        values = json.loads(line)
-        yield Record(**{**values, "trial": Trial(**values["trial"])})
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if path.exists():
+        cut_torn_line(path)
+        yield from map(json.loads, path.read_bytes().splitlines())
+
+
+def _append(path: Path, values: dict[str, Any], sync: bool) -> None:
+    with path.open("ab") as file:
+        file.write(json.dumps(values, separators=(",", ":")).encode() + b"\n")
+        file.flush()
+        if sync:
+            os.fsync(file.fileno())

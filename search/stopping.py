@@ -3,67 +3,89 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-REDUCTION = 2
-MINIMUM_POPULATION = 5
-_RUNG_SHARES = (1 / 4, 1 / 2)
+from search.record import Verdict
+from search.study import Asha, Cell, Study
+
+# Trials of a family that go on from a rung whatever the other families do: none is judged on fewer.
+FAIR = 2
 _SHORTEST = 16
 
 
-def rungs(budget: int, early_stopping: str) -> tuple[int, ...]:
-    """The iterations at which trials of a cell are judged: a quarter and a half of the budget.
+def rungs(cell: Cell, study: Study) -> tuple[int, ...]:
+    """The iterations at which trials of a cell are judged.
 
-    None for ``early_stopping: none`` and for budgets too short to judge anything (under 16 iterations).
+    None without early stopping and for budgets too short to judge anything (under 16 iterations).
     """
-    if early_stopping == "none" or budget < _SHORTEST:
+    ladder = study.ladder
+    if ladder is None or cell.budget < _SHORTEST:
         return ()
-    return tuple(round(share * budget) for share in _RUNG_SHARES)
+    return tuple(sorted({max(1, round(share * cell.budget)) for share in ladder.shares}))
 
 
 class Ladder:
     """Asynchronous successive halving in one cell (Li et al., MLSys 2020, arXiv 1810.05934).
 
-    At a rung a trial goes on if it is among the best ``1/reduction`` of all that have been there so far,
-    itself included. A rung cuts nobody before ``minimum`` trials have been there. A diverged trial counts
-    as the worst at every rung it did not reach.
+    At a rung a trial goes on if it is among the best ``1/reduction`` of all that have been there so far, itself
+    included, or among the best `FAIR` of its own family. A rung cuts nobody before ``minimum`` trials have been
+    there. A diverged trial counts as the worst at every rung it did not reach. A verdict stands: a trial that comes
+    to a rung again, after a restart, is not judged again.
 
     Args:
         count: Number of rungs.
         mode: Whether small (``min``) or large (``max``) values are good.
+        settings: Reduction factor and minimum population.
     """
 
-    def __init__(
-        self, count: int, mode: Literal["min", "max"], reduction: int = REDUCTION, minimum: int = MINIMUM_POPULATION
-    ) -> None:
+    def __init__(self, count: int, mode: Literal["min", "max"], settings: Asha | None = None) -> None:
+        self._settings = settings or Asha()
         self._rungs: list[dict[str, float]] = [{} for _ in range(count)]
+        self._families: dict[str, str] = {}
+        self._verdicts: dict[tuple[str, int], bool] = {}
         self._sign = 1.0 if mode == "min" else -1.0
-        self._reduction = reduction
-        self._minimum = minimum
 
-    def record(self, trial_id: str, rung: int, value: float) -> None:
-        """Notes a value at rung ``rung`` (from 1); repeated reports of a trial replace the earlier one."""
+    def judge(self, trial_id: str, family: str, rung: int, value: float) -> bool:
+        """Whether a trial may train on from ``rung`` (from 1), where its averaged weights have ``value``."""
+        self.note(trial_id, family, rung, value)
+        if (trial_id, rung) not in self._verdicts:
+            self._verdicts[trial_id, rung] = self._goes_on(trial_id, rung)
+        return self._verdicts[trial_id, rung]
+
+    def note(self, trial_id: str, family: str, rung: int, value: float) -> None:
+        """Notes a value without judging it; a trial's earlier value stands."""
         signed = self._sign * value
-        self._rungs[rung - 1][trial_id] = signed if math.isfinite(signed) else math.inf
+        self._families[trial_id] = family
+        self._rungs[rung - 1].setdefault(trial_id, signed if math.isfinite(signed) else math.inf)
 
-    def record_diverged(self, trial_id: str) -> None:
+    def restore(self, verdict: Verdict) -> None:
+        """Takes over what an earlier process decided."""
+        self.note(verdict.trial_id, verdict.family, verdict.rung, verdict.value)
+        self._verdicts[verdict.trial_id, verdict.rung] = verdict.goes_on
+
+    def note_diverged(self, trial_id: str, family: str) -> None:
         """Counts the trial as the worst at every rung it did not reach."""
+        self._families[trial_id] = family
         for rung in self._rungs:
             rung.setdefault(trial_id, math.inf)
 
-    def goes_on(self, trial_id: str, rung: int) -> bool:
-        """Whether a trial that was recorded at ``rung`` may train on."""
+    def _goes_on(self, trial_id: str, rung: int) -> bool:
         population = self._rungs[rung - 1]
-        if len(population) < self._minimum:
+        if len(population) < self._settings.minimum:
             return True
         value = population[trial_id]
-        better = sum(other < value for other in population.values())
-        return math.isfinite(value) and better < math.ceil(len(population) / self._reduction)
+        if not math.isfinite(value):
+            return False
+        better = [other for other, theirs in population.items() if theirs < value]
+        if len(better) < math.ceil(len(population) / self._settings.reduction):
+            return True
+        family = self._families[trial_id]
+        return sum(self._families[other] == family for other in better) < FAIR
 
 
 class CellAsha(FIFOScheduler):  # type: ignore[misc]
@@ -71,11 +93,13 @@ class CellAsha(FIFOScheduler):  # type: ignore[misc]
 
     Args:
         ladders: By cell key. Trials of other cells, and replicates, run to their end.
+        on_verdict: Called with every verdict before it takes effect.
     """
 
-    def __init__(self, ladders: Mapping[str, Ladder]) -> None:
+    def __init__(self, ladders: Mapping[str, Ladder], on_verdict: Callable[[Verdict], None]) -> None:
         super().__init__()
         self._ladders = ladders
+        self._on_verdict = on_verdict
 
     def on_trial_result(self, tune_controller: TuneController, trial: TuneTrial, result: dict[str, Any]) -> str:
         go_on, stop = str(TrialScheduler.CONTINUE), str(TrialScheduler.STOP)
@@ -83,6 +107,7 @@ class CellAsha(FIFOScheduler):  # type: ignore[misc]
         rung = result.get("rung")
         if ladder is None or not rung:
             return go_on
-        trial_id = trial.config["trial_id"]
-        ladder.record(trial_id, rung, result["judged"])
-        return go_on if ladder.goes_on(trial_id, rung) else stop
+        trial_id, family, value = trial.config["trial_id"], trial.config["family"], result["judged"]
+        goes_on = ladder.judge(trial_id, family, rung, value)
+        self._on_verdict(Verdict(trial_id, trial.config["cell"], family, rung, value, goes_on))
+        return go_on if goes_on else stop

@@ -130,6 +130,30 @@ class Diagnostics(_Section):
         return self.model_dump(exclude={"trials"}) if replicate or self.trials == "all" else {}
 
 
+class Asha(_Section):
+    """The ladder of a cell; see `search.stopping.Ladder`.
+
+    ``rungs`` are shares of the budget, such as ``25%``; at each of them the best of every ``reduction`` trials goes on,
+    once ``minimum`` trials have been there.
+    """
+
+    rungs: list[StrictFloat | StrictStr] = Field(default=["25%", "50%"], min_length=1)
+    reduction: StrictInt = Field(2, ge=2)
+    minimum: StrictInt = Field(5, ge=1)
+
+    @field_validator("rungs")
+    @classmethod
+    def _shares_below_one(cls, value: list[float | str]) -> list[float | str]:
+        if not all(0 < share < 1 for share in map(_share, value)):
+            raise ValueError("rungs must be shares of the budget above 0 and below 1, such as 25% or 0.25")
+        return value
+
+    @property
+    def shares(self) -> list[float]:
+        """The rungs as fractions of the budget."""
+        return [_share(rung) for rung in self.rungs]
+
+
 class Resources(_Section):
     """What one trial occupies; ``gpu`` may be a fraction 1/k."""
 
@@ -139,8 +163,8 @@ class Resources(_Section):
     @field_validator("cpu", "gpu")
     @classmethod
     def _whole_or_fraction(cls, value: float) -> float:
-        share = 1 / value if 0 < value < 1 else value
-        if abs(share - round(share)) > 1e-6 * max(share, 1):
+        count = 1 / value if 0 < value < 1 else value
+        if abs(count - round(count)) > 1e-6 * max(count, 1):
             raise ValueError("it must be a whole number or 1/k")
         return value
 
@@ -157,11 +181,18 @@ class Study(_Section):
     schedule: Composition = Composition()
     trials: StrictInt = Field(40, ge=1, le=1_000_000)
     replicates: StrictInt = Field(3, ge=0, le=1000)
-    early_stopping: Literal["asha", "none"] = "asha"
+    early_stopping: Literal["asha", "none"] | Asha = "asha"
     objective: Literal["val_loss", "val_metric"] | None = None
     diagnostics: Diagnostics = Diagnostics()
     resources: Resources = Resources()
     seed: StrictInt = Field(0, ge=0)
+
+    @property
+    def ladder(self) -> Asha | None:
+        """The settings of early stopping, None without it."""
+        if isinstance(self.early_stopping, Asha):
+            return self.early_stopping
+        return Asha() if self.early_stopping == "asha" else None
 
     def cells(self) -> list[Cell]:
         """All cells, workload by workload, budgets ascending.
@@ -292,8 +323,19 @@ def _iterations(budget: int | str, full_budget: int, spec: Spec) -> int:
     return budget
 
 
+def _share(value: float | str) -> float:
+    """``"25%"`` as 0.25; nan for text that is no percentage."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value.removesuffix("%")) / 100 if value.endswith("%") else math.nan
+    except ValueError:
+        return math.nan
+
+
 # Names that pydantic adds to a place for the branches of a union.
-_BRANCHES = ("str", "int", "float", "dict[str,any]", "list[union[float,str]]")
+_LITERAL = "literal['asha','none']"
+_BRANCHES = ("str", "int", "float", "dict[str,any]", "list[union[float,str]]", _LITERAL, "Asha")
 
 
 def _no_repeats(field: str, values: list[Any]) -> None:
@@ -309,13 +351,15 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 def _one_line(error: ValidationError, values: Mapping[str, Any]) -> str:
     """The first complaint as one line: field, value, what is allowed."""
-    first = error.errors()[0]
+    # A mapping is not meant as one of the words that might stand in its place.
+    first = next(e for e in error.errors() if not (_LITERAL in e["loc"] and isinstance(e["input"], dict)))
     where = [part for part in first["loc"] if part not in _BRANCHES]
     path = ".".join(str(part) for part in where)
     if first["type"] == "extra_forbidden":
         sections: dict[str, type[BaseModel]] = {
             "schedule": Composition,
             "diagnostics": Diagnostics,
+            "early_stopping": Asha,
             "resources": Resources,
         }
         section = sections.get(str(where[0]), Study) if len(where) > 1 else Study

@@ -22,9 +22,10 @@ _FINAL = ("val_loss", "val_metric", "ema_val_loss", "ema_val_metric")
 class TrialActor(tune.Trainable):  # type: ignore[misc]
     """Trains one configuration after another in a warm process; reports at its rungs and at the end.
 
-    The configuration holds ``trial_id``, ``cell`` and ``task``: JSON with the keys ``workload optimizer budget
-    schedule base_lr seed objective rungs test diagnostics threads``; ``rungs`` are the iterations at which to report
-    besides the last, ``test`` whether to touch the test split at the end, ``diagnostics`` the fields of `Diagnostics`.
+    The configuration holds ``trial_id``, ``cell``, ``family`` and ``task``: JSON with the keys ``workload optimizer
+    budget schedule base_lr seed objective rungs test diagnostics threads``; ``rungs`` are the iterations at which to
+    report besides the last, ``test`` whether to touch the test split at the end, ``diagnostics`` the fields of
+    `Diagnostics`.
 
     A report holds ``rung`` (its number from 1, 0 at the end), ``judged`` (the objective on averaged weights) and
     ``account``: JSON with ``status`` (running, completed, diverged, failed), ``steps`` (iterations done; the horizon

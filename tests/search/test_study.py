@@ -111,6 +111,11 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"space": {"phi": [0, 1]}}, "space.phi: [0, 1] is not allowed"),
     ({"space": {"base_lr": [-1, 1]}}, "space.base_lr: [-1, 1] is not allowed"),
     ({"space": {"base_lr": [0.1]}}, "space.base_lr"),
+    (
+        {"early_stopping": {"rungs": [2]}},
+        "early_stopping.rungs: [2] is not allowed; rungs must be shares of the budget",
+    ),
+    ({"early_stopping": {"rung": [0.5]}}, "early_stopping.rung: unknown key; did you mean 'rungs'?"),
     ({"early_stopping": "hyperband"}, "early_stopping: 'hyperband' is not allowed"),
     ({"objective": "accuracy"}, "objective: 'accuracy' is not allowed"),
     ({"resources": {"cpu": 0}}, "resources.cpu: 0 is not allowed"),
