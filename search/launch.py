@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import math
@@ -13,27 +12,28 @@ import socket
 import time
 import uuid
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
 import ray
-import yaml
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 from rich.console import Console
 
+from search.directory import claim, describe, owned, replace
+from search.ladder_quality import as_json, ladder_quality, told
 from search.progress import Progress
 from search.proposer import CellProposer, Proposer, link_neighbours
 from search.record import Journal, Record, VerdictLog, cut_torn_line
 from search.stopping import CellAsha, Ladder, rungs
 from search.study import Study
-from search.tracking import Tracker, absolute, without_credentials
+from search.tracking import Tracker
+from search.warm_start import EarlierCell, earlier_cells
 from trainables.errors import InputError
 from trainables.trial import TrialActor
 
@@ -73,15 +73,18 @@ def launch(
             cannot hold a trial, the tracking store does not answer.
     """
     _quiet(verbose)
-    with _own(out):
-        study_id = _claim(study, out)
+    with owned(out):
+        study_id, changes = claim(study, out)
+        earlier = earlier_cells(study.warm_start, out, study.cells())
+        for change in changes:
+            console.print(f"study changed: {change}", soft_wrap=True)
         slots = 0 if study_id else _connect(study, address, verbose)
         journal = Journal(out / "trials.jsonl")
         study_id = study_id or uuid.uuid4().hex
-        _describe(out, study, study_id, tracking_uri, None)
+        describe(out, study, study_id, tracking_uri, None)
         tracker = Tracker(tracking_uri, study, study_id, out / "artifacts")
-        _describe(out, study, study_id, tracking_uri, tracker.parent_run_id)
-        search = _Search(study, out, journal, tracker, console)
+        describe(out, study, study_id, tracking_uri, tracker.parent_run_id)
+        search = _Search(study, out, journal, tracker, console, earlier)
         try:
             if not search.finished:
                 search.run(slots or _connect(study, address, verbose))
@@ -93,7 +96,15 @@ def launch(
 class _Search(tune.Callback):  # type: ignore[misc]
     """One process's work on a study; Tune's callback, so that it sees trials start."""
 
-    def __init__(self, study: Study, out: Path, journal: Journal, tracker: Tracker, console: Console) -> None:
+    def __init__(
+        self,
+        study: Study,
+        out: Path,
+        journal: Journal,
+        tracker: Tracker,
+        console: Console,
+        earlier: Mapping[str, EarlierCell],
+    ) -> None:
         self._study = study
         self._out = out
         self._journal = journal
@@ -108,6 +119,8 @@ class _Search(tune.Callback):  # type: ignore[misc]
         cut_torn_line(out / "optuna.log")
         storage = JournalStorage(JournalFileBackend(str((out / "optuna.log").resolve())))
         self._cells = [CellProposer(study, cell, storage, by_cell[cell.key]) for cell in cells]
+        for proposer in self._cells:
+            proposer.sources += tuple(filter(None, [earlier.get(proposer.cell.key)]))
         link_neighbours(self._cells)
         self._ladders = {
             cell.key: Ladder(len(rungs(cell, study)), cell.mode, study.ladder) for cell in cells if rungs(cell, study)
@@ -197,8 +210,12 @@ class _Search(tune.Callback):  # type: ignore[misc]
 
     def _expected(self) -> int:
         """Trials in all; where the finalists are not known yet, one a family is reckoned with."""
-        guess = self._study.trials + self._study.replicates * (len(self._study.families) + 1)
-        return sum(guess if cell.total is None else cell.total for cell in self._cells)
+        return sum(
+            self._study.trials + self._study.replicates * (len(proposer.cell.families) + 1)
+            if proposer.total is None
+            else proposer.total
+            for proposer in self._cells
+        )
 
     def _report_busy(self, slots: int, wall: float) -> None:
         busy = self._progress.busy_seconds
@@ -206,6 +223,10 @@ class _Search(tune.Callback):  # type: ignore[misc]
         self._console.print(
             f"{self._progress.counts()}; {wall:.0f} s on {slots} slots, slots busy {100 * busy / (slots * wall):.0f} %"
         )
+        qualities = ladder_quality([cell.cell for cell in self._cells], self._journal.records)
+        replace(self._out / "ladder.json", json.dumps(as_json(qualities), indent=1) + "\n")
+        for line in told(qualities):
+            self._console.print(line, soft_wrap=True)
         for reason, count in self._progress.reasons.most_common(3):
             self._console.print(f"{count} failed: {reason}", soft_wrap=True)
 
@@ -287,65 +308,3 @@ def _quiet(verbose: bool) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-
-
-@contextmanager
-def _own(out: Path) -> Iterator[None]:
-    """Makes the directory and holds its lock: one process a study.
-
-    A directory made here is removed again if the study turns out to be impossible.
-    """
-    fresh = not out.exists()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("a")
-    except OSError as error:
-        raise InputError(f"--out: {str(out)!r} cannot be written ({error.strerror})") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"--out: another process is at work on the study in {str(out)!r}") from error
-        try:
-            yield
-        except InputError:
-            if fresh:
-                shutil.rmtree(out)
-            raise
-
-
-def _claim(study: Study, out: Path) -> str | None:
-    """The id of the study that the directory holds, None for a fresh directory; it must be this study."""
-    described = out / "study.json"
-    if not described.exists():
-        return None
-    then = yaml.safe_load((out / "study.yaml").read_text(encoding="utf-8"))
-    now = study.model_dump(mode="json")
-    for key, value in now.items():
-        if value != then.get(key):
-            raise InputError(
-                f"{key}: {value!r} is not what the study in {str(out)!r} was started with ({then.get(key)!r}); "
-                "change it back, or give another --out"
-            )
-    return str(json.loads(described.read_text(encoding="utf-8"))["study_id"])
-
-
-def _describe(out: Path, study: Study, study_id: str, tracking_uri: str, parent_run_id: str | None) -> None:
-    _replace(out / "study.yaml", study.to_yaml())
-    content = {
-        "name": study.name,
-        "study_id": study_id,
-        "tracking_uri": without_credentials(absolute(tracking_uri)),
-        "parent_run_id": parent_run_id,
-    }
-    _replace(out / "study.json", json.dumps(content, indent=2) + "\n")
-
-
-def _replace(path: Path, content: str) -> None:
-    """Writes a file whole or not at all."""
-    fresh = path.with_name(f".{path.name}.new")
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

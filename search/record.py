@@ -93,13 +93,17 @@ class Journal:
     """The file of records; appended and synced, never rewritten.
 
     A process killed while writing leaves a torn last line, which is cut off on opening.
+
+    Args:
+        read_only: Passes over a torn line instead, since another process may be writing it.
     """
 
     path: Path
     records: list[Record] = field(default_factory=list)
+    read_only: bool = False
 
     def __post_init__(self) -> None:
-        for values in _lines(self.path):
+        for values in _lines(self.path, cut=not self.read_only):
             self.records.append(Record(**{**values, "trial": Trial(**values["trial"])}))
 
     def append(self, record: Record) -> None:
@@ -134,10 +138,13 @@ def cut_torn_line(path: Path) -> None:
         os.truncate(path, content.rfind(b"\n") + 1)
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    if path.exists():
+def _lines(path: Path, cut: bool = True) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        return
+    if cut:
         cut_torn_line(path)
-        yield from map(json.loads, path.read_bytes().splitlines())
+    content = path.read_bytes()
+    yield from map(json.loads, content[: content.rfind(b"\n") + 1].splitlines())
 
 
 def _append(path: Path, values: dict[str, Any], sync: bool) -> None:

@@ -26,13 +26,15 @@ from pydantic import (
 
 from search.families import FamilySpace, Range, family_spaces, with_profiles_read
 from trainables.errors import InputError
-from trainables.schedules import Uba
+from trainables.schedules import Uba, families, family
 from trainables.spec import Spec
 from trainables.workloads import workload
 from trainables.workloads.base import schedule_free
 
 _MOST_ITERATIONS = 100_000_000
 _PHI = Uba.parameters["phi"]
+# Families in which only the base LR is searched.
+BASELINES = tuple(name for name in families() if not family(name).required())
 
 
 @dataclass(frozen=True)
@@ -177,10 +179,12 @@ class Study(_Section):
     budgets: list[StrictInt | StrictStr] = Field(default=["5%", "10%", "25%", "50%", "100%"], min_length=1)
     optimizers: list[StrictStr | dict[str, Any]] = Field(default=["sgd"], min_length=1)
     families: list[StrictStr | dict[str, Any]] = Field(default=["uba", "rex", "linear", "cosine", "step"], min_length=1)
+    baselines: list[StrictStr] = ["linear", "cosine"]
     space: Space = Space()
     schedule: Composition = Composition()
     trials: StrictInt = Field(40, ge=1, le=1_000_000)
     replicates: StrictInt = Field(3, ge=0, le=1000)
+    warm_start: StrictStr | None = None
     early_stopping: Literal["asha", "none"] | Asha = "asha"
     objective: Literal["val_loss", "val_metric"] | None = None
     diagnostics: Diagnostics = Diagnostics()
@@ -200,7 +204,7 @@ class Study(_Section):
         Raises:
             InputError: A workload, optimizer or budget that cannot be.
         """
-        families = family_spaces(self.families, self.space.parameters, self.schedule.given())
+        families = family_spaces(self._families(), self.space.parameters, self.schedule.given())
         if self.trials < len(families):
             raise InputError(
                 f"trials: {self.trials} is not allowed; it must be at least {len(families)}, one for each family"
@@ -212,6 +216,14 @@ class Study(_Section):
         return [
             cell for spec in specs for optimizer in optimizers for cell in self._cells_of(spec, optimizer, families)
         ]
+
+    def _families(self) -> list[str | dict[str, Any]]:
+        """The families and, where they are not among them, the baselines."""
+        labels = {entry if isinstance(entry, str) else entry.get("label", entry.get("name")) for entry in self.families}
+        for name in self.baselines:
+            if name not in BASELINES:
+                raise InputError(f"baselines: {name!r} is not allowed; baselines may be: {', '.join(BASELINES)}")
+        return [*self.families, *(name for name in self.baselines if name not in labels)]
 
     def _cells_of(self, spec: Spec, optimizer: Spec, families: list[FamilySpace]) -> Iterable[Cell]:
         built = workload(spec)

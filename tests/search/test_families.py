@@ -11,7 +11,7 @@ from search.space import point
 from search.study import Cell, parse_study, read_study
 from trainables.errors import InputError
 
-GOOD: dict[str, Any] = {"name": "s", "workloads": ["quadratic"], "budgets": [200]}
+GOOD: dict[str, Any] = {"name": "s", "workloads": ["quadratic"], "budgets": [200], "baselines": []}
 
 
 def cell(**change: Any) -> Cell:
@@ -35,6 +35,13 @@ def test_an_entry_fixes_parameters_and_has_a_label() -> None:
     assert tried.schedule.to_dict() == {"family": "uba", "phi": 2, "warmup": 0.05}
     assert tried.mean_lr == pytest.approx(tried.base_lr * (0.05 / 2 + 0.95 / 2))
     assert found.families[2].schedule().to_dict() == {"family": "cosine", "warmup": 0.05, "floor": 0.1}
+
+
+def test_baselines_are_searched_whether_or_not_they_are_among_the_families() -> None:
+    found = [space.label for space in cell(families=["uba", "cosine"], baselines=["linear", "cosine"]).families]
+    assert found == ["uba", "cosine", "linear"]
+    with pytest.raises(InputError, match="baselines: 'uba' is not allowed; baselines may be: rex, linear"):
+        cell(baselines=["uba"])
 
 
 def test_a_refined_profile_is_read_from_its_file_once(tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ from ray.tune.search import Searcher
 
 from search.finalists import finalists
 from search.proposer import RETRIES, CellProposer, Proposer
-from search.record import Record, Status, Trial, cut_torn_line
+from search.record import Journal, Record, Status, Trial, cut_torn_line
 from search.study import Study, parse_study
+from search.warm_start import earlier_cells
+from trainables.errors import InputError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -114,16 +116,16 @@ def test_a_record_that_optuna_was_not_told_is_told_after_the_restart(tmp_path: P
 
 
 def test_the_start_is_quasi_random_and_tpe_sees_its_own_family(tmp_path: Path) -> None:
-    study = make_study(trials=120, families=["uba", "linear"])
+    study = make_study(trials=120, families=["uba", {"name": "uba", "label": "other"}], baselines=[])
     cell = study.cells()[0]
     trials = []
     proposer = CellProposer(study, cell, storage(tmp_path), [])
     while (trial := proposer.propose()) is not None and trial.phase == "explore":
         trials.append(trial)
-        # The linear family is a thousand times worse everywhere; it is still searched for its own best, LR 0.1.
-        far = abs(math.log(trial.mean_lr / 0.1)) + (1000 if trial.family == "linear" else 0)
+        # One family is a thousand times worse everywhere; it is still searched for its own best, LR 0.1.
+        far = abs(math.log(trial.mean_lr / 0.1)) + (1000 if trial.family == "other" else 0)
         proposer.end(outcome(trial, value=far))
-    for label in ("uba", "linear"):
+    for label in ("uba", "other"):
         own = [t for t in trials if t.family == label]
         half = (len(own) + 1) // 2
         assert [t.origin for t in own] == ["quasi-random"] * half + ["tpe"] * (len(own) - half)
@@ -178,6 +180,30 @@ def test_a_torn_line_in_optunas_journal_costs_nothing(tmp_path: Path) -> None:
     run(second)
     assert second.finished
     assert sorted(r.trial.number for r in second.ended if r.trial.phase == "explore") == list(range(14))
+
+
+def test_an_earlier_study_is_tried_first(tmp_path: Path) -> None:
+    earlier = make_study(budgets=[32, 100], trials=28)
+    journal = Journal(tmp_path / "earlier/trials.jsonl")
+    journal.path.parent.mkdir()
+    for cell in earlier.cells():
+        first = CellProposer(earlier, cell, storage(journal.path.parent), [])
+        run(first, 28)
+        for record in first.ended:
+            journal.append(record)
+    study = make_study(trials=28)
+    found = earlier_cells("earlier", tmp_path / "s", study.cells())
+    source = found[study.cells()[0].key]
+    assert source.name == "earlier: quadratic sgd 100"
+    proposer = CellProposer(study, study.cells()[0], storage(tmp_path), [])
+    proposer.sources = (source,)
+    warm = [t for t in run(proposer) if t.origin == source.name]
+    assert {t.family: t.mean_lr for t in warm} == pytest.approx(
+        {label: record.trial.mean_lr for label, record in source.records.items()}
+    )
+    for wrong in ("nothing", "s"):
+        with pytest.raises(InputError, match="warm_start: "):
+            earlier_cells(wrong, tmp_path / "s", study.cells())
 
 
 def test_what_optuna_is_told(tmp_path: Path) -> None:
