@@ -8,8 +8,8 @@ from pathlib import Path
 
 from benchmarks.overhead import machine, report
 from benchmarks.overhead.contender import Contender
-from benchmarks.overhead.contenders import contenders
 from benchmarks.overhead.figures import Figures, figures, recorded_runs
+from benchmarks.overhead.lineup import contenders
 from benchmarks.overhead.meter import metered
 from benchmarks.overhead.problem import bare_ms
 

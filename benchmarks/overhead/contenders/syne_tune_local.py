@@ -5,6 +5,7 @@ Its pause between polls is 5 s by default; here 0.1 s, for with 5 s short trials
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,13 @@ def contender(python: str) -> Contender:
 
 def main() -> None:
     folder, trials = Path(sys.argv[1]), int(sys.argv[2])
+    # Where it puts its results; read while it is imported.
+    os.environ["SYNETUNE_FOLDER"] = str(folder)
     from syne_tune import StoppingCriterion, Tuner
     from syne_tune.backend import LocalBackend
     from syne_tune.config_space import choice, loguniform
     from syne_tune.optimizer.baselines import ASHA
+    from syne_tune.results_callback import StoreResultsCallback
     from syne_tune.tuner_callback import TunerCallback
 
     class Note(TunerCallback):  # type: ignore[misc]
@@ -57,6 +61,7 @@ def main() -> None:
         stop_criterion=StoppingCriterion(max_num_trials_finished=trials),
         n_workers=SLOTS,
         sleep_time=_PAUSE,
+        callbacks=[StoreResultsCallback(), Note()],
     ).run()
 
 
