@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import psutil
 
@@ -46,4 +47,4 @@ def _version(name: str) -> str:
 
 def _shown(arguments: list[str]) -> list[str]:
     """The command line without the places of this machine."""
-    return ["PYTHON" if argument.startswith("/") else argument for argument in arguments]
+    return [Path(argument).name if argument.startswith("/") else argument for argument in arguments]

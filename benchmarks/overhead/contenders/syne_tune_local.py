@@ -30,6 +30,8 @@ def main() -> None:
     folder, trials = Path(sys.argv[1]), int(sys.argv[2])
     # Where it puts its results; read while it is imported.
     os.environ["SYNETUNE_FOLDER"] = str(folder)
+    # It leaves a file where it is started.
+    os.chdir(folder)
     from syne_tune import StoppingCriterion, Tuner
     from syne_tune.backend import LocalBackend
     from syne_tune.config_space import choice, loguniform
