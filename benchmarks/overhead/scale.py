@@ -19,9 +19,9 @@ from benchmarks.overhead.figures import recorded_runs
 from benchmarks.overhead.meter import Sample, metered
 
 _BUDGETS = 10
-_EVERY = 2.0
-# Shares of the trials whose means are given. Cells move on together and each begins with a Sobol sequence, so flat means:
-# the last stretch like the one before it; the first has no TPE.
+_EVERY = 1.0
+# Shares of the trials whose means are given. Cells move on together and each begins with a Sobol sequence, so flat
+# means: the last stretch like the one before it; the first has no TPE.
 _STRETCHES = {"quasi_random": (0.1, 0.4), "tpe_first": (0.6, 0.75), "tpe_last": (0.83, 0.98)}
 
 
@@ -95,6 +95,8 @@ class _Lines:
 def _stretch(samples: list[Sample], ended: int, between: tuple[float, float]) -> dict[str, float]:
     """Ms a trial, CPU ms a trial and the driver's mean MiB between two shares of the trials."""
     inside = [sample for sample in samples if between[0] * ended <= sample.note <= between[1] * ended]
+    if len(inside) < 2:
+        return {}
     first, last = inside[0], inside[-1]
     count = max(last.note - first.note, 1)
     return {
