@@ -73,7 +73,7 @@ def explore(study: Study, cell: Cell) -> pd.DataFrame:
 
 
 def run(trial: Trial, study: Study, cell: Cell, ladder: Ladder) -> Record:
-    config = TrialConfig(cell.optimizer, cell.budget, from_dict(trial.schedule), trial.base_lr, trial.seed)
+    config = TrialConfig(cell.optimizer.label, cell.budget, from_dict(trial.schedule), trial.base_lr, trial.seed)
     training = Training(workload(cell.workload), config, points=1)
     judged: list[tuple[int, float]] = []
     for rung, step in enumerate(rungs(cell, study) if trial.phase == "explore" else (), start=1):
@@ -98,7 +98,7 @@ def row(record: Record, cell: Cell) -> dict[str, object]:
         "study": "known-answer",
         "run_id": trial.trial_id,
         "workload": cell.workload.label,
-        "optimizer": cell.optimizer,
+        "optimizer": cell.optimizer.label,
         "budget": cell.budget,
         "full_budget": cell.full_budget,
         "status": record.status,

@@ -1,0 +1,1 @@
+"""The contenders, one a file; each is also the module that its process runs."""

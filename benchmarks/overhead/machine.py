@@ -1,0 +1,50 @@
+"""What a result says about where it was measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+PACKAGES = ("phitune", "ray", "optuna", "mlflow", "numpy", "torch")
+
+
+def header(syne_tune_python: str | None = None) -> dict[str, str]:
+    """Command, machine, versions and date."""
+    versions = [f"Python {platform.python_version()}", *(f"{name} {_version(name)}" for name in PACKAGES)]
+    if syne_tune_python:
+        ask = "from importlib.metadata import version; print(version('syne-tune'))"
+        answer = subprocess.run([syne_tune_python, "-c", ask], capture_output=True, text=True, check=False)
+        versions.append(f"syne-tune {answer.stdout.strip() or 'unknown'}")
+    memory = psutil.virtual_memory().total / 2**30
+    return {
+        "command": " ".join(["python -m benchmarks.overhead", *_shown(sys.argv[1:])]),
+        "machine": f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.machine()}, {platform.system()}",
+        "versions": ", ".join(versions),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def environment() -> dict[str, str]:
+    """For the processes that are measured: modules of the working directory, quiet libraries, compiled modules."""
+    given = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "RAY_USAGE_STATS_ENABLED": "0", "GIT_PYTHON_REFRESH": "quiet"}
+    return {**given, **quiet, "PYTHONPATH": os.getcwd()}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "-"
+
+
+def _shown(arguments: list[str]) -> list[str]:
+    """The command line without the places of this machine."""
+    return [Path(argument).name if argument.startswith("/") else argument for argument in arguments]
