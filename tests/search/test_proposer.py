@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,24 @@ def test_cells_move_on_together_and_every_end_is_handed_on(tmp_path: Path) -> No
     assert [json.loads(c["task"])["budget"] for c in configs] == [64, 32] * 14
     assert [r.trial.trial_id for r in ends] == [c["trial_id"] for c in configs]
     assert {r.final["objective"] for r in ends} == {0.5}
+
+
+def test_trials_of_a_workload_follow_one_another_but_none_is_left_behind(tmp_path: Path) -> None:
+    study = make_study(workloads=["quadratic", {"name": "quadratic", "kappa": 10}], trials=40, replicates=0)
+    store = storage(tmp_path)
+    searcher = Proposer([CellProposer(study, cell, store, []) for cell in study.cells()], study, lambda record: None)
+    order = []
+    while (config := searcher.suggest(str(len(order)))) != Searcher.FINISHED:
+        assert isinstance(config, dict)
+        searcher.on_trial_complete(
+            str(len(order)), {"account": json.dumps({"status": "completed", "final": {"objective": 1}})}
+        )
+        order.append(config["cell"])
+    changes = sum(a != b for a, b in pairwise(order))
+    assert changes <= 20
+    for length in range(1, 81):
+        counts = Counter(order[:length])
+        assert max(counts.values()) - (min(counts.values()) if len(counts) == 2 else 0) <= 5
 
 
 def test_a_trial_whose_worker_dies_is_tried_again_and_fails_in_the_end(tmp_path: Path) -> None:
