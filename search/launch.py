@@ -33,7 +33,7 @@ from search.proposer import CellProposer, Proposer, link_neighbours
 from search.record import Journal, Record, VerdictLog, cut_torn_line
 from search.stopping import CellAsha, Ladder, rungs
 from search.study import Study
-from search.tracking import Tracker, absolute, without_credentials
+from search.tracking import Tracker, absolute, facts_of, without_credentials
 from trainables.errors import InputError
 from trainables.trial import TrialActor
 
@@ -75,18 +75,22 @@ def launch(
     _quiet(verbose)
     with _own(out):
         study_id = _claim(study, out)
-        slots = 0 if study_id else _connect(study, address, verbose)
-        journal = Journal(out / "trials.jsonl")
-        study_id = study_id or uuid.uuid4().hex
-        _describe(out, study, study_id, tracking_uri, None)
-        tracker = Tracker(tracking_uri, study, study_id, out / "artifacts")
-        _describe(out, study, study_id, tracking_uri, tracker.parent_run_id)
-        search = _Search(study, out, journal, tracker, console)
+        tracker = Tracker(verbose)
         try:
-            if not search.finished:
-                search.run(slots or _connect(study, address, verbose))
+            slots = 0 if study_id else _connect(study, address, verbose)
+            journal = Journal(out / "trials.jsonl")
+            study_id = study_id or uuid.uuid4().hex
+            _describe(out, study, study_id, tracking_uri, None)
+            parent_run_id = tracker.open(tracking_uri, facts_of(study, study_id, str(out)), out)
+            _describe(out, study, study_id, tracking_uri, parent_run_id)
+            search = _Search(study, out, journal, tracker, console)
+            try:
+                if not search.finished:
+                    search.run(slots or _connect(study, address, verbose))
+            finally:
+                outcome = search.close()
         finally:
-            outcome = search.close()
+            tracker.abandon()
         return outcome
 
 
@@ -118,7 +122,7 @@ class _Search(tune.Callback):  # type: ignore[misc]
         for record in journal.records:
             self._climb(record)
         self._before = len(journal.records)
-        tracker.ended(journal.records)
+        tracker.ended(*(record.trial.trial_id for record in journal.records))
         self._searcher = Proposer(self._cells, study, self._end)
         self._progress = Progress(console, cells, self._expected(), journal.records)
 
@@ -183,7 +187,7 @@ class _Search(tune.Callback):  # type: ignore[misc]
         """The only way an ended trial takes: disk first, then everyone who counts it."""
         self._journal.append(record)
         self._climb(record)
-        self._tracker.ended([record])
+        self._tracker.ended(record.trial.trial_id)
         self._progress.ended(record)
 
     def _climb(self, record: Record) -> None:

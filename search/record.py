@@ -99,8 +99,7 @@ class Journal:
     records: list[Record] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for values in _lines(self.path):
-            self.records.append(Record(**{**values, "trial": Trial(**values["trial"])}))
+        self.records = [_record(values) for values in _lines(self.path)]
 
     def append(self, record: Record) -> None:
         """Adds a record; on return it is on disk."""
@@ -127,11 +126,34 @@ class VerdictLog:
         _append(self.path, vars(verdict), sync=False)
 
 
+@dataclass
+class Follower:
+    """Reads a journal that another process appends to."""
+
+    path: Path
+    _offset: int = 0
+
+    def read(self) -> list[Record]:
+        """The records that have come since the last call; a line still being written is left for the next."""
+        if not self.path.exists():
+            return []
+        with self.path.open("rb") as file:
+            file.seek(self._offset)
+            content = file.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return [_record(json.loads(line)) for line in whole.splitlines()]
+
+
 def cut_torn_line(path: Path) -> None:
     """Cuts off what a killed process left of the last line of a file, if there is one."""
     if path.exists():
         content = path.read_bytes()
         os.truncate(path, content.rfind(b"\n") + 1)
+
+
+def _record(values: dict[str, Any]) -> Record:
+    return Record(**{**values, "trial": Trial(**values["trial"])})
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
