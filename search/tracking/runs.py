@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from mlflow.entities import Metric, Param
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
@@ -44,22 +44,22 @@ def _repeat(trial: Trial) -> int:
     return 1 + (int(index) if dot else trial.number)
 
 
-def view(facts: StudyFacts, parent_run_id: str) -> tuple[str, str]:
-    """The experiment's tag that holds the view: the study's trials unfolded, with the columns that tell them apart."""
+def view(facts: StudyFacts) -> tuple[str, str]:
+    """The experiment's tag that holds the view: the columns that tell trials apart, room for their names."""
     cells = facts.cells.values()
     params = [key for key in ("workload", "optimizer", "budget") if len({getattr(cell, key) for cell in cells}) > 1]
     params += ["family", "phi", "base_lr"]
     figures = ["final/objective", "final/val_metric", "final/steps"]
     columns = [f"params.`{key}`" for key in params] + [f"metrics.`{key}`" for key in figures]
-    state = {"selectedColumns": ["tags.`phitune.status`", *columns], "runsExpanded": {parent_run_id: True}}
-    return _VIEW, json.dumps(state)
+    return _VIEW, json.dumps({"selectedColumns": columns})
 
 
 def experiment_note(experiment: str) -> str:
     """The experiment's description."""
+    link = f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={VIEW_KEY}"
     return (
-        f"[The trials with their columns](#/experiments/{experiment}/runs?viewStateShareKey={VIEW_KEY}). What was "
-        "searched, and the answers once `phitune analyze` has run, are in the description of the study's own run."
+        f"[The trials with their columns]({link}). What was searched, and the answers once `phitune analyze` has run, "
+        "are in the description of the study's own run."
     )
 
 
@@ -122,9 +122,12 @@ def metrics(record: Record) -> list[Metric]:
     ]
     for number, (step, value) in enumerate(record.rungs, start=1):
         points.append(Metric(f"rung/{number}", value, at(step), int(step)))
-    last = int(record.curve[-1]["step"]) if record.curve else 0
-    final: Mapping[str, float] = {**record.final, "steps": record.steps, "seconds": record.seconds}
-    return points + [Metric(f"final/{key}", value, at(last), last) for key, value in final.items()]
+    # At step 0 a figure is drawn as a bar, which compares runs; what is logged first is what a comparison shows first.
+    start = at(0)
+    names = sorted(record.final, key=lambda key: key != "objective")
+    final = [Metric(f"final/{key}", record.final[key], start, 0) for key in names]
+    size = {"final/steps": record.steps, "final/seconds": record.seconds}
+    return final + points + [Metric(key, value, start, 0) for key, value in size.items()]
 
 
 def trial_note(record: Record, cell: CellFacts) -> str:

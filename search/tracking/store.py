@@ -48,7 +48,7 @@ class Store:
                 self._client = MlflowClient(tracking_uri=uri)
                 self._experiment = self._open_experiment(facts.name, artifacts if self._file else None)
             self.parent_run_id = self._open_parent()
-            self._client.set_experiment_tag(self._experiment, *runs.view(facts, self.parent_run_id))
+            self._client.set_experiment_tag(self._experiment, *runs.view(facts))
             self._client.set_experiment_tag(self._experiment, runs.NOTE, runs.experiment_note(self._experiment))
             self._written = self._runs_of_parent()
         except Refused:
