@@ -13,7 +13,7 @@ import socket
 import time
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,9 +80,9 @@ def launch(
             slots = 0 if study_id else _connect(study, address, verbose)
             journal = Journal(out / "trials.jsonl")
             study_id = study_id or uuid.uuid4().hex
-            _describe(out, study, study_id, tracking_uri, None)
-            parent_run_id = tracker.open(tracking_uri, facts_of(study, study_id, str(out)), out)
-            _describe(out, study, study_id, tracking_uri, parent_run_id)
+            _describe(out, study, study_id, tracking_uri, {"parent_run_id": None})
+            opened = tracker.open(tracking_uri, facts_of(study, study_id, str(out)), out)
+            _describe(out, study, study_id, tracking_uri, opened)
             search = _Search(study, out, journal, tracker, console)
             try:
                 if not search.finished:
@@ -334,13 +334,13 @@ def _claim(study: Study, out: Path) -> str | None:
     return str(json.loads(described.read_text(encoding="utf-8"))["study_id"])
 
 
-def _describe(out: Path, study: Study, study_id: str, tracking_uri: str, parent_run_id: str | None) -> None:
+def _describe(out: Path, study: Study, study_id: str, tracking_uri: str, opened: Mapping[str, str | None]) -> None:
     _replace(out / "study.yaml", study.to_yaml())
     content = {
         "name": study.name,
         "study_id": study_id,
         "tracking_uri": without_credentials(absolute(tracking_uri)),
-        "parent_run_id": parent_run_id,
+        **opened,
     }
     _replace(out / "study.json", json.dumps(content, indent=2) + "\n")
 

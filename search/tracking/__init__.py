@@ -2,6 +2,6 @@
 
 from search.tracking.facts import facts_of
 from search.tracking.tracker import Tracker
-from search.tracking.uri import absolute, without_credentials
+from search.tracking.uri import absolute, runs_page, without_credentials
 
-__all__ = ["Tracker", "absolute", "facts_of", "without_credentials"]
+__all__ = ["Tracker", "absolute", "facts_of", "runs_page", "without_credentials"]

@@ -11,13 +11,12 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from search.record import Record, Trial
 from search.tracking.facts import CellFacts, StudyFacts
+from search.tracking.uri import VIEW_KEY, runs_page
 
 RUN_STATUS = {"completed": "FINISHED", "stopped": "KILLED", "diverged": "FAILED", "failed": "FAILED"}
 NOTE = "mlflow.note.content"
 # Opens MLflow's pages for training runs rather than those for language-model traces.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-# A view of the runs table that MLflow's page offers by a link: experiments/ID/runs?viewStateShareKey=phitune.
-VIEW_KEY = "phitune"
 _VIEW = f"mlflow.sharedViewState.{VIEW_KEY}"
 _LONGEST_TAG = 5000
 _ENDS = {
@@ -56,7 +55,7 @@ def view(facts: StudyFacts) -> tuple[str, str]:
 
 def experiment_note(experiment: str) -> str:
     """The experiment's description."""
-    link = f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={VIEW_KEY}"
+    link = runs_page(experiment).removeprefix("/")
     return (
         f"[The trials with their columns]({link}). What was searched, and the answers once `phitune analyze` has run, "
         "are in the description of the study's own run."
@@ -78,7 +77,8 @@ def tags(trial: Trial, cell: CellFacts, parent_run_id: str) -> dict[str, str]:
         "phitune.full_budget": str(cell.full_budget),
         "phitune.deterministic": str(cell.deterministic).lower(),
     }
-    return {**known, "phitune.finalist": trial.finalist} if trial.finalist else known
+    told = {"phitune.finalist": trial.finalist, "phitune.origin": trial.origin}
+    return known | {key: value for key, value in told.items() if value}
 
 
 def end_tags(record: Record, cell: CellFacts) -> dict[str, str]:

@@ -46,10 +46,10 @@ class Store:
         try:
             with prepared(self._file) if self._file else nullcontext():
                 self._client = MlflowClient(tracking_uri=uri)
-                self._experiment = self._open_experiment(facts.name, artifacts if self._file else None)
+                self.experiment_id = self._open_experiment(facts.name, artifacts if self._file else None)
             self.parent_run_id = self._open_parent()
-            self._client.set_experiment_tag(self._experiment, *runs.view(facts))
-            self._client.set_experiment_tag(self._experiment, runs.NOTE, runs.experiment_note(self._experiment))
+            self._client.set_experiment_tag(self.experiment_id, *runs.view(facts))
+            self._client.set_experiment_tag(self.experiment_id, runs.NOTE, runs.experiment_note(self.experiment_id))
             self._written = self._runs_of_parent()
         except Refused:
             raise
@@ -114,7 +114,7 @@ class Store:
         cell = self._facts.cells[trial.cell]
         self._doubtful.add(trial.trial_id)
         run = self._client.create_run(
-            self._experiment,
+            self.experiment_id,
             start_time=int(1000 * started),
             tags={**runs.tags(trial, cell, self.parent_run_id), **end_tags},
             run_name=runs.run_name(trial, cell),
@@ -148,13 +148,13 @@ class Store:
 
     def _open_parent(self) -> str:
         own = f"tags.`phitune.kind` = 'study' AND tags.`phitune.study_id` = '{self._facts.study_id}'"
-        found = self._client.search_runs([self._experiment], own, max_results=1)
+        found = self._client.search_runs([self.experiment_id], own, max_results=1)
         if found:
             run_id = str(found[0].info.run_id)
             self._client.update_run(run_id, status="RUNNING")
             return run_id
         tags = {"phitune.kind": "study", "phitune.study_id": self._facts.study_id, runs.NOTE: self._facts.note}
-        run_id = str(self._client.create_run(self._experiment, tags=tags, run_name=self._facts.name).info.run_id)
+        run_id = str(self._client.create_run(self.experiment_id, tags=tags, run_name=self._facts.name).info.run_id)
         self._client.log_text(run_id, self._facts.yaml, "study.yaml")
         return run_id
 
@@ -164,7 +164,7 @@ class Store:
         token: str | None = None
         while True:
             page = self._client.search_runs(
-                [self._experiment],
+                [self.experiment_id],
                 f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_run_id}'{and_filter}",
                 max_results=_PAGE,
                 page_token=token,

@@ -46,7 +46,7 @@ class Tracker:
         self.trouble: str | None = None
         self._process = self._spawn()
 
-    def open(self, uri: str, facts: StudyFacts, out: Path) -> str:
+    def open(self, uri: str, facts: StudyFacts, out: Path) -> dict[str, str]:
         """Opens the study's run; made if there is none.
 
         Args:
@@ -54,7 +54,7 @@ class Tracker:
             out: The study's directory, with the journal ``trials.jsonl``; artifacts of an embedded store go there.
 
         Returns:
-            The run's id.
+            ``parent_run_id`` and ``experiment_id``.
 
         Raises:
             InputError: The tracking store cannot be reached or written.
@@ -67,7 +67,7 @@ class Tracker:
                 or f"tracking URI: {without_credentials(uri)!r} cannot be used (the writer ended; see --verbose)"
             )
         threading.Thread(target=self._listen, name="mlflow-writer", daemon=True).start()
-        return str(answer["opened"])
+        return {"parent_run_id": answer["opened"], "experiment_id": answer["experiment_id"]}
 
     @property
     def waiting(self) -> int:

@@ -5,7 +5,7 @@ It talks with the search over its standard streams, one line of JSON a message.
     in:  {"open": {"uri", "facts", "out"}}   once; the process imports MLflow before it reads this
          {"started": trial, "since": time}   a trial has started
          {"close": status}                   the journal is complete; write the rest and end
-    out: {"opened": run_id} or {"refused": why}
+    out: {"opened": run_id, "experiment_id": id} or {"refused": why}
          {"done": records in MLflow, "trouble": what hinders or null}
          {"closed": true}                    the last message
 
@@ -172,7 +172,7 @@ def main() -> None:
             return
         writer = Writer(store, without_credentials(opening["uri"]), folder / "trials.jsonl", say)
         threading.Thread(target=_listen, args=(sys.stdin, writer), daemon=True).start()
-        say({"opened": store.parent_run_id})
+        say({"opened": store.parent_run_id, "experiment_id": store.experiment_id})
         # What is loaded stays; collecting it again and again costs a fifth of the time.
         gc.collect()
         gc.freeze()
