@@ -108,8 +108,8 @@ def _note(study: Study, cells: list[Cell], shown_out: str) -> str:
         table.append([cell.workload.label, cell.optimizer.label, str(cell.budget), *told])
     return f"""{HEADING}
 
-{study.trials} trials in each of {len(cells)} cells, {stopping}; then {study.replicates} replicates of every finalist
-with fresh seeds, trained to their end. Families: {families}. φ log-uniform in {low:g} to {high:g}.
+{study.trials} trials in each of {len(cells)} cells, {stopping}; then {study.replicates} replicates of every finalist \
+with fresh seeds, trained to their end. Families: {families}. φ log-uniform in {low:g} to {high:g}. \
 Trials are compared only inside a cell.
 
 {_NEWLINE.join("| " + " | ".join(row) + " |" for row in table)}

@@ -50,7 +50,7 @@ def view(facts: StudyFacts) -> tuple[str, str]:
     params += ["family", "phi", "base_lr"]
     figures = ["final/objective", "final/val_metric", "final/steps"]
     columns = [f"params.`{key}`" for key in params] + [f"metrics.`{key}`" for key in figures]
-    return _VIEW, json.dumps({"selectedColumns": columns})
+    return _VIEW, json.dumps({"selectedColumns": columns, "columnWidths": {"attributes.`Run Name`": 330}})
 
 
 def experiment_note(experiment: str) -> str:
