@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -155,7 +156,10 @@ def ui(
 
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         raise InputError(f"tracking URI: {uri!r} has no database yet; run `phitune search STUDY.yaml` first")
-    typer.echo(f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    server = f"http://127.0.0.1:{port}"
+    typer.echo(f"MLflow: {server} (Ctrl-C ends it)")
+    for name, page in _pages(uri, server):
+        typer.echo(f"{name}: {page}")
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port)]
     os.execv(sys.executable, command)
 
@@ -221,6 +225,18 @@ def _print_plan(study: Any, out: Path) -> None:
     typer.echo(
         f"{len(cells)} cells, {len(cells) * study.trials} trials and the replicates of their finalists, to {out}"
     )
+
+
+def _pages(uri: str, server: str) -> list[tuple[str, str]]:
+    """Where MLflow shows the studies below `RUNS`, by name."""
+    from search.tracking import absolute, runs_page
+
+    described = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RUNS.glob("*/study.json"))]
+    return [
+        (study["name"], runs_page(study["experiment_id"], server))
+        for study in described
+        if study.get("experiment_id") and study["tracking_uri"] == absolute(uri)
+    ]
 
 
 def _parameter(cls: Any, key: str) -> str:

@@ -23,6 +23,8 @@ from trainables.schedules import Uba
 
 DEFAULT_PHI_RANGE = (Uba.parameters["phi"].low, Uba.parameters["phi"].high)
 PACKAGES = ("phitune", "ray", "optuna", "mlflow", "torch", "numpy", "scipy")
+NOTE = "mlflow.note.content"
+SEARCHED = "## What was searched"
 CAPTIONS = {
     "quality_against_phi": (
         "Loss of quality against φ",
@@ -189,6 +191,13 @@ def answer_markdown(guidelines: Guidelines) -> str:
     return "\n\n".join(parts)
 
 
+def note(guidelines: Guidelines) -> str:
+    """The description of a study's run in MLflow: the answers in short."""
+    lines = [f"- {line}" for line in wording.headlines(guidelines)]
+    where = "The whole report with figures: Artifacts, `report/report.html`."
+    return "\n".join(["## Answers", "", *lines, "", answer_markdown(guidelines), "", where])
+
+
 def _groups(guidelines: Guidelines) -> list[dict[str, Any]]:
     rows = summary_table(guidelines)
     keys = dict.fromkeys((row["workload"], row["optimizer"]) for row in rows)
@@ -216,7 +225,10 @@ def _log(ref: StudyRef, guidelines: Guidelines, out: Path, written: list[Path]) 
         run = results.parent_run_id(ref)
         for path in written:
             client.log_artifact(run, str(out / path), str("report" / path.parent))
-        client.set_tag(run, "mlflow.note.content", answer_markdown(guidelines))
+        told = client.get_run(run).data.tags.get(NOTE, "")
+        # Whoever made the run described what was searched; the answers go before it, in place of earlier ones.
+        searched = told[told.find(SEARCHED) :] if SEARCHED in told else ""
+        client.set_tag(run, NOTE, "\n\n".join(filter(None, [note(guidelines), searched])))
     except (MlflowException, OSError) as error:
         return str(error).splitlines()[0][:200]
     return None

@@ -310,5 +310,5 @@ def _trial_runs(ref: StudyRef) -> Iterator[Any]:
     parent = parent_run_id(ref)
     for run in _search(ref, f"tags.`mlflow.parentRunId` = '{parent}'"):
         tags = run.data.tags
-        if tags.get("phitune.kind") == "trial" and tags.get("phitune.status") and tags.get("phitune.trial_id"):
+        if run.info.status != "RUNNING" and tags.get("phitune.kind") == "trial" and tags.get("phitune.status"):
             yield run

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -82,14 +82,18 @@ def claim(study: Study, out: Path) -> tuple[str | None, list[str]]:
     return str(json.loads((out / "study.json").read_text(encoding="utf-8"))["study_id"]), changes
 
 
-def describe(out: Path, study: Study, study_id: str, tracking_uri: str, parent_run_id: str | None) -> None:
-    """Writes what the directory holds: ``study.yaml``, and ``study.json`` with where its results are."""
+def describe(out: Path, study: Study, study_id: str, tracking_uri: str, opened: Mapping[str, str | None]) -> None:
+    """Writes what the directory holds: ``study.yaml``, and ``study.json`` with where its results are.
+
+    Args:
+        opened: What `search.tracking.Tracker.open` gives.
+    """
     replace(out / "study.yaml", study.to_yaml())
     content = {
         "name": study.name,
         "study_id": study_id,
         "tracking_uri": without_credentials(absolute(tracking_uri)),
-        "parent_run_id": parent_run_id,
+        **opened,
     }
     replace(out / "study.json", json.dumps(content, indent=2) + "\n")
 

@@ -32,7 +32,7 @@ from search.proposer import CellProposer, Proposer, link_neighbours
 from search.record import Journal, Record, VerdictLog, cut_torn_line
 from search.stopping import CellAsha, Ladder, rungs
 from search.study import Study
-from search.tracking import Tracker
+from search.tracking import Tracker, facts_of
 from search.warm_start import EarlierCell, earlier_cells
 from trainables.errors import InputError
 from trainables.trial import TrialActor
@@ -78,18 +78,22 @@ def launch(
         earlier = earlier_cells(study.warm_start, out, study.cells())
         for change in changes:
             console.print(f"study changed: {change}", soft_wrap=True)
-        slots = 0 if study_id else _connect(study, address, verbose)
-        journal = Journal(out / "trials.jsonl")
-        study_id = study_id or uuid.uuid4().hex
-        describe(out, study, study_id, tracking_uri, None)
-        tracker = Tracker(tracking_uri, study, study_id, out / "artifacts")
-        describe(out, study, study_id, tracking_uri, tracker.parent_run_id)
-        search = _Search(study, out, journal, tracker, console, earlier)
+        tracker = Tracker(verbose)
         try:
-            if not search.finished:
-                search.run(slots or _connect(study, address, verbose))
+            slots = 0 if study_id else _connect(study, address, verbose)
+            journal = Journal(out / "trials.jsonl")
+            study_id = study_id or uuid.uuid4().hex
+            describe(out, study, study_id, tracking_uri, {"parent_run_id": None})
+            opened = tracker.open(tracking_uri, facts_of(study, study_id, str(out)), out)
+            describe(out, study, study_id, tracking_uri, opened)
+            search = _Search(study, out, journal, tracker, console, earlier)
+            try:
+                if not search.finished:
+                    search.run(slots or _connect(study, address, verbose))
+            finally:
+                outcome = search.close()
         finally:
-            outcome = search.close()
+            tracker.abandon()
         return outcome
 
 
@@ -131,7 +135,7 @@ class _Search(tune.Callback):  # type: ignore[misc]
         for record in journal.records:
             self._climb(record)
         self._before = len(journal.records)
-        tracker.ended(journal.records)
+        tracker.ended(*(record.trial.trial_id for record in journal.records))
         self._searcher = Proposer(self._cells, study, self._end)
         self._progress = Progress(console, cells, self._expected(), journal.records)
 
@@ -196,8 +200,8 @@ class _Search(tune.Callback):  # type: ignore[misc]
         """The only way an ended trial takes: disk first, then everyone who counts it."""
         self._journal.append(record)
         self._climb(record)
-        self._tracker.ended([record])
-        self._progress.ended(record)
+        self._tracker.ended(record.trial.trial_id)
+        self._progress.ended(record.light())
 
     def _climb(self, record: Record) -> None:
         ladder = self._ladders.get(record.trial.cell)

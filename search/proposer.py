@@ -282,7 +282,7 @@ class Proposer(Searcher):  # type: ignore[misc]
             return
         record = _record(live, result or live.report, error)
         self._on_end(record)
-        self._by_key[live.cell.key].end(record)
+        self._by_key[live.cell.key].end(record.light())
 
     def _turn(self, proposer: CellProposer) -> float:
         same = proposer.cell.workload.label == self._freed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,6 +69,10 @@ class Record:
     reason: str = ""
     traceback: str = ""
 
+    def light(self) -> Record:
+        """Without the curve and what else is long; it is in the journal and would fill the memory of a large study."""
+        return replace(self, curve=[], diagnosed=[], traceback="")
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -94,22 +98,20 @@ class Journal:
 
     A process killed while writing leaves a torn last line, which is cut off on opening.
 
-    Args:
-        read_only: Passes over a torn line instead, since another process may be writing it.
+    Attributes:
+        records: All records, light.
     """
 
     path: Path
     records: list[Record] = field(default_factory=list)
-    read_only: bool = False
 
     def __post_init__(self) -> None:
-        for values in _lines(self.path, cut=not self.read_only):
-            self.records.append(Record(**{**values, "trial": Trial(**values["trial"])}))
+        self.records = [_record(values).light() for values in _lines(self.path)]
 
     def append(self, record: Record) -> None:
         """Adds a record; on return it is on disk."""
         _append(self.path, {**vars(record), "trial": vars(record.trial)}, sync=True)
-        self.records.append(record)
+        self.records.append(record.light())
 
 
 @dataclass
@@ -131,6 +133,25 @@ class VerdictLog:
         _append(self.path, vars(verdict), sync=False)
 
 
+@dataclass
+class Follower:
+    """Reads a journal that another process appends to."""
+
+    path: Path
+    _offset: int = 0
+
+    def read(self) -> list[Record]:
+        """The records that have come since the last call; a line still being written is left for the next."""
+        if not self.path.exists():
+            return []
+        with self.path.open("rb") as file:
+            file.seek(self._offset)
+            content = file.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return [_record(json.loads(line)) for line in whole.splitlines()]
+
+
 def cut_torn_line(path: Path) -> None:
     """Cuts off what a killed process left of the last line of a file, if there is one."""
     if path.exists():
@@ -138,13 +159,15 @@ def cut_torn_line(path: Path) -> None:
         os.truncate(path, content.rfind(b"\n") + 1)
 
 
-def _lines(path: Path, cut: bool = True) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    if cut:
+def _record(values: dict[str, Any]) -> Record:
+    return Record(**{**values, "trial": Trial(**values["trial"])})
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if path.exists():
         cut_torn_line(path)
-    content = path.read_bytes()
-    yield from map(json.loads, content[: content.rfind(b"\n") + 1].splitlines())
+        with path.open("rb") as file:
+            yield from map(json.loads, file)
 
 
 def _append(path: Path, values: dict[str, Any], sync: bool) -> None:

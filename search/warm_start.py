@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.record import Journal, Record
+from search.record import Follower, Record
 from search.study import Cell
 from trainables.errors import InputError
 
@@ -54,7 +54,7 @@ def earlier_cells(study: str | None, out: Path, cells: Iterable[Cell]) -> dict[s
     if place.resolve() == out.resolve():
         raise InputError(f"warm_start: {study!r} is not allowed; it is this study")
     completed: dict[str, list[Record]] = {}
-    for record in Journal(place / "trials.jsonl", read_only=True).records:
+    for record in Follower(place / "trials.jsonl").read():
         if record.status == "completed" and record.trial.phase == "explore":
             completed.setdefault(record.trial.cell, []).append(record)
     nearest: dict[str, EarlierCell] = {}

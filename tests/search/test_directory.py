@@ -18,7 +18,7 @@ def study(**change: Any) -> Study:
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     with owned(tmp_path / "s"):
-        describe(tmp_path / "s", study(), "abc", "sqlite:///x.db", "run")
+        describe(tmp_path / "s", study(), "abc", "sqlite:///x.db", {"parent_run_id": "run"})
     return tmp_path / "s"
 
 

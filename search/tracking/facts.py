@@ -1,0 +1,122 @@
+"""What MLflow is told of a study and its cells: plain values, fit to travel to the writer's process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    # The writer's process must start fast: it needs neither torch nor the workloads.
+    from search.study import Cell, Study
+
+
+# Where a study's description begins; what `phitune analyze` finds stands before it.
+HEADING = "## What was searched"
+_NEWLINE = "\n"
+
+
+@dataclass(frozen=True)
+class CellFacts:
+    """What is told of a cell.
+
+    Attributes:
+        shown: What tells the cell from the study's others, such as ``mlp/digits T=64``; empty if it is the only one.
+    """
+
+    workload: str
+    optimizer: str
+    budget: int
+    full_budget: int
+    objective: str
+    mode: str
+    metric_name: str
+    metric_mode: str
+    deterministic: bool
+    shown: str
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """What is told of a study.
+
+    Attributes:
+        name: The experiment's name.
+        study_id: Tells apart studies of one name.
+        yaml: The study file with every default filled in.
+        note: Description in Markdown.
+        cells: By the cell's key.
+    """
+
+    name: str
+    study_id: str
+    yaml: str
+    note: str
+    cells: dict[str, CellFacts]
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> StudyFacts:
+        """From what `dataclasses.asdict` made of one."""
+        return cls(**{**values, "cells": {key: CellFacts(**cell) for key, cell in values["cells"].items()}})
+
+
+def facts_of(study: Study, study_id: str, shown_out: str) -> StudyFacts:
+    """What is told of a study.
+
+    Args:
+        study_id: Tells apart studies of one name.
+        shown_out: The output directory, as a reader of the description should write it.
+    """
+    cells = study.cells()
+    several_budgets = len({cell.budget for cell in cells}) > 1
+    several_optimizers = len({cell.optimizer for cell in cells}) > 1
+    several_workloads = len({cell.workload for cell in cells}) > 1
+
+    def facts(cell: Cell) -> CellFacts:
+        told = [
+            cell.workload.label if several_workloads else "",
+            cell.optimizer.label if several_optimizers else "",
+            f"T={cell.budget}" if several_budgets else "",
+        ]
+        return CellFacts(
+            workload=cell.workload.label,
+            optimizer=cell.optimizer.label,
+            budget=cell.budget,
+            full_budget=cell.full_budget,
+            objective=cell.objective,
+            mode=cell.mode,
+            metric_name=cell.metric_name,
+            metric_mode=cell.metric_mode,
+            deterministic=cell.deterministic,
+            shown=" ".join(filter(None, told)),
+        )
+
+    return StudyFacts(
+        study.name, study_id, study.to_yaml(), _note(study, cells, shown_out), {cell.key: facts(cell) for cell in cells}
+    )
+
+
+def _note(study: Study, cells: list[Cell], shown_out: str) -> str:
+    """The study's description in Markdown."""
+    families = ", ".join(dict.fromkeys(space.label for cell in cells for space in cell.families))
+    stopping = "stopped early by ASHA" if study.early_stopping == "asha" else "never stopped early"
+    low, high = study.space.phi
+    table = [["workload", "optimizer", "budget T", "of the full budget", "base LR", "objective"], ["---"] * 6]
+    for cell in cells:
+        share, ends = 100 * cell.budget / cell.full_budget, cell.base_lr
+        told = [f"{share:.3g} %", f"{ends[0]:g} to {ends[1]:g}", f"{cell.objective} ({cell.mode})"]
+        table.append([cell.workload.label, cell.optimizer.label, str(cell.budget), *told])
+    return f"""{HEADING}
+
+{study.trials} trials in each of {len(cells)} cells, {stopping}; then {study.replicates} replicates of every finalist \
+with fresh seeds, trained to their end. Families: {families}. φ log-uniform in {low:g} to {high:g}. \
+Trials are compared only inside a cell.
+
+{_NEWLINE.join("| " + " | ".join(row) + " |" for row in table)}
+
+- Names: family, its parameters, base LR, seed (0 explored; from 1 replicates of the finalists), cell.
+- Status: FINISHED trained to its end; KILLED stopped early; FAILED diverged or failed (tag `phitune.reason`).
+- `final/objective` compares the trials of a cell; early stopping judged `rung/1`, `rung/2`, …
+- The study file with every default: artifact `study.yaml`. The line that started the search goes on with it.
+- Answers: `phitune analyze {shown_out}`; then the report is an artifact here, its summary above this.
+"""

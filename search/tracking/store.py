@@ -1,0 +1,185 @@
+"""A study in MLflow: one parent run, one child run a trial; what is there already is not written again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import nullcontext
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, LifecycleStage, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from search.record import Record, Trial
+from search.tracking import runs
+from search.tracking.facts import StudyFacts
+from search.tracking.sqlite import prepared, settle
+from search.tracking.uri import database_file, without_credentials
+
+_PAGE = 1000
+
+
+class Refused(Exception):
+    """The tracking store cannot be used; the message is for the user."""
+
+
+class Store:
+    """The runs of one study.
+
+    Args:
+        uri: MLflow tracking URI.
+        facts: The study; its name is the experiment's.
+        artifacts: Folder for artifacts where the tracking store has no place of its own (SQLite).
+
+    Raises:
+        Refused: The tracking store cannot be reached or written.
+    """
+
+    def __init__(self, uri: str, facts: StudyFacts, artifacts: Path) -> None:
+        self._facts = facts
+        self._file = database_file(uri)
+        # MLflow's own retries would hold up the writer for minutes; it has its own, without end.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        try:
+            with prepared(self._file) if self._file else nullcontext():
+                self._client = MlflowClient(tracking_uri=uri)
+                self.experiment_id = self._open_experiment(facts.name, artifacts if self._file else None)
+            self.parent_run_id = self._open_parent()
+            self._client.set_experiment_tag(self.experiment_id, *runs.view(facts))
+            self._client.set_experiment_tag(self.experiment_id, runs.NOTE, runs.experiment_note(self.experiment_id))
+            self._written = self._runs_of_parent()
+        except Refused:
+            raise
+        except Exception as error:
+            raise Refused(
+                f"tracking URI: {without_credentials(uri)!r} cannot be used ({brief(error)}); "
+                "is the server running, or the database writable?"
+            ) from error
+        self._doubtful: set[str] = set()
+
+    def has(self, trial_id: str) -> bool:
+        """Whether a trial's run is complete."""
+        return self._written.get(trial_id, ("", False))[1]
+
+    def start(self, trial: Trial, since: float) -> None:
+        """Shows a trial as running."""
+        self._look_up_if_doubtful(trial.trial_id)
+        if trial.trial_id not in self._written:
+            self._create(trial, since, {})
+        elif not self.has(trial.trial_id):
+            self._client.update_run(self._written[trial.trial_id][0], status="RUNNING")
+
+    def write(self, record: Record) -> None:
+        """Writes a trial that has ended, unless it is there."""
+        trial_id = record.trial.trial_id
+        self._look_up_if_doubtful(trial_id)
+        if self.has(trial_id):
+            return
+        cell = self._facts.cells[record.trial.cell]
+        tags = runs.end_tags(record, cell)
+        fresh = trial_id not in self._written
+        run_id = self._create(record.trial, record.started, tags) if fresh else self._written[trial_id][0]
+        # Until the run has an end, whether the store took it all is unknown: after a failure it is asked.
+        self._doubtful.add(trial_id)
+        self._client.log_batch(
+            run_id,
+            metrics=runs.metrics(record),
+            params=runs.params(record.trial, cell),
+            tags=[] if fresh else [RunTag(key, value) for key, value in tags.items()],
+        )
+        end = int(1000 * (record.started + record.seconds))
+        self._client.set_terminated(run_id, status=runs.RUN_STATUS[record.status], end_time=end)
+        self._doubtful.discard(trial_id)
+        self._written[trial_id] = (run_id, True)
+
+    def end(self, status: str, records: Iterable[Record]) -> None:
+        """Ends the study's run, and those of trials that were broken off.
+
+        Args:
+            status: MLflow run status such as ``FINISHED`` or ``KILLED``.
+            records: All trials that have ended.
+        """
+        for run_id, done in self._written.values():
+            if not done:
+                self._client.set_terminated(run_id, status="KILLED")
+        self._client.set_tag(self.parent_run_id, "phitune.trials", runs.counts(records))
+        self._client.set_terminated(self.parent_run_id, status=status)
+        if self._file:
+            settle(self._file)
+
+    def _create(self, trial: Trial, started: float, end_tags: dict[str, str]) -> str:
+        cell = self._facts.cells[trial.cell]
+        self._doubtful.add(trial.trial_id)
+        run = self._client.create_run(
+            self.experiment_id,
+            start_time=int(1000 * started),
+            tags={**runs.tags(trial, cell, self.parent_run_id), **end_tags},
+            run_name=runs.run_name(trial, cell),
+        )
+        self._doubtful.discard(trial.trial_id)
+        run_id = str(run.info.run_id)
+        self._written[trial.trial_id] = (run_id, False)
+        return run_id
+
+    def _look_up_if_doubtful(self, trial_id: str) -> None:
+        if trial_id in self._doubtful:
+            self._written.pop(trial_id, None)
+            self._written |= self._runs_of_parent(f" AND tags.`phitune.trial_id` = '{trial_id}'")
+            self._doubtful.discard(trial_id)
+
+    def _open_experiment(self, name: str, artifacts: Path | None) -> str:
+        found: Experiment | None = self._client.get_experiment_by_name(name)
+        if found is None:
+            location = artifacts.resolve().as_uri() if artifacts else None
+            try:
+                return str(self._client.create_experiment(name, location, runs.EXPERIMENT_TAGS))
+            except MlflowException:
+                found = self._client.get_experiment_by_name(name)
+                if found is None:
+                    raise
+        if found.lifecycle_stage != LifecycleStage.ACTIVE:
+            raise Refused(
+                f"name: experiment {name!r} was deleted in MLflow; restore it there or choose another study name"
+            )
+        return str(found.experiment_id)
+
+    def _open_parent(self) -> str:
+        own = f"tags.`phitune.kind` = 'study' AND tags.`phitune.study_id` = '{self._facts.study_id}'"
+        found = self._client.search_runs([self.experiment_id], own, max_results=1)
+        if found:
+            run_id = str(found[0].info.run_id)
+            self._client.update_run(run_id, status="RUNNING")
+            return run_id
+        tags = {"phitune.kind": "study", "phitune.study_id": self._facts.study_id, runs.NOTE: self._facts.note}
+        run_id = str(self._client.create_run(self.experiment_id, tags=tags, run_name=self._facts.name).info.run_id)
+        self._client.log_text(run_id, self._facts.yaml, "study.yaml")
+        return run_id
+
+    def _runs_of_parent(self, and_filter: str = "") -> dict[str, tuple[str, bool]]:
+        """Run id and whether it is complete, by trial id; of two runs of a trial the complete one."""
+        found: dict[str, tuple[str, bool]] = {}
+        token: str | None = None
+        while True:
+            page = self._client.search_runs(
+                [self.experiment_id],
+                f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_run_id}'{and_filter}",
+                max_results=_PAGE,
+                page_token=token,
+            )
+            for run in page:
+                tags = run.data.tags
+                # A run that was broken off is ended as KILLED, but only a whole one has its last figures.
+                done = run.info.status != "RUNNING" and "phitune.status" in tags and "final/seconds" in run.data.metrics
+                if done or tags["phitune.trial_id"] not in found:
+                    found[tags["phitune.trial_id"]] = (str(run.info.run_id), done)
+            token = page.token
+            if not token:
+                return found
+
+
+def brief(error: Exception) -> str:
+    """An error in one short line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

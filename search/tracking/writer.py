@@ -1,0 +1,189 @@
+"""The process that writes to MLflow: follows the study's journal, tries again until the store takes it.
+
+It talks with the search over its standard streams, one line of JSON a message.
+
+    in:  {"open": {"uri", "facts", "out"}}   once; the process imports MLflow before it reads this
+         {"started": trial, "since": time}   a trial has started
+         {"close": status}                   the journal is complete; write the rest and end
+    out: {"opened": run_id, "experiment_id": id} or {"refused": why}
+         {"done": records in MLflow, "trouble": what hinders or null}
+         {"closed": true}                    the last message
+
+When its input ends, the search is dead: it ends at once, as whatever it leaves is found and finished at the next
+start.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from search.record import Follower, Record, Trial
+from search.tracking.facts import StudyFacts
+from search.tracking.store import Refused, Store, brief
+from search.tracking.uri import without_credentials
+
+_LOOK_EVERY = 0.25
+_TELL_EVERY = 0.5
+_LONG_TRIAL = 5.0
+_LONGEST_PAUSE = 10.0
+
+
+class Writer:
+    """Writes what the journal has and the store has not."""
+
+    def __init__(self, store: Store, shown_uri: str, journal: Path, say: Callable[[dict[str, Any]], None]) -> None:
+        self._store = store
+        self._shown_uri = shown_uri
+        self._follower = Follower(journal)
+        self._say = say
+        self._records: dict[str, Record] = {}
+        self._waiting: dict[str, Record] = {}
+        self._wake = threading.Condition()
+        self._started: dict[str, tuple[Trial, float]] = {}
+        self._close: str | None = None
+        self._trouble: str | None = None
+        self._told: tuple[int, str | None] = (-1, None)
+        self._told_at = 0.0
+
+    def hear(self, message: dict[str, Any]) -> None:
+        """Takes a message; from any thread."""
+        with self._wake:
+            if "started" in message:
+                trial = Trial(**message["started"])
+                self._started[trial.trial_id] = (trial, message["since"])
+            elif "close" in message:
+                self._close = message["close"]
+                self._wake.notify()
+
+    def run(self) -> None:
+        """Returns when everything is written and the study's run has its end."""
+        pause = _LOOK_EVERY
+        while True:
+            with self._wake:
+                closing = self._close
+            self._read_on()
+            if self._try(self._write):
+                if closing is not None and self._try(lambda status=closing: self._end(status)):  # type: ignore[misc]
+                    self._tell(now=True)
+                    return
+                pause = _LOOK_EVERY
+            self._tell(now=True)
+            with self._wake:
+                if self._trouble is not None or self._close is None:
+                    self._wake.wait(timeout=pause)
+            if self._trouble is not None:
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _read_on(self) -> None:
+        for record in self._follower.read():
+            trial_id = record.trial.trial_id
+            self._records[trial_id] = record
+            if not self._store.has(trial_id):
+                self._waiting[trial_id] = record
+
+    def _write(self) -> None:
+        """Writes all it can; what fails does not hold up the rest. Raises the last failure."""
+        failure: Exception | None = None
+        for trial, since in self._long_running():
+            self._store.start(trial, since)
+            with self._wake:
+                self._started.pop(trial.trial_id, None)
+        for trial_id, record in list(self._waiting.items()):
+            try:
+                self._store.write(record)
+            except Exception as error:
+                failure = error
+                self._trouble = self._told_of(error)
+            else:
+                del self._waiting[trial_id]
+                with self._wake:
+                    self._started.pop(trial_id, None)
+            self._tell()
+        if failure is not None:
+            raise failure
+
+    def _long_running(self) -> list[tuple[Trial, float]]:
+        now = time.time()
+        with self._wake:
+            for key in self._started.keys() & self._records.keys():
+                del self._started[key]
+            return [(trial, since) for trial, since in self._started.values() if now - since > _LONG_TRIAL]
+
+    def _end(self, status: str) -> None:
+        self._store.end(status, self._records.values())
+
+    def _try(self, action: Callable[[], None]) -> bool:
+        try:
+            action()
+        except Exception as error:
+            self._trouble = self._told_of(error)
+            return False
+        self._trouble = None
+        return True
+
+    def _told_of(self, error: Exception) -> str:
+        return f"{self._shown_uri}: {brief(error)}"
+
+    def _tell(self, now: bool = False) -> None:
+        told = (len(self._records) - len(self._waiting), self._trouble)
+        if told != self._told and (now or time.monotonic() - self._told_at > _TELL_EVERY):
+            self._told, self._told_at = told, time.monotonic()
+            self._say({"done": told[0], "trouble": told[1]})
+
+
+def main() -> None:
+    """The process."""
+    # Ctrl-C on the terminal reaches the search, which says when to close.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    # What libraries print must not get between the messages.
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def say(message: dict[str, Any]) -> None:
+        try:
+            out.write(json.dumps(message) + "\n")
+            out.flush()
+        except BrokenPipeError:
+            os._exit(1)
+
+    first = sys.stdin.readline()
+    if not first:
+        return
+    opening = json.loads(first)["open"]
+    folder = Path(opening["out"])
+    # A writer whose search was killed may still have a request on its way.
+    with (folder / ".writer.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            store = Store(opening["uri"], StudyFacts.of(opening["facts"]), folder / "artifacts")
+        except Refused as refusal:
+            say({"refused": str(refusal)})
+            return
+        writer = Writer(store, without_credentials(opening["uri"]), folder / "trials.jsonl", say)
+        threading.Thread(target=_listen, args=(sys.stdin, writer), daemon=True).start()
+        say({"opened": store.parent_run_id, "experiment_id": store.experiment_id})
+        # What is loaded stays; collecting it again and again costs a fifth of the time.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+        writer.run()
+        say({"closed": True})
+    # MLflow's threads have nothing left to do.
+    os._exit(0)
+
+
+def _listen(stream: TextIO, writer: Writer) -> None:
+    for line in stream:
+        writer.hear(json.loads(line))
+    os._exit(0)
