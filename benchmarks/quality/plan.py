@@ -19,9 +19,9 @@ from benchmarks.quality.table import Table, quadratic_table, recorded_table
 WORKLOADS = ("quadratic", *SETTINGS)
 RANDOM, TPE, RECIPE = "random search", "TPE, no stopping", "Ray's recipe"
 # Full trainings that a peer may spend.
-PEERS = {RANDOM: 1000.0, TPE: 96.0, RECIPE: 48.0}
+PEERS = {RANDOM: 400.0, TPE: 64.0, RECIPE: 32.0}
 # Of phitune.
-TRIALS = (10, 14, 20, 28, 40, 56)
+TRIALS = (10, 20, 40, 80)
 
 _table: Table
 

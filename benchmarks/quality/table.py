@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from benchmarks.quality.curves import AVERAGES, QUADRATIC, SHARES, Curves, Floats, Setting, points, schedule_of
 from benchmarks.quality.quadratic import EXPLOSION, first_loss, losses
-from benchmarks.quality.smooth import smooth
+from benchmarks.quality.smooth import smooth, squeeze, stretch
 from search.study import Cell
 
-GRID = 61
+GRID = 41
 # A run's noise is that of one of so many recorded neighbours.
 NEIGHBOURS = 3
 # Of the quadratic, whose losses are exact: standard deviation of log loss.
@@ -42,9 +42,10 @@ class FamilyTable:
         log_phi: [a].
         log_lr: [b].
         expected: Log loss [a, b, points, averages].
-        noise: What runs add to it, [r, points, averages], by run.
+        noise: What runs add to it, [r, points, averages], by run; to its squeezed excess where there is a base.
         diverged: [r].
         near: Numbers of the runs whose noise a grid point shares, [a, b, m]; empty: all.
+        base: As in `benchmarks.quality.smooth.Smooth`, [points, averages].
     """
 
     log_phi: Floats
@@ -53,6 +54,7 @@ class FamilyTable:
     noise: Floats
     diverged: NDArray[np.int64]
     near: NDArray[np.int64]
+    base: Floats | None = None
 
     def place(self, phi: float, base_lr: float) -> tuple[float, float]:
         """The fractional indices of a configuration."""
@@ -69,6 +71,13 @@ class FamilyTable:
         high = (1 - g) * self.expected[k, j] + g * self.expected[k, j + 1]
         value: Floats = (1 - f) * low + f * high
         return value
+
+    def noisy(self, expected: Floats, run: int) -> Floats:
+        """Log losses [points, averages] with a run's noise."""
+        if self.base is None:
+            added: Floats = expected + self.noise[run]
+            return added
+        return stretch(squeeze(expected - self.base) + self.noise[run]) + self.base
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,7 @@ class Table:
         row, column = family.place(phi, base_lr)
         near = family.near[round(row), round(column)] if family.near.size else np.arange(len(family.noise))
         chosen = int(rng.choice(near))
-        loss = family.at(phi, base_lr) + family.noise[chosen]
+        loss = family.noisy(family.at(phi, base_lr), chosen)
         end = int(family.diverged[chosen])
         if end:
             loss[[step >= end for step in self.points]] = self.cap
@@ -154,27 +163,26 @@ def recorded_table(setting: Setting, curves: Curves) -> Table:
         where = coordinates(cell, space.label, np.log(curves.phi[chosen]), np.log(curves.base_lr[chosen]))
         phis, lrs = (each.ravel() for each in np.meshgrid(log_phi, log_lr, indexing="ij"))
         grid = coordinates(cell, space.label, phis, lrs)
-        on_grid = np.empty((len(grid), len(SHARES), len(AVERAGES)))
-        on_runs = np.empty((len(where), len(SHARES), len(AVERAGES)))
         means = logs[:, chosen].mean(axis=0)
-        for point in range(len(SHARES)):
-            for average in range(len(AVERAGES) if point < len(SHARES) - 1 else 1):
-                on_grid[:, point, average], on_runs[:, point, average] = smooth(where, means[:, point, average], grid)
-        on_grid[:, -1, 1:], on_runs[:, -1, 1:] = on_grid[:, -1, :1], on_runs[:, -1, :1]
+        fits = [smooth(where, means[:, point], grid) for point in range(len(SHARES))]
+        expected = np.minimum(np.stack([fit.grid for fit in fits], axis=1), cap)
+        base = np.stack([fit.base for fit in fits])
+        fitted = np.stack([fit.squeezed for fit in fits], axis=1)
         seeds = len(logs)
         # Nearest in the coordinates of the fit, scaled to the ranges; run number = configuration × seeds + seed.
         spread = np.ptp(grid, axis=0)
         distance = (((grid[:, None] - where[None]) / np.where(spread > 0, spread, 1)) ** 2).sum(axis=2)
         nearest = np.argsort(distance, axis=1)[:, :NEIGHBOURS]
         near = (nearest[:, :, None] * seeds + np.arange(seeds)).reshape(log_phi.size, log_lr.size, -1)
-        noise = (logs[:, chosen] - on_runs).transpose(1, 0, 2, 3).reshape(-1, len(SHARES), len(AVERAGES))
+        noise = (squeeze(logs[:, chosen] - base) - fitted).transpose(1, 0, 2, 3).reshape(-1, len(SHARES), len(AVERAGES))
         families[space.label] = FamilyTable(
             log_phi,
             log_lr,
-            on_grid.reshape(log_phi.size, log_lr.size, len(SHARES), len(AVERAGES)),
+            expected.reshape(log_phi.size, log_lr.size, len(SHARES), len(AVERAGES)),
             noise,
             curves.diverged[:, chosen].T.ravel(),
             near,
+            base,
         )
     note = f"{len(curves.family)} configurations × {len(logs)} seeds trained in {curves.about['seconds']} s of one core"
     return Table(setting.name, cell, families, cap, note)

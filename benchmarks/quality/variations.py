@@ -27,6 +27,12 @@ _SETTINGS = {
     "raw weights": replace(_DEFAULT, average=0),
     "average over 20 %": replace(_DEFAULT, average=5),
     "average over 5 %": replace(_DEFAULT, average=20),
+    "start 1/4": replace(_DEFAULT, start=0.25),
+    "start 3/4": replace(_DEFAULT, start=0.75),
+    "2 finalists": replace(_DEFAULT, finalists=2),
+    "3 finalists": replace(_DEFAULT, finalists=3),
+    "3 finalists, 2 seeds": replace(_DEFAULT, finalists=3, replicates=2),
+    "surface": replace(_DEFAULT, replicates=0, choice="surface"),
 }
 
 
@@ -35,6 +41,7 @@ def vary(workloads: list[str], repeats: int, processes: int, trials: int, only: 
     chosen = {name: each for name, each in _SETTINGS.items() if only is None or any(part in name for part in only)}
     for workload in workloads:
         tabled = table(workload)
+        print(tabled.note)
         print(f"\n{workload}, {trials} trials, {repeats} repeats: compute, median (mean) regret in per cent")
         print("| setting | explored | with replicates |\n|---|---|---|")
         for name, settings in chosen.items():
