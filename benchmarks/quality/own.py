@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import optuna
@@ -19,7 +19,7 @@ from search.proposer import CellProposer
 from search.record import Record, Trial
 from search.space import family_order, quasi_random
 from search.stopping import Ladder
-from search.study import Study, parse_study
+from search.study import Asha, Study, parse_study
 
 # Completed trials that a family's surface takes.
 _FEWEST = 4
@@ -31,6 +31,7 @@ class Settings:
 
     Attributes:
         shares: Of the budget, where trials are judged.
+        fair: Trials of each family that go on from a rung whatever the others do.
         average: k of the average that is judged; 0 for raw weights.
         replicates: Fresh seeds for each finalist.
         finalists: At most so many, the best; None for those phitune takes.
@@ -39,14 +40,21 @@ class Settings:
             completed trials, which needs no replicates.
     """
 
-    shares: tuple[float, ...] = stopping._RUNG_SHARES
-    reduction: int = stopping.REDUCTION
-    minimum: int = stopping.MINIMUM_POPULATION
+    shares: tuple[float, ...] = tuple(Asha().shares)
+    reduction: int = Asha().reduction
+    minimum: int = Asha().minimum
+    fair: int = stopping.FAIR
     average: int = 10
     replicates: int = 3
     finalists: int | None = None
     start: float | None = None
     choice: Literal["trial", "surface"] = "trial"
+
+    def early_stopping(self) -> str | dict[str, Any]:
+        """As a study file has it."""
+        if not self.shares:
+            return "none"
+        return {"rungs": list(self.shares), "reduction": self.reduction, "minimum": self.minimum}
 
 
 class Phitune(Method):
@@ -63,6 +71,7 @@ class Phitune(Method):
                 "workloads": [table.cell.workload.entry],
                 "optimizers": [table.cell.optimizer.label],
                 "budgets": [table.cell.budget],
+                "early_stopping": settings.early_stopping(),
                 "trials": trials,
                 "replicates": settings.replicates,
                 "seed": seed,
@@ -74,7 +83,9 @@ class Phitune(Method):
         self._proposer = CellProposer(study, table.cell, optuna.storages.InMemoryStorage(), [])
         if settings.start is not None:
             self._start_with(settings.start, study, table)
-        self._ladder = Ladder(len(settings.shares), "min", settings.reduction, settings.minimum)
+        # Read by the ladder at every verdict; there is one search at a time in a process.
+        stopping.FAIR = settings.fair
+        self._ladder = Ladder(len(settings.shares), "min", study.ladder)
         self._trials: dict[str, tuple[Trial, Proposal]] = {}
         self._judged: dict[str, list[tuple[int, float]]] = {}
         self._explored: list[tuple[float, Proposal]] = []
@@ -102,14 +113,13 @@ class Phitune(Method):
         rung = 1 + self._settings.shares.index(SHARES[point])
         value = math.exp(loss[AVERAGES.index(self._settings.average)])
         self._judged[proposal.key].append((self._marks[point], value))
-        self._ladder.record(proposal.key, rung, value)
-        return self._ladder.goes_on(proposal.key, rung)
+        return self._ladder.judge(proposal.key, trial.family, rung, value)
 
     def ended(self, proposal: Proposal, point: int, loss: float, status: str) -> None:
         trial, _ = self._trials[proposal.key]
         explored = trial.phase == "explore"
         if status == "diverged" and explored:
-            self._ladder.record_diverged(proposal.key)
+            self._ladder.note_diverged(proposal.key, trial.family)
         if status == "completed":
             if explored:
                 self._explored.append((loss, proposal))

@@ -22,6 +22,8 @@ _SETTINGS = {
     "rungs 1/16 1/8 1/4 1/2": replace(_DEFAULT, shares=(1 / 16, 1 / 8, 1 / 4, 1 / 2)),
     "rung 1/4, reduction 3": replace(_DEFAULT, shares=(1 / 4,), reduction=3),
     "rung 1/4, reduction 4": replace(_DEFAULT, shares=(1 / 4,), reduction=4),
+    "families without a share": replace(_DEFAULT, fair=0),
+    "one of each family": replace(_DEFAULT, fair=1),
     "population 3": replace(_DEFAULT, minimum=3),
     "population 8": replace(_DEFAULT, minimum=8),
     "raw weights": replace(_DEFAULT, average=0),
