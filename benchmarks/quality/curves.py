@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ FOLDER = Path(__file__).parents[1] / "results" / "curves"
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
 # Averages of the weights: w = min(1, k / steps), a horizon of 1/k of the steps so far. 0 stands for raw weights.
 AVERAGES = (0, 5, 10, 20)
+
+# In place of the iteration at which a run diverged.
+UNTRAINED = -1
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +53,7 @@ class Setting:
 
 SETTINGS = {
     "mlp": Setting("mlp", "mlp/digits", "sgd", 600, plane=140, line=40, seeds=4),
-    "gpt": Setting("gpt", "gpt-nano/stdlib", "adamw", 200, plane=80, line=20, seeds=2),
+    "gpt": Setting("gpt", "gpt-nano/stdlib", "adamw", 200, plane=60, line=15, seeds=2),
 }
 QUADRATIC = Setting("quadratic", {"name": "quadratic", "kappa": 1000, "noise": 0.03}, "sgd", 800, 0, 0, 0)
 
@@ -74,7 +78,8 @@ class Curves:
         phi: [n]; NaN where the family has none.
         base_lr: [n].
         loss: Validation loss, [s, n, p, k]; NaN after divergence.
-        diverged: Iterations after which a run had diverged, [s, n]; 0 if it never did.
+        diverged: Iterations after which a run had diverged, [s, n]; 0 if it never did,
+            `UNTRAINED` if it is still to be trained.
         initial: Validation loss before the first iteration.
     """
 
@@ -100,6 +105,27 @@ class Curves:
                 initial=self.initial,
                 about=json.dumps(self.about),
             )
+
+    def with_seed(self, seed: int) -> Curves:
+        """With room for one more seed, if there is none yet."""
+        if len(self.loss) > seed:
+            return self
+        loss = np.concatenate([self.loss, np.full_like(self.loss, math.nan, shape=(1, *self.loss.shape[1:]))])
+        diverged = np.full((1, len(self.family)), UNTRAINED, dtype=np.int64)
+        return replace(self, loss=loss, diverged=np.concatenate([self.diverged, diverged]))
+
+    def complete(self) -> Curves:
+        """What can be used: seeds with at least half of the configurations, configurations with all these seeds."""
+        seeds = (self.diverged != UNTRAINED).mean(axis=1) >= 0.5
+        kept = (self.diverged[seeds] != UNTRAINED).all(axis=0)
+        return replace(
+            self,
+            family=[label for label, keep in zip(self.family, kept, strict=True) if keep],
+            phi=self.phi[kept],
+            base_lr=self.base_lr[kept],
+            loss=self.loss[seeds][:, kept],
+            diverged=self.diverged[seeds][:, kept],
+        )
 
     @classmethod
     def load(cls, path: Path) -> Curves:

@@ -30,7 +30,7 @@ def table(name: str) -> Table:
     """A workload's table; its curves must have been recorded."""
     if name == "quadratic":
         return quadratic_table(QUADRATIC)
-    return recorded_table(SETTINGS[name], Curves.load(FOLDER / f"{name}.npz"))
+    return recorded_table(SETTINGS[name], Curves.load(FOLDER / f"{name}.npz").complete())
 
 
 def peers(tabled: Table, repeats: int, processes: int) -> dict[str, Curve]:

@@ -12,7 +12,7 @@ import torch
 from scipy.stats import qmc
 from torch import Tensor
 
-from benchmarks.quality.curves import AVERAGES, SHARES, Curves, Setting, points, schedule_of
+from benchmarks.quality.curves import AVERAGES, SHARES, UNTRAINED, Curves, Setting, points, schedule_of
 from search.study import Cell
 from trainables.spec import Spec
 from trainables.training import Training, TrialConfig
@@ -22,6 +22,7 @@ from trainables.workloads.torch_workload import TorchWorkload
 
 # The average that a learner keeps itself.
 _OWN = 10
+_SAVE_EVERY = 10
 
 
 class Averages:
@@ -67,34 +68,42 @@ def configurations(cell: Cell, setting: Setting) -> tuple[list[str], list[float]
 
 
 def record(setting: Setting, path: Path, seeds: int | None = None) -> None:
-    """Records seed after seed; the file is rewritten after each, and a later call goes on after its last."""
+    """Records seed after seed, each in an order in which all families move on together; goes on where it was killed."""
     torch.set_num_threads(1)
     cell = setting.cell()
     problem = workload(cell.workload)
     assert isinstance(problem, TorchWorkload)
+    curves = Curves.load(path) if path.exists() else blank(cell, setting, problem)
+    order = np.random.default_rng(0).permutation(len(curves.family))
+    for seed in range(setting.seeds if seeds is None else seeds):
+        curves = curves.with_seed(seed)
+        waiting = [int(i) for i in order if curves.diverged[seed, i] == UNTRAINED]
+        for number, i in enumerate(waiting, start=1):
+            begun = time.perf_counter()
+            curves.loss[seed, i], curves.diverged[seed, i] = run(
+                problem, cell, curves.family[i], float(curves.phi[i]), float(curves.base_lr[i]), seed
+            )
+            curves.about["seconds"] += time.perf_counter() - begun
+            if number % _SAVE_EVERY == 0 or number == len(waiting):
+                curves.save(path)
+                print(f"{setting.name}: seed {seed}, {number} of {len(waiting)}", flush=True)
+
+
+def blank(cell: Cell, setting: Setting, problem: TorchWorkload) -> Curves:
+    """The configurations, not trained yet."""
     labels, phis, lrs = configurations(cell, setting)
-    done = Curves.load(path) if path.exists() else None
-    losses = [] if done is None else list(done.loss)
-    diverged = [] if done is None else list(done.diverged)
-    spent = 0.0 if done is None else float(done.about["seconds"])
-    for seed in range(len(losses), setting.seeds if seeds is None else seeds):
-        begun = time.perf_counter()
-        runs = [run(problem, cell, label, phi, lr, seed) for label, phi, lr in zip(labels, phis, lrs, strict=True)]
-        losses.append(np.array([loss for loss, _ in runs]))
-        diverged.append(np.array([end for _, end in runs]))
-        spent += time.perf_counter() - begun
-        about = {
-            "workload": cell.workload.label,
-            "optimizer": cell.optimizer.label,
-            "budget": cell.budget,
-            "shares": SHARES,
-            "averages": AVERAGES,
-            "seconds": round(spent),
-        }
-        initial = problem.learner(Spec.parse(cell.optimizer.label), 0, cell.budget).evaluate("val").loss
-        curves = Curves(labels, np.array(phis), np.array(lrs), np.array(losses), np.array(diverged), initial, about)
-        curves.save(path)
-        print(f"{setting.name}: seed {seed} of {len(labels)} configurations recorded, {spent:.0f} s", flush=True)
+    about = {
+        "workload": cell.workload.label,
+        "optimizer": cell.optimizer.label,
+        "budget": cell.budget,
+        "shares": SHARES,
+        "averages": AVERAGES,
+        "seconds": 0.0,
+    }
+    initial = problem.learner(Spec.parse(cell.optimizer.label), 0, cell.budget).evaluate("val").loss
+    shape = (0, len(labels), len(SHARES), len(AVERAGES))
+    nothing = np.empty(shape[:2], dtype=np.int64)
+    return Curves(labels, np.array(phis), np.array(lrs), np.empty(shape), nothing, initial, about)
 
 
 def run(

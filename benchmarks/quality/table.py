@@ -184,7 +184,7 @@ def recorded_table(setting: Setting, curves: Curves) -> Table:
             near,
             base,
         )
-    note = f"{len(curves.family)} configurations × {len(logs)} seeds trained in {curves.about['seconds']} s of one core"
+    note = f"{len(curves.family)} configurations × {len(logs)} seeds trained in {curves.about['seconds']:.0f} s"
     return Table(setting.name, cell, families, cap, note)
 
 
