@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.quality.curves import FOLDER, SETTINGS
 from benchmarks.quality.own import Settings
-from benchmarks.quality.plan import TRIALS, WORKLOADS, own, peers, table
+from benchmarks.quality.plan import TRIALS, WORKLOADS, own, peers, recorded, table
 from benchmarks.quality.record import record
 from benchmarks.quality.report import EXPLORED, REPLICATED, figures, write
 from benchmarks.quality.variations import vary
@@ -46,7 +46,7 @@ def parse() -> argparse.Namespace:
     simulating = commands.add_parser("simulate", help="regret against compute of phitune and its peers")
     varying = commands.add_parser("vary", help="regret and compute of phitune with other settings")
     for each in (simulating, varying):
-        each.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=WORKLOADS)
+        each.add_argument("--workloads", nargs="+", default=recorded(), choices=WORKLOADS)
         each.add_argument("--repeats", type=int, default=100)
         each.add_argument("--processes", type=int, default=2)
     simulating.add_argument("--trials", type=int, nargs="+", default=list(TRIALS), help="of phitune, a cell")

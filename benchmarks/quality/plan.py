@@ -26,11 +26,23 @@ TRIALS = (10, 20, 40, 80)
 _table: Table
 
 
+def recorded() -> list[str]:
+    """The workloads that can be simulated: the quadratic, and those with enough curves."""
+    return [name for name in WORKLOADS if name == "quadratic" or len(_curves(name).loss)]
+
+
+def _curves(name: str) -> Curves:
+    path = FOLDER / f"{name}.npz"
+    if not path.exists():
+        return Curves([], np.empty(0), np.empty(0), np.empty((0, 0)), np.empty((0, 0), dtype=np.int64), 1.0, {})
+    return Curves.load(path).complete()
+
+
 def table(name: str) -> Table:
     """A workload's table; its curves must have been recorded."""
     if name == "quadratic":
         return quadratic_table(QUADRATIC)
-    return recorded_table(SETTINGS[name], Curves.load(FOLDER / f"{name}.npz").complete())
+    return recorded_table(SETTINGS[name], _curves(name))
 
 
 def peers(tabled: Table, repeats: int, processes: int) -> dict[str, Curve]:
