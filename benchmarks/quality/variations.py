@@ -34,6 +34,10 @@ _SETTINGS = {
     "2 finalists": replace(_DEFAULT, finalists=2),
     "3 finalists": replace(_DEFAULT, finalists=3),
     "3 finalists, 2 seeds": replace(_DEFAULT, finalists=3, replicates=2),
+    "start 1/4, 3 finalists": replace(_DEFAULT, start=0.25, finalists=3),
+    "start 1/4, 3 finalists, rungs 1/8 1/4 1/2, one of each": replace(
+        _DEFAULT, start=0.25, finalists=3, shares=(1 / 8, 1 / 4, 1 / 2), fair=1
+    ),
     "surface": replace(_DEFAULT, replicates=0, choice="surface"),
 }
 
