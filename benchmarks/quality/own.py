@@ -1,0 +1,163 @@
+"""phitune's search: the real proposer and the real ladder, with the settings that can be varied."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import optuna
+
+from benchmarks.quality.curves import AVERAGES, SHARES, Floats
+from benchmarks.quality.simulation import Method, Proposal
+from benchmarks.quality.smooth import smooth
+from benchmarks.quality.table import Table, coordinates
+from search import stopping
+from search.proposer import CellProposer
+from search.record import Record, Trial
+from search.space import family_order, quasi_random
+from search.stopping import Ladder
+from search.study import Asha, Study, parse_study
+
+# Completed trials that a family's surface takes.
+_FEWEST = 4
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is varied; the defaults are phitune's.
+
+    Attributes:
+        shares: Of the budget, where trials are judged.
+        fair: Trials of each family that go on from a rung whatever the others do.
+        average: k of the average that is judged; 0 for raw weights.
+        replicates: Fresh seeds for each finalist.
+        finalists: At most so many, the best; None for those phitune takes.
+        start: Share of a family's trials that are quasi-random; None for phitune's half.
+        choice: ``trial`` for a trial that was seen, ``surface`` for the best of smooth surfaces through a family's
+            completed trials, which needs no replicates.
+    """
+
+    shares: tuple[float, ...] = tuple(Asha().shares)
+    reduction: int = Asha().reduction
+    minimum: int = Asha().minimum
+    fair: int = stopping.FAIR
+    average: int = 10
+    replicates: int = 3
+    finalists: int | None = None
+    start: float | None = None
+    choice: Literal["trial", "surface"] = "trial"
+
+    def early_stopping(self) -> str | dict[str, Any]:
+        """As a study file has it."""
+        if not self.shares:
+            return "none"
+        return {"rungs": list(self.shares), "reduction": self.reduction, "minimum": self.minimum}
+
+
+class Phitune(Method):
+    """A cell's search with a given number of trials, then replicates of its finalists.
+
+    Its choice is the completed trial with the least loss while it explores, and the finalist with the least mean
+    log loss over its replicates at the end; without replicates, the first holds.
+    """
+
+    def __init__(self, table: Table, seed: int, trials: int, settings: Settings) -> None:
+        study = parse_study(
+            {
+                "name": "quality",
+                "workloads": [table.cell.workload.entry],
+                "optimizers": [table.cell.optimizer.label],
+                "budgets": [table.cell.budget],
+                "early_stopping": settings.early_stopping(),
+                "trials": trials,
+                "replicates": settings.replicates,
+                "seed": seed,
+            }
+        )
+        self._settings = settings
+        self._table = table
+        self._marks = table.points
+        self._proposer = CellProposer(study, table.cell, optuna.storages.InMemoryStorage(), [])
+        if settings.start is not None:
+            self._start_with(settings.start, study, table)
+        # Read by the ladder at every verdict; there is one search at a time in a process.
+        stopping.FAIR = settings.fair
+        self._ladder = Ladder(len(settings.shares), "min", study.ladder)
+        self._trials: dict[str, tuple[Trial, Proposal]] = {}
+        self._judged: dict[str, list[tuple[int, float]]] = {}
+        self._explored: list[tuple[float, Proposal]] = []
+        self._replicates: dict[str, list[float]] = {}
+
+    def _start_with(self, share: float, study: Study, table: Table) -> None:
+        counts = Counter(space.label for space in family_order(table.cell.families, study.trials))
+        for space in table.cell.families:
+            sampler = self._proposer._samplers[space.label]
+            sampler._start = quasi_random(space, table.cell, math.ceil(share * counts[space.label]), study.seed)
+
+    def propose(self) -> Proposal | None:
+        trial = self._proposer.propose()
+        if trial is None:
+            return None
+        proposal = Proposal(trial.trial_id, trial.family, float(trial.schedule.get("phi", math.nan)), trial.base_lr)
+        self._trials[trial.trial_id] = trial, proposal
+        self._judged[trial.trial_id] = []
+        return proposal
+
+    def goes_on(self, proposal: Proposal, point: int, loss: Floats) -> bool:
+        trial, _ = self._trials[proposal.key]
+        if trial.phase == "replicate" or SHARES[point] not in self._settings.shares:
+            return True
+        rung = 1 + self._settings.shares.index(SHARES[point])
+        value = math.exp(loss[AVERAGES.index(self._settings.average)])
+        self._judged[proposal.key].append((self._marks[point], value))
+        return self._ladder.judge(proposal.key, trial.family, rung, value)
+
+    def ended(self, proposal: Proposal, point: int, loss: float, status: str) -> None:
+        trial, _ = self._trials[proposal.key]
+        explored = trial.phase == "explore"
+        if status == "diverged" and explored:
+            self._ladder.note_diverged(proposal.key, trial.family)
+        if status == "completed":
+            if explored:
+                self._explored.append((loss, proposal))
+            else:
+                self._replicates.setdefault(trial.finalist or "", []).append(loss)
+        final = {"objective": math.exp(loss)} if status == "completed" else {}
+        judged = self._judged[proposal.key]
+        self._proposer.end(Record(trial, status, self._marks[point], judged, [], final, 0.0, 0.0))  # type: ignore[arg-type]
+        planned = self._proposer._replicates
+        if explored and planned is not None and self._settings.finalists is not None:
+            best = {each.key for _, each in sorted(self._explored, key=lambda e: e[0])[: self._settings.finalists]}
+            self._proposer._replicates = [each for each in planned if each.finalist in best]
+
+    def choice(self) -> Proposal | None:
+        if self._proposer.finished and self._replicates:
+            best = min(self._replicates, key=lambda key: float(np.mean(self._replicates[key])))
+            return self._trials[best][1]
+        if self._proposer.finished and self._settings.choice == "surface" and self._explored:
+            return best_of_surfaces(self._table, [(loss, each) for loss, each in self._explored])
+        return min(self._explored, key=lambda each: each[0])[1] if self._explored else None
+
+
+def best_of_surfaces(table: Table, completed: list[tuple[float, Proposal]]) -> Proposal:
+    """The least of smooth surfaces through the families' completed trials, inside what they cover of the LR."""
+    found: list[tuple[float, Proposal]] = []
+    for label, family in table.families.items():
+        mine = [(loss, each) for loss, each in completed if each.family == label]
+        if len(mine) < _FEWEST:
+            found += mine
+            continue
+        log_lr = np.log([each.base_lr for _, each in mine])
+        log_phi = np.zeros(len(mine)) if family.log_phi.size == 1 else np.log([each.phi for _, each in mine])
+        phis, lrs = (each.ravel() for each in np.meshgrid(family.log_phi, family.log_lr, indexing="ij"))
+        inside = (lrs >= log_lr.min()) & (lrs <= log_lr.max())
+        grid = coordinates(table.cell, label, phis[inside], lrs[inside])
+        values = np.array([[loss] for loss, _ in mine])
+        surface = smooth(coordinates(table.cell, label, log_phi, log_lr), values, grid).grid[:, 0]
+        best = int(surface.argmin())
+        place = Proposal("", label, math.exp(phis[inside][best]), math.exp(lrs[inside][best]))
+        found.append((float(surface[best]), place))
+    return min(found, key=lambda each: each[0])[1]
