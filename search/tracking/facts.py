@@ -99,7 +99,7 @@ def facts_of(study: Study, study_id: str, shown_out: str) -> StudyFacts:
 def _note(study: Study, cells: list[Cell], shown_out: str) -> str:
     """The study's description in Markdown."""
     families = ", ".join(dict.fromkeys(space.label for cell in cells for space in cell.families))
-    stopping = "stopped early by ASHA" if study.early_stopping == "asha" else "never stopped early"
+    stopping = "stopped early by ASHA" if study.ladder else "never stopped early"
     low, high = study.space.phi
     table = [["workload", "optimizer", "budget T", "of the full budget", "base LR", "objective"], ["---"] * 6]
     for cell in cells:

@@ -40,6 +40,7 @@ class Store:
     def __init__(self, uri: str, facts: StudyFacts, artifacts: Path) -> None:
         self._facts = facts
         self._file = database_file(uri)
+        self._ladder = artifacts.parent / "ladder.json"
         # MLflow's own retries would hold up the writer for minutes; it has its own, without end.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -106,6 +107,8 @@ class Store:
             if not done:
                 self._client.set_terminated(run_id, status="KILLED")
         self._client.set_tag(self.parent_run_id, "phitune.trials", runs.counts(records))
+        if self._ladder.exists():
+            self._client.log_artifact(self.parent_run_id, str(self._ladder))
         self._client.set_terminated(self.parent_run_id, status=status)
         if self._file:
             settle(self._file)
@@ -152,6 +155,10 @@ class Store:
         if found:
             run_id = str(found[0].info.run_id)
             self._client.update_run(run_id, status="RUNNING")
+            # A study that has grown says so; what the analysis put above is of the smaller one.
+            if self._facts.note not in found[0].data.tags.get(runs.NOTE, ""):
+                self._client.set_tag(run_id, runs.NOTE, self._facts.note)
+                self._client.log_text(run_id, self._facts.yaml, "study.yaml")
             return run_id
         tags = {"phitune.kind": "study", "phitune.study_id": self._facts.study_id, runs.NOTE: self._facts.note}
         run_id = str(self._client.create_run(self.experiment_id, tags=tags, run_name=self._facts.name).info.run_id)
