@@ -18,7 +18,7 @@ import pandas as pd
 
 from analysis.guidelines import build
 from analysis.results import tidy
-from search.proposer import CellProposer
+from search.proposer import CellProposer, link_neighbours
 from search.record import Record, Trial
 from search.stopping import Ladder, rungs
 from search.study import Cell, Study, parse_study
@@ -60,9 +60,9 @@ def truth(problem: Quadratic, cell: Cell, study: Study) -> Truth:
     return Truth(float(phi[best]), float(lr[best]), float(losses[best]))
 
 
-def explore(study: Study, cell: Cell) -> pd.DataFrame:
+def explore(study: Study, proposer: CellProposer) -> pd.DataFrame:
     """All trials of a cell, as the results table has them."""
-    proposer = CellProposer(study, cell, optuna.storages.InMemoryStorage(), [])
+    cell = proposer.cell
     ladder = Ladder(len(rungs(cell, study)), cell.mode, study.ladder)
     rows = []
     while (trial := proposer.propose()) is not None:
@@ -138,11 +138,14 @@ def main() -> None:
         }
     )
     widths, covers, ratios = [], [], []
-    for cell in study.cells():
+    proposers = [CellProposer(study, cell, optuna.storages.InMemoryStorage(), []) for cell in study.cells()]
+    link_neighbours(proposers)
+    for proposer in proposers:
+        cell = proposer.cell
         problem = workload(cell.workload)
         assert isinstance(problem, Quadratic)
         known = truth(problem, cell, study)
-        found = build(explore(study, cell), None, study.space.phi).cells[0]
+        found = build(explore(study, proposer), None, study.space.phi).cells[0]
         if found.phi is None or found.phi_interval is None or found.uba_base_lr is None:
             print(f"{cell.key}: φ* {known.phi:.3g}; too little to fit")
             continue

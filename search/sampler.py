@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -15,6 +16,8 @@ from search.space import Values, distributions, quasi_random, stable_seed, value
 from search.study import Cell, Study
 
 QUASI_RANDOM, MODEL = "quasi-random", "tpe"
+# The share of a family's trials that is quasi-random.
+START = 1 / 4
 
 
 class Source(Protocol):
@@ -31,7 +34,7 @@ class Source(Protocol):
 class FamilySampler:
     """Proposes the trials of one family of a cell.
 
-    The first half of the family's share is a scrambled Sobol sequence. Then the best of each source is tried once,
+    The first quarter of the family's share is a scrambled Sobol sequence. Then the best of each source is tried once,
     at its parameters and mean LR, in which the optimum moves little from budget to budget. The rest is TPE's
     (Bergstra et al., 2011; multivariate, with constant liar), which sees this family's trials only, so that a family
     that trails the others is still searched for its own best.
@@ -44,7 +47,7 @@ class FamilySampler:
         self._space = space
         self._cell = cell
         self._distributions = distributions(space, cell)
-        self._start = quasi_random(space, cell, (share + 1) // 2, study.seed)
+        self._start = quasi_random(space, cell, math.ceil(START * share), study.seed)
         self._seed = stable_seed(study.seed, cell.key, space.label)
         self._study = optuna.create_study(direction=direction(cell))
         self._seeded = False

@@ -13,8 +13,9 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from search.record import Verdict
 from search.study import Asha, Cell, Study
 
-# Trials of a family that go on from a rung whatever the other families do: none is judged on fewer.
-FAIR = 2
+# So many of a family, the best so far, go on from a rung whatever the other families do: none is judged on fewer
+# uncensored trials.
+FAIR = 1
 _SHORTEST = 16
 
 

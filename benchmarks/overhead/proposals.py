@@ -62,7 +62,7 @@ def measure(trials: int) -> tuple[list[float], list[float], list[float]]:
     with tempfile.TemporaryDirectory(prefix="overhead-") as folder:
         storage = JournalStorage(JournalFileBackend(str(Path(folder, "optuna.log"))))
         proposer = CellProposer(study, cell, storage, [])
-        ladder = Ladder(len(rungs(cell.budget, study.early_stopping)), cell.mode)
+        ladder = Ladder(len(rungs(cell, study)), cell.mode, study.ladder)
         for _ in range(trials):
             start, start_cpu = time.perf_counter(), time.process_time()
             trial = proposer.propose()

@@ -18,6 +18,7 @@ from ray.tune.search import Searcher
 from search.finalists import finalists
 from search.proposer import RETRIES, CellProposer, Proposer
 from search.record import Journal, Record, Status, Trial, cut_torn_line
+from search.sampler import START
 from search.study import Study, parse_study
 from search.warm_start import earlier_cells
 from trainables.errors import InputError
@@ -128,10 +129,10 @@ def test_the_start_is_quasi_random_and_tpe_sees_its_own_family(tmp_path: Path) -
         proposer.end(outcome(trial, value=far))
     for label in ("uba", "other"):
         own = [t for t in trials if t.family == label]
-        half = (len(own) + 1) // 2
-        assert [t.origin for t in own] == ["quasi-random"] * half + ["tpe"] * (len(own) - half)
+        start = math.ceil(START * len(own))
+        assert [t.origin for t in own] == ["quasi-random"] * start + ["tpe"] * (len(own) - start)
         near = [abs(math.log(t.mean_lr / 0.1)) for t in own]
-        assert np.median(near[half:]) < np.median(near[:half])
+        assert np.median(near[start:]) < np.median(near[:start])
 
 
 def test_the_best_of_each_source_is_tried_once_after_the_start(tmp_path: Path) -> None:
