@@ -128,7 +128,10 @@ def unfold(page: Page, experiment: str) -> dict[str, str]:
     """The table of runs by the link in the experiment's description, the study's trials unfolded."""
     page.open(f"experiments/{experiment}/runs?workflowType=machine_learning")
     links = page.until(lambda: page.all("a[href*='viewStateShareKey=phitune']"), "link to the view")
-    page.browser.get(links[0].get_attribute("href"))
+    link = links[0].get_attribute("href")
+    # A click opens a page of its own.
+    page.browser.get("about:blank")
+    page.browser.get(link)
     page.until(lambda: "final/objective" in page.text(), "column of the objective")
     if not page.trials():
         page.until(lambda: page.all(".ag-row button[data-component-id*=runnamecell]"), "study to unfold")[0].click()
@@ -176,9 +179,9 @@ def test_a_trial_shows_its_curves_and_what_it_is(page: Page, experiment: str, se
 
 def test_two_trials_compare(page: Page, experiment: str) -> None:
     unfold(page, experiment)
-    # The first box is for all, the second the study's; a row is drawn anew while one looks at it.
-    for row in (2, 3):
-        page.until(lambda row=row: page.press(".ag-row input[type=checkbox]", row - 1), "box to tick")  # type: ignore[misc]
+    # The first box is the study's; a row is drawn anew while one looks at it.
+    for row in (1, 2):
+        page.until(lambda row=row: page.press(".ag-row .ag-checkbox-input", row), "box to tick")  # type: ignore[misc]
     page.until(lambda: page.press("button, a", text="Compare"), "button")
     page.until(lambda: "Comparing 2 Runs" in page.text(), "comparison")
     page.until(lambda: len([line for line in page.text().splitlines() if NAME.fullmatch(line)]) == 2, "both names")

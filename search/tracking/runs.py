@@ -50,7 +50,10 @@ def view(facts: StudyFacts) -> tuple[str, str]:
     params += ["family", "phi", "base_lr"]
     figures = ["final/objective", "final/val_metric", "final/steps"]
     columns = [f"params.`{key}`" for key in params] + [f"metrics.`{key}`" for key in figures]
-    return _VIEW, json.dumps({"selectedColumns": columns, "columnWidths": {"attributes.`Run Name`": 330}})
+    name = "attributes.`Run Name`"
+    # The table heeds widths only of columns whose order is given; "1" is the box to tick.
+    order = ["1", name, "runDateAndNestInfo", "duration", *columns]
+    return _VIEW, json.dumps({"selectedColumns": columns, "columnOrder": order, "columnWidths": {name: 330}})
 
 
 def experiment_note(experiment: str) -> str:
