@@ -73,6 +73,9 @@ def search(
         console.print(
             f"{outcome.unwritten} trials are not in MLflow yet; they are safe in {out}. To write them: {again}"
         )
+    if outcome.trouble:
+        console.print(f"{outcome.trouble}; nothing is lost. To go on: {again}", soft_wrap=True)
+        raise typer.Exit(1)
     if not outcome.finished:
         console.print(f"Interrupted; nothing is lost. To go on: {again}", soft_wrap=True)
         raise typer.Exit(130)
