@@ -33,7 +33,8 @@ class Watchdog:
 
     def __init__(self, study: Study, records: Iterable[Record]) -> None:
         self._floor = study.failures.hung_seconds
-        self._alike = study.diagnostics.of(True) == study.diagnostics.of(False)
+        measured = study.diagnostics
+        self._alike = measured.trials == "all" or not (measured.gradient_points or measured.hessian)
         cells = study.cells()
         self._workloads = {cell.key: cell.workload.label for cell in cells}
         self._paces: dict[tuple[str, ...], deque[float]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))

@@ -255,7 +255,8 @@ def test_cells_move_on_together_and_every_end_is_handed_on(tmp_path: Path) -> No
 def test_trials_of_a_workload_follow_one_another_but_none_is_left_behind(tmp_path: Path) -> None:
     study = make_study(workloads=["quadratic", {"name": "quadratic", "kappa": 10}], trials=40, replicates=0)
     store = storage(tmp_path)
-    searcher = Proposer([CellProposer(study, cell, store, []) for cell in study.cells()], study, lambda record: None)
+    cells = [CellProposer(study, cell, store, []) for cell in study.cells()]
+    searcher = Proposer(cells, study, lambda record: None, CheckpointFolder(tmp_path))
     order = []
     while (config := searcher.suggest(str(len(order)))) != Searcher.FINISHED:
         assert isinstance(config, dict)
