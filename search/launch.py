@@ -179,19 +179,18 @@ class _Search(tune.Callback):  # type: ignore[misc]
         self._lifeline = Lifeline(self._ray_lost)
         try:
             self._tune(scratch)
-        except RayLostError as error:
-            self._trouble = str(error)
+        except RayLostError:
+            self._trouble = "Ray died"
         except Exception:
             if not self._lifeline.explains():
                 raise
-            self._trouble = self._lifeline.lost
+            self._trouble = "Ray died"
         finally:
             self._lifeline.close()
 
     def _ray_lost(self, trouble: str) -> None:
-        """The last that can be done while the main thread waits for Ray for ever."""
-        self._tracker.close("KILLED", _PATIENCE)
-        self._console.print(f"{trouble}; nothing is lost. The same command goes on.", soft_wrap=True)
+        """Told at once: the main thread may be waiting for Ray for ever."""
+        self._console.print(f"{trouble}; nothing is lost, and the same command goes on.", soft_wrap=True)
 
     def _tune(self, scratch: Path) -> None:
         """One `tune.Tuner` over all cells; what Tune writes to ``scratch`` nobody reads."""

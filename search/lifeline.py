@@ -15,9 +15,10 @@ from ray._private import worker
 _EVERY = 1.0
 # How long a cluster's head may be away.
 _HEAD_AWAY = 30.0
-# How long Tune may take to notice; it may be inside a call to Ray that never returns.
-_TUNE_STUCK = 15.0
-_EXIT_STUCK = 60.0
+# How long Tune may take to notice and to leave; it may be inside a call to Ray that never returns. All this is less
+# than the minute after which Ray ends its driver by itself.
+_TUNE_STUCK = 10.0
+_EXIT_STUCK = 40.0
 
 
 class RayLostError(Exception):
@@ -28,14 +29,13 @@ class Lifeline:
     """Watches Ray's processes from a thread: those of this machine, or a cluster's head.
 
     Args:
-        on_stuck: Called, in the thread, if nobody asks `check` for long after Ray has died; then the process ends
-            with exit code 1.
+        on_lost: Called, in the thread, with what has died. Unless `close` is called soon after, the process ends with
+            exit code 1; and if it has not ended long after that, too.
     """
 
-    def __init__(self, on_stuck: Callable[[str], None]) -> None:
+    def __init__(self, on_lost: Callable[[str], None]) -> None:
         self.lost = ""
-        self._on_stuck = on_stuck
-        self._noticed = threading.Event()
+        self._on_lost = on_lost
         self._closed = threading.Event()
         self._node = worker._global_node
         self._own = bool(self._node.all_processes)
@@ -45,7 +45,6 @@ class Lifeline:
     def check(self) -> None:
         """Raises `RayLostError` if Ray has died."""
         if self.lost:
-            self._noticed.set()
             raise RayLostError(self.lost)
 
     def explains(self) -> bool:
@@ -53,8 +52,6 @@ class Lifeline:
         deadline = time.monotonic() + 3 * _EVERY
         while not self.lost and time.monotonic() < deadline:
             time.sleep(0.1)
-        if self.lost:
-            self._noticed.set()
         return bool(self.lost)
 
     def close(self) -> None:
@@ -69,12 +66,13 @@ class Lifeline:
 
     def _watch(self) -> None:
         while not self._closed.wait(_EVERY):
-            self.lost = self._dead()
-            if self.lost:
+            lost = self._dead()
+            if lost:
+                self._on_lost(lost)
+                self.lost = lost
                 break
-        if self._closed.is_set() or self._noticed.wait(_TUNE_STUCK):
+        if self._closed.wait(_TUNE_STUCK):
             return
-        self._on_stuck(self.lost)
         if self._own:
             self._node.kill_all_processes(check_alive=False, allow_graceful=False)
         _exit()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections import Counter
 from pathlib import Path
 
+import psutil
+import pytest
 from mlflow import MlflowClient
 
 from search.failures import GIVE_UP, RETRIES
 from search.record import Journal
-from tests.conftest import Run
+from tests.conftest import Run, command, environment
 
 WORKLOAD = '''
 """A workload in which one trial meets with what its parameter says, and the others train."""
@@ -135,3 +138,40 @@ def test_the_study_goes_on_and_says_why_each_trial_failed(tmp_path: Path, phitun
             assert run.data.tags.get("phitune.reason", "") == record.reason
             assert ("weather" in run.data.tags.get("phitune.traceback", "")) == ("weather" in record.reason)
     assert not list((tmp_path / "runs/s/checkpoints").iterdir())
+
+
+GREEDY = """
+import time
+from trainables.workloads.quadratic import Quadratic
+
+
+class Greedy(Quadratic):
+    def learner(self, optimizer, seed, horizon, device="cpu"):
+        held = [b"x" * (1 << 28) for _ in range(12)]
+        time.sleep(10)
+        return super().learner(optimizer, seed, horizon, device)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_ray_kills_for_memory_is_a_trial_that_failed(tmp_path: Path) -> None:
+    """Ray's own monitor, told to act at a little more than what is in use now."""
+    (tmp_path / "greedy.py").write_text(GREEDY, encoding="utf-8")
+    keys = ("name: s", "workloads: ['greedy:Greedy']", "budgets: [64]", "families: [linear]", "baselines: []")
+    (tmp_path / "study.yaml").write_text("\n".join([*keys, "trials: 1", "replicates: 0"]), encoding="utf-8")
+    memory = psutil.virtual_memory()
+    share = (memory.total - memory.available + 2 * 2**30) / memory.total
+    limits = {"RAY_memory_usage_threshold": str(share), "RAY_memory_monitor_refresh_ms": "250"}
+    done = subprocess.run(
+        command("search", "study.yaml"),
+        cwd=tmp_path,
+        env={**environment(), **limits},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = Journal(tmp_path / "runs/s/trials.jsonl").records
+    reason = "its process died: Ray killed it, the node running low on memory"
+    assert [(record.status, record.reason) for record in records] == [("failed", reason)]

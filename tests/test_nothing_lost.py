@@ -90,7 +90,7 @@ def end(process: subprocess.Popen[str], victim: str) -> None:
     out, err = process.communicate(timeout=300)
     if victim in ("raylet", "gcs_server"):
         assert process.returncode == 1, out + err
-        assert f"Ray's process {victim} died; nothing is lost." in out
+        assert f"Ray's process {victim} died; nothing is lost" in out
         assert "Traceback" not in out + err
 
 
