@@ -270,13 +270,13 @@ def _quiet(verbose: bool) -> None:
 
 def main() -> None:
     """Runs the command line; bad input ends in one line and exit code 2."""
-    from trainables.errors import InputError
+    from trainables.errors import InputError, SurroundingsError
 
     try:
         app()
-    except InputError as error:
+    except (InputError, SurroundingsError) as error:
         print(f"phitune: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(2 if isinstance(error, InputError) else 1)
     except KeyboardInterrupt:
         print("phitune: interrupted", file=sys.stderr)
         sys.exit(130)

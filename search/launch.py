@@ -39,7 +39,7 @@ from search.tracking import Tracker, facts_of
 from search.warm_start import EarlierCell, earlier_cells
 from search.watchdog import Watchdog
 from trainables.checkpoint import CheckpointFolder
-from trainables.errors import InputError
+from trainables.errors import InputError, SurroundingsError
 from trainables.trial import TrialActor
 
 _PATIENCE = 30.0
@@ -306,21 +306,7 @@ def _connect(study: Study, address: str | None, verbose: bool) -> int:
     """Starts or joins Ray; returns how many trials it can hold at once."""
     if not ray.is_initialized():
         _require_listener(address)
-        try:
-            ray.init(
-                # Without an address Ray might join a cluster that an earlier process left behind.
-                address=address or "local",
-                # A user's own workloads and schedules are modules of the working directory.
-                runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(_module_path())}},
-                include_dashboard=False if not address else None,
-                log_to_driver=verbose,
-                logging_level=logging.INFO if verbose else logging.ERROR,
-                configure_logging=True,
-            )
-        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-            raise InputError(
-                f"--address: no Ray cluster at {address!r} ({' '.join(str(error).split())[:160]})"
-            ) from error
+        _start_ray(address, verbose)
         if not verbose:
             _mute_raylet()
         # Ray has put its own handler for SIGTERM; a study stops the same way for both signals.
@@ -335,6 +321,31 @@ def _connect(study: Study, address: str | None, verbose: bool) -> int:
         if asked:
             slots = min(slots, have // asked)
     return int(slots)
+
+
+def _start_ray(address: str | None, verbose: bool, tries: int = 2) -> None:
+    try:
+        ray.init(
+            # Without an address Ray might join a cluster that an earlier process left behind.
+            address=address or "local",
+            # A user's own workloads and schedules are modules of the working directory.
+            runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(_module_path())}},
+            include_dashboard=False if not address else None,
+            log_to_driver=verbose,
+            logging_level=logging.INFO if verbose else logging.ERROR,
+            configure_logging=True,
+        )
+    except Exception as error:
+        told = " ".join(str(error).split())[:160]
+        if address:
+            raise InputError(f"--address: no Ray cluster at {address!r} ({told})") from error
+        # Ray allows itself half a minute, which a busy machine may not keep.
+        ray.shutdown()
+        if tries == 1:
+            raise SurroundingsError(
+                f"Ray does not start ({told}); nothing is lost, and the same command goes on"
+            ) from error
+        _start_ray(address, verbose, tries - 1)
 
 
 def _mute_raylet() -> None:
