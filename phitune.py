@@ -73,6 +73,9 @@ def search(
         console.print(
             f"{outcome.unwritten} trials are not in MLflow yet; they are safe in {out}. To write them: {again}"
         )
+    if outcome.trouble:
+        console.print(f"{outcome.trouble}; nothing is lost. To go on: {again}", soft_wrap=True)
+        raise typer.Exit(1)
     if not outcome.finished:
         console.print(f"Interrupted; nothing is lost. To go on: {again}", soft_wrap=True)
         raise typer.Exit(130)
@@ -267,13 +270,13 @@ def _quiet(verbose: bool) -> None:
 
 def main() -> None:
     """Runs the command line; bad input ends in one line and exit code 2."""
-    from trainables.errors import InputError
+    from trainables.errors import InputError, SurroundingsError
 
     try:
         app()
-    except InputError as error:
+    except (InputError, SurroundingsError) as error:
         print(f"phitune: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(2 if isinstance(error, InputError) else 1)
     except KeyboardInterrupt:
         print("phitune: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -22,19 +22,24 @@ import ray
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from ray import tune
+from ray._private import worker as ray_worker
 from ray.tune.experiment import Trial as TuneTrial
 from rich.console import Console
 
 from search.directory import claim, describe, owned, replace
+from search.failures import Failure, FailureAsha, survive_memory_kills
 from search.ladder_quality import as_json, ladder_quality, told
+from search.lifeline import Lifeline, RayLostError
 from search.progress import Progress
 from search.proposer import CellProposer, Proposer, link_neighbours
 from search.record import Journal, Record, VerdictLog, cut_torn_line
-from search.stopping import CellAsha, Ladder, rungs
+from search.stopping import Ladder, rungs
 from search.study import Study
 from search.tracking import Tracker, facts_of
 from search.warm_start import EarlierCell, earlier_cells
-from trainables.errors import InputError
+from search.watchdog import Watchdog
+from trainables.checkpoint import CheckpointFolder
+from trainables.errors import InputError, SurroundingsError
 from trainables.trial import TrialActor
 
 _PATIENCE = 30.0
@@ -50,11 +55,13 @@ class Outcome:
         finished: Whether every trial of the study has ended.
         fresh: Trials that ended in this process.
         unwritten: Ended trials that MLflow does not have yet.
+        trouble: Why it ended before it was finished, if nobody interrupted it.
     """
 
     finished: bool
     fresh: int
     unwritten: int
+    trouble: str = ""
 
 
 def launch(
@@ -136,7 +143,11 @@ class _Search(tune.Callback):  # type: ignore[misc]
             self._climb(record)
         self._before = len(journal.records)
         tracker.ended(*(record.trial.trial_id for record in journal.records))
-        self._searcher = Proposer(self._cells, study, self._end)
+        self._checkpoints = CheckpointFolder(out / "checkpoints")
+        self._searcher = Proposer(self._cells, study, self._end, self._checkpoints)
+        self._watchdog = Watchdog(study, journal.records)
+        self._given_up: set[str] = set()
+        self._trouble = ""
         self._progress = Progress(console, cells, self._expected(), journal.records)
 
     @property
@@ -147,25 +158,51 @@ class _Search(tune.Callback):  # type: ignore[misc]
         """Trains until every cell is finished or the user interrupts."""
         began = time.monotonic()
         self._searcher.slots = slots
+        self._checkpoints.prune((trial_id for cell in self._cells for trial_id in cell.in_flight), 2 * slots)
         scratch = self._out / "tune"
         with self._progress:
-            self._tune(scratch)
+            self._tune_while_ray_lives(scratch)
         shutil.rmtree(scratch, ignore_errors=True)
         self._report_busy(slots, time.monotonic() - began)
 
     def close(self) -> Outcome:
         """Waits for MLflow to have everything."""
         unwritten = self._tracker.close("FINISHED" if self.finished else "KILLED", _PATIENCE)
-        return Outcome(self.finished, len(self._journal.records) - self._before, unwritten)
+        if self._given_up and not self._trouble and all(cell.finished or cell.gave_up for cell in self._cells):
+            self._trouble = (
+                f"{len(self._given_up)} of {len(self._cells)} cells were stopped, as all their trials failed"
+            )
+        return Outcome(self.finished, len(self._journal.records) - self._before, unwritten, self._trouble)
+
+    def _tune_while_ray_lives(self, scratch: Path) -> None:
+        """Trains; if Ray dies, ends with that as the trouble."""
+        self._lifeline = Lifeline(self._ray_lost)
+        try:
+            self._tune(scratch)
+        except RayLostError:
+            self._trouble = "Ray died"
+        except Exception:
+            if not self._lifeline.explains():
+                raise
+            self._trouble = "Ray died"
+        finally:
+            self._lifeline.close()
+
+    def _ray_lost(self, trouble: str) -> None:
+        """Told at once: the main thread may be waiting for Ray for ever."""
+        self._console.print(f"{trouble}; nothing is lost, and the same command goes on.", soft_wrap=True)
 
     def _tune(self, scratch: Path) -> None:
         """One `tune.Tuner` over all cells; what Tune writes to ``scratch`` nobody reads."""
         resources = {key: value for key, value in self._study.resources.model_dump().items() if value}
+        survive_memory_kills()
+        scheduler = FailureAsha(self._ladders, self._verdicts.append)
+        scheduler.on_failure = self._searcher.note_failure
         tuner = tune.Tuner(
             tune.with_resources(TrialActor, resources),
             tune_config=tune.TuneConfig(
                 search_alg=self._searcher,
-                scheduler=CellAsha(self._ladders, self._verdicts.append),
+                scheduler=scheduler,
                 num_samples=-1,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.trial_id,
@@ -188,9 +225,13 @@ class _Search(tune.Callback):  # type: ignore[misc]
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         live = self._searcher.live.get(trial.trial_id)
         if live is not None:
+            self._watchdog.started(trial.trial_id)
             self._tracker.started(live.trial, time.time())
 
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
+        self._lifeline.check()
+        self._end_hung(trials)
+        self._tell_given_up()
         _forget_ended(trials)
         trouble = self._tracker.trouble
         note = f"{self._tracker.waiting} trials wait for {trouble}" if trouble else None
@@ -200,8 +241,25 @@ class _Search(tune.Callback):  # type: ignore[misc]
         """The only way an ended trial takes: disk first, then everyone who counts it."""
         self._journal.append(record)
         self._climb(record)
+        self._checkpoints.discard(record.trial.trial_id)
+        self._watchdog.ended(record)
         self._tracker.ended(record.trial.trial_id)
         self._progress.ended(record.light())
+
+    def _end_hung(self, trials: list[TuneTrial]) -> None:
+        """Kills the processes of trials that hang; Tune then hears that they have died."""
+        overdue = self._watchdog.overdue(self._searcher.live)
+        for trial in trials if overdue else []:
+            actor = trial.temporary_state.ray_actor
+            if trial.trial_id in overdue and actor is not None:
+                self._searcher.note_failure(trial.trial_id, Failure(overdue[trial.trial_id], hung=True))
+                ray.kill(actor)
+
+    def _tell_given_up(self) -> None:
+        for cell in self._cells:
+            if cell.gave_up and cell.name not in self._given_up:
+                self._given_up.add(cell.name)
+                self._console.print(f"cell {cell.name}: {cell.gave_up}", soft_wrap=True)
 
     def _climb(self, record: Record) -> None:
         ladder = self._ladders.get(record.trial.cell)
@@ -248,21 +306,9 @@ def _connect(study: Study, address: str | None, verbose: bool) -> int:
     """Starts or joins Ray; returns how many trials it can hold at once."""
     if not ray.is_initialized():
         _require_listener(address)
-        try:
-            ray.init(
-                # Without an address Ray might join a cluster that an earlier process left behind.
-                address=address or "local",
-                # A user's own workloads and schedules are modules of the working directory.
-                runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(_module_path())}},
-                include_dashboard=False if not address else None,
-                log_to_driver=verbose,
-                logging_level=logging.INFO if verbose else logging.ERROR,
-                configure_logging=True,
-            )
-        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-            raise InputError(
-                f"--address: no Ray cluster at {address!r} ({' '.join(str(error).split())[:160]})"
-            ) from error
+        _start_ray(address, verbose)
+        if not verbose:
+            _mute_raylet()
         # Ray has put its own handler for SIGTERM; a study stops the same way for both signals.
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     available = ray.cluster_resources()
@@ -275,6 +321,42 @@ def _connect(study: Study, address: str | None, verbose: bool) -> int:
         if asked:
             slots = min(slots, have // asked)
     return int(slots)
+
+
+def _start_ray(address: str | None, verbose: bool, tries: int = 2) -> None:
+    try:
+        ray.init(
+            # Without an address Ray might join a cluster that an earlier process left behind.
+            address=address or "local",
+            # A user's own workloads and schedules are modules of the working directory.
+            runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(_module_path())}},
+            include_dashboard=False if not address else None,
+            log_to_driver=verbose,
+            logging_level=logging.INFO if verbose else logging.ERROR,
+            configure_logging=True,
+        )
+    except Exception as error:
+        told = " ".join(str(error).split())[:160]
+        if address:
+            raise InputError(f"--address: no Ray cluster at {address!r} ({told})") from error
+        # Ray allows itself half a minute, which a busy machine may not keep.
+        ray.shutdown()
+        if tries == 1:
+            raise SurroundingsError(
+                f"Ray does not start ({told}); nothing is lost, and the same command goes on"
+            ) from error
+        _start_ray(address, verbose, tries - 1)
+
+
+def _mute_raylet() -> None:
+    """What Ray prints of processes that have died is told in the trials' reasons."""
+    show = ray_worker.print_to_stdstream
+
+    def show_others(data: dict[str, Any], *rest: Any, **more: Any) -> None:
+        if data.get("pid") != "raylet":
+            show(data, *rest, **more)
+
+    ray_worker.print_to_stdstream = show_others
 
 
 def _module_path() -> list[str]:
@@ -300,6 +382,7 @@ def _quiet(verbose: bool) -> None:
         # What Tune would save of its own state is on disk already, in the journal and in Optuna's storage.
         "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
         "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
         "RAY_AIR_NEW_OUTPUT": "0",
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -310,5 +393,7 @@ def _quiet(verbose: bool) -> None:
         return
     for name in ("ray", "ray.tune", "mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # It lists Tune's names of trials that failed, which is no error of the study.
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)

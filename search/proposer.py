@@ -14,15 +14,15 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
 from ray.tune.search import Searcher
 
+from search.failures import Failure, Luck, Retries
 from search.finalists import finalists
 from search.record import Record, Trial
 from search.sampler import FamilySampler, Source, direction, last_trial, tell
 from search.space import Values, distributions, family_order, point, stable_seed
 from search.stopping import rungs
 from search.study import Cell, Study
+from trainables.checkpoint import CheckpointFolder
 
-# How often a trial is started again after its worker process has died.
-RETRIES = 2
 # Share of a cell's trials by which a workload may be ahead of the others, so that its trials follow one another.
 HEAD_START = 0.1
 
@@ -58,6 +58,7 @@ class CellProposer:
         self._best: dict[str, Record] = {}
         for record in self._ended.values():
             self._note(record)
+        self._luck = Luck()
         self._asked: list[_Asked] = []
         self._again: list[Trial] = []
         self._replicates: list[Trial] | None = None
@@ -86,6 +87,18 @@ class CellProposer:
         return self._replicates is not None and all(trial.trial_id in self._ended for trial in self._replicates)
 
     @property
+    def gave_up(self) -> str:
+        """Why the cell is not gone on with in this process, if so."""
+        return "" if self.finished else self._luck.gave_up
+
+    @property
+    def in_flight(self) -> list[str]:
+        """Ids of the trials that were started, by whatever process, and have not ended."""
+        asked = [self._trial_id(number) for number in range(len(self._asked))]
+        planned = [trial.trial_id for trial in self._replicates or []]
+        return [trial_id for trial_id in asked + planned if trial_id not in self._ended]
+
+    @property
     def ended(self) -> Iterable[Record]:
         return self._ended.values()
 
@@ -95,6 +108,8 @@ class CellProposer:
 
     def propose(self) -> Trial | None:
         """The next trial, or None while there is nothing to start (yet)."""
+        if self.gave_up:
+            return None
         if self._again:
             return self._again.pop(0)
         if len(self._asked) < self._study.trials:
@@ -106,12 +121,13 @@ class CellProposer:
         return None
 
     def retry(self, trial: Trial) -> None:
-        """Proposes a trial again, under its id, from its first step."""
+        """Proposes a trial again, under its id; it goes on from its checkpoint, if it has one."""
         self._again.append(trial)
 
     def end(self, record: Record) -> None:
         """Takes in the outcome of a trial."""
         self._ended[record.trial.trial_id] = record
+        self._luck.ended(record)
         if record.trial.phase == "explore":
             self._explored += 1
             self._note(record)
@@ -137,7 +153,7 @@ class CellProposer:
         self._asked.append(_Asked(asked, label, self._samplers[label].proposed - 1))
         found = point(self._spaces[label], self.cell, values)
         return Trial(
-            trial_id=f"{self.cell.slug}/explore-{number:04d}",
+            trial_id=self._trial_id(number),
             cell=self.cell.key,
             phase="explore",
             number=number,
@@ -148,6 +164,9 @@ class CellProposer:
             seed=stable_seed(self._study.seed, self.cell.key, number),
             origin=origin,
         )
+
+    def _trial_id(self, number: int) -> str:
+        return f"{self.cell.slug}/explore-{number:04d}"
 
     def _plan_replicates(self) -> None:
         """Once all is explored: finalists × fresh seeds, seed by seed, so that an interrupted set is still paired."""
@@ -239,19 +258,30 @@ class Proposer(Searcher):  # type: ignore[misc]
     first, so that all cells move on together and long trials do not come last. The workload of the process that has
     just become free, whose data it holds, may be ahead of the others by `HEAD_START`.
 
+    Args:
+        checkpoints: Where trials in flight are kept.
+
     Attributes:
         live: The trials in flight, by Tune's id.
         slots: How many trials may be in flight, if that is known. Tune asks for one trial more than it can place and
             has Ray make ready a process for it, which is then thrown away for one that has become free.
     """
 
-    def __init__(self, cells: Iterable[CellProposer], study: Study, on_end: Callable[[Record], None]) -> None:
+    def __init__(
+        self,
+        cells: Iterable[CellProposer],
+        study: Study,
+        on_end: Callable[[Record], None],
+        checkpoints: CheckpointFolder,
+    ) -> None:
         super().__init__(metric="judged", mode="min")
+        self._checkpoints = checkpoints
         self._cells = sorted(cells, key=lambda proposer: -proposer.cell.budget)
         self._by_key = {proposer.cell.key: proposer for proposer in self._cells}
         self._study = study
         self._on_end = on_end
-        self._deaths: Counter[str] = Counter()
+        self._retries = Retries()
+        self._failures: dict[str, Failure] = {}
         self.live: dict[str, Live] = {}
         self.slots: int | None = None
         self._freed: str | None = None
@@ -272,17 +302,24 @@ class Proposer(Searcher):  # type: ignore[misc]
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         live = self.live.pop(trial_id, None)
+        failure = self._failures.pop(trial_id, Failure())
         if live is None:
             return
         self._freed = live.cell.workload.label
-        if error and self._deaths[live.trial.trial_id] < RETRIES:
-            # Not left to Tune, which gives up a trial whose worker dies while it is being reset.
-            self._deaths[live.trial.trial_id] += 1
+        # Retries are not left to Tune, which gives up a trial whose process dies while it is being reset.
+        if error and self._retries.allow(live.trial.trial_id, failure):
+            if self._retries.last(live.trial.trial_id):
+                self._checkpoints.discard(live.trial.trial_id)
             self._by_key[live.cell.key].retry(live.trial)
             return
-        record = _record(live, result or live.report, error)
+        record = _record(live, result or live.report, failure if error else None)
         self._on_end(record)
         self._by_key[live.cell.key].end(record.light())
+
+    def note_failure(self, trial_id: str, failure: Failure) -> None:
+        """Takes in, by Tune's id, why a trial that is about to end with an error does so; the first reason counts."""
+        if trial_id in self.live:
+            self._failures.setdefault(trial_id, failure)
 
     def _turn(self, proposer: CellProposer) -> float:
         same = proposer.cell.workload.label == self._freed
@@ -312,11 +349,15 @@ class Proposer(Searcher):  # type: ignore[misc]
             "test": replicate,
             "diagnostics": self._study.diagnostics.of(replicate),
             "threads": self._study.resources.cpu,
+            "checkpoint": {
+                "path": str(self._checkpoints.file_of(trial.trial_id)),
+                "seconds": self._study.failures.checkpoint_seconds,
+            },
         }
         return {"trial_id": trial.trial_id, "cell": cell.key, "family": trial.family, "task": json.dumps(task)}
 
 
-def _record(live: Live, result: dict[str, Any], error: bool) -> Record:
+def _record(live: Live, result: dict[str, Any], failure: Failure | None) -> Record:
     """The record of an ended trial, from its last report."""
     account = json.loads(result["account"]) if "account" in result else {}
     status = account.get("status", "failed")
@@ -324,7 +365,7 @@ def _record(live: Live, result: dict[str, Any], error: bool) -> Record:
         status = "stopped"
     return Record(
         trial=live.trial,
-        status="failed" if error else status,
+        status="failed" if failure else status,
         steps=account.get("steps", 0),
         rungs=account.get("rungs", []),
         curve=account.get("curve", []),
@@ -332,6 +373,6 @@ def _record(live: Live, result: dict[str, Any], error: bool) -> Record:
         final=account.get("final", {}),
         started=account.get("started", 0.0),
         seconds=account.get("seconds", 0.0),
-        reason="its worker process died" if error else account.get("reason", ""),
-        traceback=account.get("traceback", ""),
+        reason=failure.reason if failure else account.get("reason", ""),
+        traceback=failure.traceback if failure else account.get("traceback", ""),
     )

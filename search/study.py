@@ -171,6 +171,13 @@ class Resources(_Section):
         return value
 
 
+class Failures(_Section):
+    """What is done about trials that may be lost; see docs/resume.md."""
+
+    checkpoint_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60
+    hung_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120
+
+
 class Study(_Section):
     """A study file. Every key but ``name`` and ``workloads`` has a default."""
 
@@ -189,6 +196,7 @@ class Study(_Section):
     objective: Literal["val_loss", "val_metric"] | None = None
     diagnostics: Diagnostics = Diagnostics()
     resources: Resources = Resources()
+    failures: Failures = Failures()
     seed: StrictInt = Field(0, ge=0)
 
     @property
@@ -373,6 +381,7 @@ def _one_line(error: ValidationError, values: Mapping[str, Any]) -> str:
             "diagnostics": Diagnostics,
             "early_stopping": Asha,
             "resources": Resources,
+            "failures": Failures,
         }
         section = sections.get(str(where[0]), Study) if len(where) > 1 else Study
         known = list(section.model_fields)

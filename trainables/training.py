@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,8 +107,12 @@ class Training:
         """Whether the horizon is reached or the trial has diverged."""
         return self.diverged or self.step >= self.config.horizon
 
-    def advance(self, until: int) -> None:
-        """Trains up to and including iteration ``until``, at most to the horizon."""
+    def advance(self, until: int, between: Callable[[], None] | None = None) -> None:
+        """Trains up to and including iteration ``until``, at most to the horizon.
+
+        Args:
+            between: Called after each iteration but the last; it may take a `state_dict`, but change nothing.
+        """
         until = min(until, self.config.horizon)
         if self.step == 0 and until > 0:
             self._diagnose()
@@ -126,6 +131,8 @@ class Training:
             if recorded:
                 self._record()
             self._diagnose()
+            if between is not None and self.step < until:
+                between()
 
     def evaluate(self, split: Split) -> dict[str, float]:
         """``{split}_loss`` and ``{split}_metric`` of the weights as they are."""

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import sys
 import time
 import traceback
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
 
+from trainables.checkpoint import Checkpoint
 from trainables.schedules import from_dict
 from trainables.spec import Spec
 from trainables.training import Diagnostics, Training, TrialConfig
 from trainables.workloads import workload
 
 _FINAL = ("val_loss", "val_metric", "ema_val_loss", "ema_val_metric")
+# Errors of the system that would come again.
+_LASTING = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
 class TrialActor(tune.Trainable):  # type: ignore[misc]
@@ -32,6 +38,9 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     is never changed), ``rungs`` (iteration and judged value of each so far), ``curve``, ``diagnosed``, ``final``,
     ``started``, ``seconds``, ``reason`` and ``traceback``.
 
+    An error is a result too, and the process goes on; but for those that a fresh process may not meet (`may_pass`),
+    which are raised.
+
     Task and account are text because Tune copies, flattens and saves every mapping it is given, key by key.
     """
 
@@ -46,14 +55,21 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._trial = json.loads(config["task"])
-        self._started = time.time()
+        self._started = self._resumed = time.time()
+        self._spent = 0.0
         self._training: Training | None = None
         self._rungs: list[tuple[int, float]] = []
+        self._checkpoint: Checkpoint | None = None
+        if "checkpoint" in self._trial:
+            place = self._trial.pop("checkpoint")
+            self._checkpoint = Checkpoint(Path(place["path"]), place["seconds"], self._trial)
 
     def step(self) -> dict[str, Any]:
         try:
             return self._train_to_next_report()
         except Exception as error:
+            if may_pass(error):
+                raise
             # Told as a result, not raised: the process stays warm and the study goes on.
             reason = f"{type(error).__name__}: {error}"
             return self._report("failed", reason=reason, traceback=traceback.format_exc())
@@ -61,32 +77,72 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     def _train_to_next_report(self) -> dict[str, Any]:
         config = self._trial
         if self._training is None:
-            trial = TrialConfig(
-                optimizer=config["optimizer"],
-                horizon=config["budget"],
-                schedule=from_dict(config["schedule"]),
-                base_lr=config["base_lr"],
-                seed=config["seed"],
-            )
-            device = "cuda" if ray.get_gpu_ids() else "cpu"
-            self._training = Training(
-                workload(Spec.of(config["workload"])),
-                trial,
-                device=device,
-                diagnostics=Diagnostics(**config["diagnostics"]),
-            )
+            self._training = self._start()
         training = self._training
         number = sum(rung <= training.step for rung in config["rungs"]) + 1
         last = number > len(config["rungs"])
-        training.advance(config["budget"] if last else config["rungs"][number - 1])
+        training.advance(config["budget"] if last else config["rungs"][number - 1], self._save_if_due)
         if training.diverged:
             return self._report("diverged", reason=f"loss exploded or became NaN by iteration {training.step}")
         if last:
             extra = training.evaluate("test") if config["test"] else {}
+            objective = training.curve[-1][config["objective"]]
+            if not math.isfinite(objective):
+                return self._report("diverged", reason=f"{config['objective']} is {objective}", extra=extra)
             return self._report("completed", extra=extra)
         judged = training.curve[-1][f"ema_{config['objective']}"]
         self._rungs.append((training.step, judged))
         return {**self._report("running"), "rung": number, "judged": judged}
+
+    def _start(self) -> Training:
+        """The trial as it was saved last, or at its first step."""
+        saved = self._checkpoint.load() if self._checkpoint else None
+        if saved is not None:
+            try:
+                training = self._fresh()
+                training.load_state_dict(saved["training"])
+            except Exception:
+                # A user's learner may have changed since; from its first step the trial is what it would have been.
+                pass
+            else:
+                self._rungs = [(step, value) for step, value in saved["rungs"]]
+                self._started, self._spent = saved["started"], saved["seconds"]
+                return training
+        return self._fresh()
+
+    def _fresh(self) -> Training:
+        config = self._trial
+        trial = TrialConfig(
+            optimizer=config["optimizer"],
+            horizon=config["budget"],
+            schedule=from_dict(config["schedule"]),
+            base_lr=config["base_lr"],
+            seed=config["seed"],
+        )
+        return Training(
+            workload(Spec.of(config["workload"])),
+            trial,
+            device="cuda" if ray.get_gpu_ids() else "cpu",
+            diagnostics=Diagnostics(**config["diagnostics"]),
+        )
+
+    def _save_if_due(self) -> None:
+        """Keeps the trial by wall time, once it has passed a rung or where there is none."""
+        if self._checkpoint is None or not self._checkpoint.due or (self._trial["rungs"] and not self._rungs):
+            return
+        assert self._training is not None
+        try:
+            training = self._training.state_dict()
+        except Exception:
+            # A user's learner that cannot be saved can be trained.
+            self._checkpoint = None
+            return
+        state = {"training": training, "rungs": self._rungs, "started": self._started, "seconds": self._seconds()}
+        self._checkpoint.save(state)
+
+    def _seconds(self) -> float:
+        """Time at work, in this process and those before it."""
+        return self._spent + time.time() - self._resumed
 
     def _report(
         self, status: str, reason: str = "", traceback: str = "", extra: dict[str, float] | None = None
@@ -106,6 +162,13 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
             "diagnosed": training.diagnosed if training else [],
             "final": {**final, **(extra or {})},
             "started": self._started,
-            "seconds": time.time() - self._started,
+            "seconds": self._seconds(),
         }
         return {"done": status != "running", "rung": 0, "judged": None, "account": json.dumps(account)}
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether a trial that met this error may do well in a fresh process: memory and files, not arithmetic."""
+    torch = sys.modules.get("torch")
+    memory: tuple[type[Exception], ...] = (MemoryError, *((torch.OutOfMemoryError,) if torch else ()))
+    return isinstance(error, memory) or (isinstance(error, OSError) and not isinstance(error, _LASTING))

@@ -15,12 +15,14 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
+from search.failures import RETRIES
 from search.finalists import finalists
-from search.proposer import RETRIES, CellProposer, Proposer
+from search.proposer import CellProposer, Proposer
 from search.record import Journal, Record, Status, Trial, cut_torn_line
 from search.sampler import START
 from search.study import Study, parse_study
 from search.warm_start import earlier_cells
+from trainables.checkpoint import CheckpointFolder
 from trainables.errors import InputError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -239,7 +241,7 @@ def test_cells_move_on_together_and_every_end_is_handed_on(tmp_path: Path) -> No
     store = storage(tmp_path)
     ends: list[Record] = []
     cells = [CellProposer(study, cell, store, []) for cell in study.cells()]
-    searcher = Proposer(cells, study, ends.append)
+    searcher = Proposer(cells, study, ends.append, CheckpointFolder(tmp_path))
     configs = []
     while (config := searcher.suggest(f"tune {len(configs)}")) != Searcher.FINISHED:
         assert isinstance(config, dict)
@@ -254,7 +256,8 @@ def test_cells_move_on_together_and_every_end_is_handed_on(tmp_path: Path) -> No
 def test_trials_of_a_workload_follow_one_another_but_none_is_left_behind(tmp_path: Path) -> None:
     study = make_study(workloads=["quadratic", {"name": "quadratic", "kappa": 10}], trials=40, replicates=0)
     store = storage(tmp_path)
-    searcher = Proposer([CellProposer(study, cell, store, []) for cell in study.cells()], study, lambda record: None)
+    cells = [CellProposer(study, cell, store, []) for cell in study.cells()]
+    searcher = Proposer(cells, study, lambda record: None, CheckpointFolder(tmp_path))
     order = []
     while (config := searcher.suggest(str(len(order)))) != Searcher.FINISHED:
         assert isinstance(config, dict)
@@ -272,11 +275,12 @@ def test_trials_of_a_workload_follow_one_another_but_none_is_left_behind(tmp_pat
 def test_a_trial_whose_worker_dies_is_tried_again_and_fails_in_the_end(tmp_path: Path) -> None:
     study = make_study()
     ends: list[Record] = []
-    searcher = Proposer([CellProposer(study, study.cells()[0], storage(tmp_path), [])], study, ends.append)
+    cell = CellProposer(study, study.cells()[0], storage(tmp_path), [])
+    searcher = Proposer([cell], study, ends.append, CheckpointFolder(tmp_path))
     configs = []
     for number in range(RETRIES + 1):
         assert not ends
         configs.append(searcher.suggest(f"tune {number}"))
         searcher.on_trial_complete(f"tune {number}", error=True)
     assert configs == [configs[0]] * (RETRIES + 1)
-    assert (ends[0].status, ends[0].reason) == ("failed", "its worker process died")
+    assert (ends[0].status, ends[0].reason) == ("failed", "its process died")

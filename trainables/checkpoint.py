@@ -1,0 +1,125 @@
+"""A trial in flight, kept on disk by wall time, so that a new process goes on with it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import time
+import zipfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_SUFFIX = ".ckpt"
+# A trial id has a slash, which a file name cannot have; no id has this.
+_SLASH = "@"
+
+
+class Checkpoint:
+    """One trial's file; replaced whole, so that it is never half written.
+
+    Saving is a convenience: what cannot be saved or read leaves the trial as if there were no file.
+
+    Args:
+        path: The file; every machine that may go on with the trial must see it there.
+        seconds: Wall time between two savings.
+        identity: What trains; a file of anything else is not read.
+    """
+
+    def __init__(self, path: Path, seconds: float, identity: Any) -> None:
+        self._path = path
+        self._seconds = seconds
+        self._identity = identity
+        self._due = time.monotonic() + seconds
+
+    @property
+    def due(self) -> bool:
+        """Whether the last saving was long enough ago."""
+        return time.monotonic() >= self._due
+
+    def save(self, state: dict[str, Any]) -> bool:
+        """Replaces what was saved before; says whether it could."""
+        fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        began = time.monotonic()
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with fresh.open("wb") as file:
+                _dump({"identity": self._identity, **state}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._path)
+        except Exception:
+            # A full disk, or a user's learner with a state that cannot be pickled: the trial is worth more.
+            _remove(fresh)
+            return False
+        finally:
+            now = time.monotonic()
+            # On a slow disk savings are up to ten times as far apart, so that they take at most a tenth of the time.
+            self._due = now + max(self._seconds, min(9 * (now - began), 10 * self._seconds))
+        return True
+
+    def load(self) -> dict[str, Any] | None:
+        """What was saved last, if anything fit to go on from."""
+        try:
+            state: dict[str, Any] = _load(self._path)
+        except Exception:
+            return None
+        return state if state.get("identity") == self._identity else None
+
+    def discard(self) -> None:
+        """Removes the file, if there is one."""
+        _remove(self._path)
+
+
+class CheckpointFolder:
+    """The checkpoints of a study, seen from where the study is run."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.resolve()
+
+    def file_of(self, trial_id: str) -> Path:
+        """Where a trial is saved."""
+        return self._path / f"{trial_id.replace('/', _SLASH)}{_SUFFIX}"
+
+    def discard(self, trial_id: str) -> None:
+        """Removes a trial's checkpoint, if there is one."""
+        _remove(self.file_of(trial_id))
+
+    def prune(self, in_flight: Iterable[str], most: int) -> None:
+        """Removes all but the newest ``most`` of the trials that may go on, and what was left half written."""
+        wanted = {self.file_of(trial_id) for trial_id in in_flight}
+        found = list(self._path.iterdir()) if self._path.is_dir() else []
+        newest = sorted((path for path in found if path in wanted), key=_age, reverse=True)
+        for path in {*found} - {*newest[:most]}:
+            _remove(path)
+
+
+def _dump(state: dict[str, Any], file: Any) -> None:
+    """Torch's format where torch is at work: it is read back without the device that it came from."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].save(state, file)
+    else:
+        pickle.dump(state, file, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def _load(path: Path) -> Any:
+    if zipfile.is_zipfile(path):
+        import torch
+
+        return torch.load(path, map_location="cpu", weights_only=False)
+    with path.open("rb") as file:
+        return pickle.load(file)
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
