@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import json
-import logging
-import math
 import os
 import shutil
-import signal
-import socket
 import time
 import uuid
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import optuna
 import ray
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from ray import tune
-from ray._private import worker as ray_worker
 from ray.tune.experiment import Trial as TuneTrial
 from rich.console import Console
 
+from search.cluster import connect, quiet
 from search.directory import claim, describe, owned, replace
 from search.failures import Failure, FailureAsha, survive_memory_kills
 from search.ladder_quality import as_json, ladder_quality, told
@@ -39,7 +33,6 @@ from search.tracking import Tracker, facts_of
 from search.warm_start import EarlierCell, earlier_cells
 from search.watchdog import Watchdog
 from trainables.checkpoint import CheckpointFolder
-from trainables.errors import InputError, SurroundingsError
 from trainables.trial import TrialActor
 
 _PATIENCE = 30.0
@@ -79,7 +72,7 @@ def launch(
         InputError: The directory belongs to another study or cannot be written, the cluster cannot be reached or
             cannot hold a trial, the tracking store does not answer.
     """
-    _quiet(verbose)
+    quiet(verbose)
     with owned(out):
         study_id, changes = claim(study, out)
         earlier = earlier_cells(study.warm_start, out, study.cells())
@@ -87,7 +80,7 @@ def launch(
             console.print(f"study changed: {change}", soft_wrap=True)
         tracker = Tracker(verbose)
         try:
-            slots = 0 if study_id else _connect(study, address, verbose)
+            slots = 0 if study_id else connect(study, address, verbose)
             journal = Journal(out / "trials.jsonl")
             study_id = study_id or uuid.uuid4().hex
             describe(out, study, study_id, tracking_uri, {"parent_run_id": None})
@@ -96,7 +89,7 @@ def launch(
             search = _Search(study, out, journal, tracker, console, earlier)
             try:
                 if not search.finished:
-                    search.run(slots or _connect(study, address, verbose))
+                    search.run(slots or connect(study, address, verbose))
             finally:
                 outcome = search.close()
         finally:
@@ -157,7 +150,9 @@ class _Search(tune.Callback):  # type: ignore[misc]
     def run(self, slots: int) -> None:
         """Trains until every cell is finished or the user interrupts."""
         began = time.monotonic()
-        self._searcher.slots = slots
+        self._searcher.begin(slots)
+        # All processes start at once, not one after the other.
+        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(slots))
         self._checkpoints.prune((trial_id for cell in self._cells for trial_id in cell.in_flight), 2 * slots)
         scratch = self._out / "tune"
         with self._progress:
@@ -196,7 +191,7 @@ class _Search(tune.Callback):  # type: ignore[misc]
         """One `tune.Tuner` over all cells; what Tune writes to ``scratch`` nobody reads."""
         resources = {key: value for key, value in self._study.resources.model_dump().items() if value}
         survive_memory_kills()
-        scheduler = FailureAsha(self._ladders, self._verdicts.append)
+        scheduler = FailureAsha(self._ladders, self._verdicts.append, self._searcher.slots or 0)
         scheduler.on_failure = self._searcher.note_failure
         tuner = tune.Tuner(
             tune.with_resources(TrialActor, resources),
@@ -300,100 +295,3 @@ def _forget_ended(trials: list[TuneTrial]) -> None:
     """
     if len(trials) >= _MOST_REMEMBERED:
         trials[:] = [trial for trial in trials if not trial.is_finished()]
-
-
-def _connect(study: Study, address: str | None, verbose: bool) -> int:
-    """Starts or joins Ray; returns how many trials it can hold at once."""
-    if not ray.is_initialized():
-        _require_listener(address)
-        _start_ray(address, verbose)
-        if not verbose:
-            _mute_raylet()
-        # Ray has put its own handler for SIGTERM; a study stops the same way for both signals.
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    available = ray.cluster_resources()
-    slots = math.inf
-    for field, name in (("cpu", "CPU"), ("gpu", "GPU")):
-        asked = getattr(study.resources, field)
-        have = available.get(name, 0.0)
-        if asked > have:
-            raise InputError(f"resources.{field}: {asked:g} is not allowed; the cluster has {have:g} {name}s")
-        if asked:
-            slots = min(slots, have // asked)
-    return int(slots)
-
-
-def _start_ray(address: str | None, verbose: bool, tries: int = 2) -> None:
-    try:
-        ray.init(
-            # Without an address Ray might join a cluster that an earlier process left behind.
-            address=address or "local",
-            # A user's own workloads and schedules are modules of the working directory.
-            runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(_module_path())}},
-            include_dashboard=False if not address else None,
-            log_to_driver=verbose,
-            logging_level=logging.INFO if verbose else logging.ERROR,
-            configure_logging=True,
-        )
-    except Exception as error:
-        told = " ".join(str(error).split())[:160]
-        if address:
-            raise InputError(f"--address: no Ray cluster at {address!r} ({told})") from error
-        # Ray allows itself half a minute, which a busy machine may not keep.
-        ray.shutdown()
-        if tries == 1:
-            raise SurroundingsError(
-                f"Ray does not start ({told}); nothing is lost, and the same command goes on"
-            ) from error
-        _start_ray(address, verbose, tries - 1)
-
-
-def _mute_raylet() -> None:
-    """What Ray prints of processes that have died is told in the trials' reasons."""
-    show = ray_worker.print_to_stdstream
-
-    def show_others(data: dict[str, Any], *rest: Any, **more: Any) -> None:
-        if data.get("pid") != "raylet":
-            show(data, *rest, **more)
-
-    ray_worker.print_to_stdstream = show_others
-
-
-def _module_path() -> list[str]:
-    """The working directory, and where modules are looked for already."""
-    return [os.getcwd(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-
-
-def _require_listener(address: str | None) -> None:
-    """Asks cheaply whether anything listens at HOST:PORT: Ray itself waits for minutes."""
-    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=_PATIENCE / 3).close()
-    except (OSError, OverflowError) as error:
-        raise InputError(f"--address: no Ray cluster at {address!r} ({error})") from error
-
-
-def _quiet(verbose: bool) -> None:
-    """Silences what Ray, MLflow and Optuna say on their own account; not what goes wrong."""
-    settings = {
-        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-        # What Tune would save of its own state is on disk already, in the journal and in Optuna's storage.
-        "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
-        "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-        "RAY_AIR_NEW_OUTPUT": "0",
-        "RAY_CHDIR_TO_TRIAL_DIR": "0",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    }
-    for key, value in settings.items():
-        os.environ.setdefault(key, value)
-    if verbose:
-        return
-    for name in ("ray", "ray.tune", "mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    # It lists Tune's names of trials that failed, which is no error of the study.
-    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)

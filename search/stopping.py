@@ -95,12 +95,21 @@ class CellAsha(FIFOScheduler):  # type: ignore[misc]
     Args:
         ladders: By cell key. Trials of other cells, and replicates, run to their end.
         on_verdict: Called with every verdict before it takes effect.
+        warm: How many processes Tune is to keep when there is nothing for them to do; of its own accord it keeps one,
+            and what is left to do at the end of a study would wait for others to start.
     """
 
-    def __init__(self, ladders: Mapping[str, Ladder], on_verdict: Callable[[Verdict], None]) -> None:
+    def __init__(self, ladders: Mapping[str, Ladder], on_verdict: Callable[[Verdict], None], warm: int = 0) -> None:
         super().__init__()
         self._ladders = ladders
         self._on_verdict = on_verdict
+        self._warm = warm
+
+    def on_trial_add(self, tune_controller: TuneController, trial: TuneTrial) -> None:
+        if self._warm:
+            tune_controller._actor_cache.increase_max(trial.placement_group_factory, by=self._warm)
+            self._warm = 0
+        super().on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: TuneController, trial: TuneTrial, result: dict[str, Any]) -> str:
         go_on, stop = str(TrialScheduler.CONTINUE), str(TrialScheduler.STOP)

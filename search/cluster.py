@@ -1,0 +1,126 @@
+"""Ray as a study needs it: started or joined, and quiet."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import signal
+import socket
+import warnings
+from typing import Any
+
+import optuna
+import ray
+from ray._private import worker as ray_worker
+
+from search.study import Study
+from trainables.errors import InputError, SurroundingsError
+
+_PATIENCE = 10.0
+
+
+def quiet(verbose: bool) -> None:
+    """Silences what Ray, MLflow and Optuna say on their own account; not what goes wrong."""
+    settings = {
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        # What Tune would save of its own state is on disk already, in the journal and in Optuna's storage.
+        "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+        "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    }
+    for key, value in settings.items():
+        os.environ.setdefault(key, value)
+    if verbose:
+        return
+    for name in ("ray", "ray.tune", "mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    # It lists Tune's names of trials that failed, which is no error of the study.
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+def connect(study: Study, address: str | None, verbose: bool) -> int:
+    """Starts or joins Ray; returns how many trials it can hold at once.
+
+    Args:
+        address: A running cluster's; None starts Ray on this machine alone.
+        verbose: Whether Ray's own messages are shown.
+
+    Raises:
+        InputError: There is no such cluster, or it cannot hold a trial.
+        SurroundingsError: Ray does not start here.
+    """
+    if not ray.is_initialized():
+        _require_listener(address)
+        _start_ray(address, verbose)
+        if not verbose:
+            _mute_raylet()
+        # Ray has put its own handler for SIGTERM; a study stops the same way for both signals.
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    available = ray.cluster_resources()
+    slots = math.inf
+    for field, name in (("cpu", "CPU"), ("gpu", "GPU")):
+        asked = getattr(study.resources, field)
+        have = available.get(name, 0.0)
+        if asked > have:
+            raise InputError(f"resources.{field}: {asked:g} is not allowed; the cluster has {have:g} {name}s")
+        if asked:
+            slots = min(slots, have // asked)
+    return int(slots)
+
+
+def _start_ray(address: str | None, verbose: bool, tries: int = 2) -> None:
+    try:
+        ray.init(
+            # Without an address Ray might join a cluster that an earlier process left behind.
+            address=address or "local",
+            # A user's own workloads and schedules are modules of the working directory.
+            runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(_module_path())}},
+            include_dashboard=False if not address else None,
+            log_to_driver=verbose,
+            logging_level=logging.INFO if verbose else logging.ERROR,
+            configure_logging=True,
+        )
+    except Exception as error:
+        told = " ".join(str(error).split())[:160]
+        if address:
+            raise InputError(f"--address: no Ray cluster at {address!r} ({told})") from error
+        # Ray allows itself half a minute, which a busy machine may not keep.
+        ray.shutdown()
+        if tries == 1:
+            raise SurroundingsError(
+                f"Ray does not start ({told}); nothing is lost, and the same command goes on"
+            ) from error
+        _start_ray(address, verbose, tries - 1)
+
+
+def _mute_raylet() -> None:
+    """What Ray prints of processes that have died is told in the trials' reasons."""
+    show = ray_worker.print_to_stdstream
+
+    def show_others(data: dict[str, Any], *rest: Any, **more: Any) -> None:
+        if data.get("pid") != "raylet":
+            show(data, *rest, **more)
+
+    ray_worker.print_to_stdstream = show_others
+
+
+def _module_path() -> list[str]:
+    """The working directory, and where modules are looked for already."""
+    return [os.getcwd(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+
+
+def _require_listener(address: str | None) -> None:
+    """Asks cheaply whether anything listens at HOST:PORT: Ray itself waits for minutes."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"--address: no Ray cluster at {address!r} ({error})") from error
