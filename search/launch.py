@@ -36,8 +36,6 @@ from trainables.checkpoint import CheckpointFolder
 from trainables.trial import TrialActor
 
 _PATIENCE = 30.0
-# Trials on Tune's list, at which those that have ended are taken off it.
-_MOST_REMEMBERED = 100
 
 
 @dataclass(frozen=True)
@@ -227,7 +225,6 @@ class _Search(tune.Callback):  # type: ignore[misc]
         self._lifeline.check()
         self._end_hung(trials)
         self._tell_given_up()
-        _forget_ended(trials)
         trouble = self._tracker.trouble
         note = f"{self._tracker.waiting} trials wait for {trouble}" if trouble else None
         self._progress.tick(len(self._searcher.live), self._expected(), note)
@@ -286,12 +283,3 @@ class _Search(tune.Callback):  # type: ignore[misc]
             self._console.print(line, soft_wrap=True)
         for reason, count in self._progress.reasons.most_common(3):
             self._console.print(f"{count} failed: {reason}", soft_wrap=True)
-
-
-def _forget_ended(trials: list[TuneTrial]) -> None:
-    """Takes ended trials off Tune's list, which it walks at every step, and saves, whole, at the end.
-
-    Their records are in the journal, and nobody asks Tune for them.
-    """
-    if len(trials) >= _MOST_REMEMBERED:
-        trials[:] = [trial for trial in trials if not trial.is_finished()]

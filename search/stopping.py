@@ -12,6 +12,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.record import Verdict
 from search.study import Asha, Cell, Study
+from search.thrift import forget_ended, keep_processes
 
 # So many of a family, the best so far, go on from a rung whatever the other families do: none is judged on fewer
 # uncensored trials.
@@ -107,8 +108,9 @@ class CellAsha(FIFOScheduler):  # type: ignore[misc]
 
     def on_trial_add(self, tune_controller: TuneController, trial: TuneTrial) -> None:
         if self._warm:
-            tune_controller._actor_cache.increase_max(trial.placement_group_factory, by=self._warm)
+            keep_processes(tune_controller, trial, self._warm)
             self._warm = 0
+        forget_ended(tune_controller)
         super().on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: TuneController, trial: TuneTrial, result: dict[str, Any]) -> str:
