@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from benchmarks.overhead.contender import SEED, Contender, End
-from benchmarks.overhead.problem import BUDGET, FAMILIES, WORKLOAD
+from benchmarks.overhead.problem import BUDGET, FAMILIES, REPORTS, WORKLOAD
 
 DATABASE = "mlflow.db"
 JOURNAL = Path("out", "trials.jsonl")
@@ -31,6 +31,7 @@ def one_cell(trials: int) -> dict[str, Any]:
         "workloads": [WORKLOAD],
         "budgets": [BUDGET],
         "families": list(FAMILIES),
+        "early_stopping": {"rungs": [step / BUDGET for step in REPORTS[:-1]]},
         "trials": trials,
         "replicates": 0,
         "seed": SEED,
