@@ -59,34 +59,44 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
         time.sleep(0.05)
 
 
+def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The search and all it has started, as far as it lives."""
+    with suppress(psutil.NoSuchProcess):
+        driver = psutil.Process(process.pid)
+        return [driver, *driver.children(recursive=True)]
+    return []
+
+
+def named(process: subprocess.Popen[str], *starts: str) -> list[psutil.Process]:
+    """Those of the family whose names start so."""
+    found = []
+    for member in family(process):
+        with suppress(psutil.NoSuchProcess):
+            if member.name().startswith(starts):
+                found.append(member)
+    return found
+
+
 def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """The processes in which trials are trained; Ray names a process for what it is doing."""
-    names = ("ray::TrialActor", "ray::ResourceTr")
-    return [p for p in psutil.Process(process.pid).children(recursive=True) if p.name().startswith(names)]
+    return named(process, "ray::TrialActor", "ray::ResourceTr")
 
 
-def kill_everything(process: subprocess.Popen[str]) -> None:
-    """As a machine does that loses power: driver, raylet and workers at once."""
-    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    for member in family:
+def kill(*members: psutil.Process) -> None:
+    for member in members:
         with suppress(psutil.NoSuchProcess):
             member.kill()
-    psutil.wait_procs(family, timeout=20)
+    psutil.wait_procs(members, timeout=20)
 
 
 def strike(process: subprocess.Popen[str], victim: str) -> None:
-    """Kills everything, the driver, one of Ray's own processes, or a worker; everything if there is none of those."""
-    if victim == "everything":
-        kill_everything(process)
-    elif victim == "driver":
-        process.kill()
-    else:
-        family = psutil.Process(process.pid).children(recursive=True)
-        found = workers(process) if victim == "worker" else [p for p in family if p.name() == victim]
-        if found:
-            found[0].kill()
-        else:
-            kill_everything(process)
+    """Kills everything, the driver, one of Ray's own processes, or a worker; everything if there is none of those.
+
+    Everything at once is what a machine does that loses power.
+    """
+    everything = family(process)
+    found = {"everything": everything, "driver": everything[:1], "worker": workers(process)[:1]}
+    kill(*(found.get(victim) or named(process, victim)[:1] or everything))
 
 
 def end(process: subprocess.Popen[str], victim: str) -> None:
@@ -152,7 +162,7 @@ def test_killed_at_thirty_random_moments(tmp_path: Path, phitune: Run) -> None:
         process, before = start(tmp_path), ended(tmp_path)
         if draw.random() < 0.3:
             # Anywhere, the start included.
-            time.sleep(draw.uniform(0, 15))
+            time.sleep(draw.uniform(0, 10))
         else:
             more = draw.randint(1, 10)
             wait_for(lambda before=before, more=more: ended(tmp_path) >= before + more, process)  # type: ignore[misc]
@@ -169,7 +179,7 @@ def test_killed_at_thirty_random_moments(tmp_path: Path, phitune: Run) -> None:
         strikes += 1
         if victim == "worker":
             # The search goes on without it; the next blow hits the same search.
-            time.sleep(draw.uniform(0, 10))
+            time.sleep(draw.uniform(0, 5))
             strike(process, "everything")
             strikes += 1
         out, err = process.communicate(timeout=240)
