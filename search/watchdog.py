@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from statistics import median
 from typing import Any
 
@@ -29,9 +29,11 @@ class Watchdog:
     Args:
         study: ``failures.hung_seconds`` is what every trial may take, however fast the others are.
         records: Trials that have ended.
+        clock: Seconds that only go forward.
     """
 
-    def __init__(self, study: Study, records: Iterable[Record]) -> None:
+    def __init__(self, study: Study, records: Iterable[Record], clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._floor = study.failures.hung_seconds
         measured = study.diagnostics
         self._alike = measured.trials == "all" or not (measured.gradient_points or measured.hessian)
@@ -45,7 +47,7 @@ class Watchdog:
 
     def started(self, key: str) -> None:
         """Notes that a trial begins, or begins again, under a key."""
-        self._since[key] = time.monotonic()
+        self._since[key] = self._clock()
 
     def ended(self, record: Record) -> None:
         """Learns from a trial's speed."""
@@ -56,7 +58,7 @@ class Watchdog:
 
     def overdue(self, live: Mapping[str, Any]) -> dict[str, str]:
         """Those of the trials in flight (`search.proposer.Live` by key) that hang, and why that is thought."""
-        now = time.monotonic()
+        now = self._clock()
         if now - self._looked < min(1.0, self._floor / 4):
             return {}
         self._looked = now
