@@ -148,7 +148,7 @@ class _Search(tune.Callback):  # type: ignore[misc]
     def run(self, slots: int) -> None:
         """Trains until every cell is finished or the user interrupts."""
         began = time.monotonic()
-        self._searcher.begin(slots)
+        self._searcher.slots = slots
         # All processes start at once, not one after the other.
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(slots))
         self._checkpoints.prune((trial_id for cell in self._cells for trial_id in cell.in_flight), 2 * slots)

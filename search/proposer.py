@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -82,12 +81,6 @@ class CellProposer:
     def progress(self) -> float:
         """Share of the explore trials proposed, and beyond 1 the replicates."""
         return (len(self._asked) + self._replicated) / self._study.trials
-
-    @property
-    def startable(self) -> int:
-        """Trials that could start now if there were room."""
-        replicates = (trial.trial_id not in self._ended for trial in (self._replicates or [])[self._replicated :])
-        return len(self._again) + max(0, self._study.trials - len(self._asked)) + sum(replicates)
 
     @property
     def finished(self) -> bool:
@@ -291,13 +284,7 @@ class Proposer(Searcher):  # type: ignore[misc]
         self._failures: dict[str, Failure] = {}
         self.live: dict[str, Live] = {}
         self.slots: int | None = None
-        self._gate: tuple[str, int] | None = None
         self._freed: str | None = None
-
-    def begin(self, slots: int) -> None:
-        """Says how many trials may be in flight; the first of them begin together, when their processes are ready."""
-        self.slots = slots
-        self._gate = (uuid.uuid4().hex, min(slots, sum(proposer.startable for proposer in self._cells)))
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if self.slots is not None and len(self.live) >= self.slots:
@@ -367,8 +354,6 @@ class Proposer(Searcher):  # type: ignore[misc]
                 "seconds": self._study.failures.checkpoint_seconds,
             },
         }
-        if self._gate is not None:
-            task["gate"] = self._gate
         return {"trial_id": trial.trial_id, "cell": cell.key, "family": trial.family, "task": json.dumps(task)}
 
 

@@ -113,6 +113,15 @@ class CellAsha(FIFOScheduler):  # type: ignore[misc]
         forget_ended(tune_controller)
         super().on_trial_add(tune_controller, trial)
 
+    def choose_trial_to_run(self, tune_controller: TuneController) -> TuneTrial | None:
+        """The newest that waits, for which no process is being started yet.
+
+        The oldest, Tune's choice, has a process on its way; given one that has just come free, Tune throws the other
+        away, and where trials are shorter than a process takes to start, does so again and again.
+        """
+        waiting = (trial for trial in reversed(tune_controller.get_trials()) if trial.status == TuneTrial.PENDING)
+        return next(waiting, None)
+
     def on_trial_result(self, tune_controller: TuneController, trial: TuneTrial, result: dict[str, Any]) -> str:
         go_on, stop = str(TrialScheduler.CONTINUE), str(TrialScheduler.STOP)
         ladder = self._ladders.get(trial.config["cell"])

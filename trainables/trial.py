@@ -8,14 +8,11 @@ import os
 import sys
 import time
 import traceback
-import uuid
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
-from ray.experimental import internal_kv
 
 from trainables.checkpoint import Checkpoint
 from trainables.schedules import from_dict
@@ -23,8 +20,6 @@ from trainables.spec import Spec
 from trainables.training import Diagnostics, Training, TrialConfig
 from trainables.workloads import workload
 
-# Seconds after which a trial begins though other processes have not started.
-_GATE_OPENS = 20.0
 _FINAL = ("val_loss", "val_metric", "ema_val_loss", "ema_val_metric")
 # Errors of the system that would come again.
 _LASTING = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
@@ -36,7 +31,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     The configuration holds ``trial_id``, ``cell``, ``family`` and ``task``: JSON with the keys ``workload optimizer
     budget schedule base_lr seed objective rungs test diagnostics threads``; ``rungs`` are the iterations at which to
     report besides the last, ``test`` whether to touch the test split at the end, ``diagnostics`` the fields of
-    `Diagnostics`. ``gate``, if there, is a name and a number of processes, whose first trials begin together.
+    `Diagnostics`.
 
     A report holds ``rung`` (its number from 1, 0 at the end), ``judged`` (the objective on averaged weights) and
     ``account``: JSON with ``status`` (running, completed, diverged, failed), ``steps`` (iterations done; the horizon
@@ -53,11 +48,6 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         task = json.loads(config["task"])
         # Read by torch when a workload imports it, which those without a network do not.
         os.environ["OMP_NUM_THREADS"] = str(max(1, int(task["threads"])))
-        if "gate" in task:
-            with suppress(Exception):
-                # Imports what it needs; what is wrong with it, the trial tells.
-                workload(Spec.of(task["workload"]))
-            _wait_for_others(*task["gate"])
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -176,19 +166,6 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
             "seconds": self._seconds(),
         }
         return {"done": status != "running", "rung": 0, "judged": None, "account": json.dumps(account)}
-
-
-def _wait_for_others(gate: str, processes: int) -> None:
-    """Returns when so many processes have come to the gate, or after a while.
-
-    Where a trial is shorter than a process takes to start, Tune would give each process that is done the trial for
-    which it is starting another, and throw that other one away, again and again.
-    """
-    prefix = f"phitune/{gate}/"
-    internal_kv._internal_kv_put((prefix + uuid.uuid4().hex).encode(), b"")
-    deadline = time.monotonic() + _GATE_OPENS
-    while len(internal_kv._internal_kv_list(prefix.encode())) < processes and time.monotonic() < deadline:
-        time.sleep(0.05)
 
 
 def may_pass(error: Exception) -> bool:
