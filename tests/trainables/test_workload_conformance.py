@@ -22,6 +22,10 @@ class TestCnnDigits(WorkloadConformance):
     workload = "cnn/digits"
 
 
+class TestResnet8Digits(WorkloadConformance):
+    workload = "resnet8/digits"
+
+
 class TestLogregDigits(WorkloadConformance):
     workload = "logreg/digits"
 

@@ -1,4 +1,4 @@
-"""Handwritten digits (UCI, 1797 images of 8×8, bundled with scikit-learn): MLP and CNN."""
+"""Handwritten digits (UCI, 1797 images of 8×8, bundled with scikit-learn): MLP, CNN and ResNet."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from torch import nn
 
 from trainables.models.cnn import cnn
 from trainables.models.mlp import mlp
+from trainables.models.resnet import resnet
 from trainables.workloads.base import Split
 from trainables.workloads.supervised import Data, SupervisedWorkload
 from trainables.workloads.tables import table
@@ -37,3 +38,12 @@ class CnnDigits(_Digits):
 
     def model(self) -> nn.Module:
         return cnn((8, 16), 10)
+
+
+class Resnet8Digits(_Digits):
+    """He et al.'s CIFAR ResNet at its smallest (75,000 weights, batch normalisation); batch 128; 600 iterations."""
+
+    full_budget = 600
+
+    def model(self) -> nn.Module:
+        return resnet(8, 10, 1)

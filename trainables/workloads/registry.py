@@ -23,6 +23,7 @@ _GPTS = ("gpt-nano", "gpt-micro", "gpt-mini", "gpt-small")
 _WORKLOADS = {
     "mlp/digits": "trainables.workloads.digits:MlpDigits",
     "cnn/digits": "trainables.workloads.digits:CnnDigits",
+    "resnet8/digits": "trainables.workloads.digits:Resnet8Digits",
     **{f"logreg/{table}": "trainables.workloads.convex:LogisticRegression" for table in _TABLES},
     **{f"mlp/{table}": "trainables.workloads.tabular:MlpTable" for table in _TABLES if table != "digits"},
     **{f"{gpt}/stdlib": "trainables.workloads.language:Gpt" for gpt in _GPTS},
