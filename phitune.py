@@ -10,9 +10,12 @@ import textwrap
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from search.study import Study
 
 app = typer.Typer(
     name="phitune",
@@ -217,12 +220,12 @@ def workloads() -> None:
     )
 
 
-def _print_plan(study: Any, out: Path) -> None:
+def _print_plan(study: Study, out: Path) -> None:
     from search.stopping import rungs
 
     cells = study.cells()
     for cell in cells:
-        judged = ", ".join(map(str, rungs(cell.budget, study.early_stopping))) or "nowhere"
+        judged = ", ".join(map(str, rungs(cell, study))) or "nowhere"
         low, high = cell.base_lr
         typer.echo(f"{cell.key}: {study.trials} trials, base LR {low:g} to {high:g}, judged at {judged}")
     typer.echo(

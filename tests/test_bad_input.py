@@ -47,6 +47,17 @@ def test_one_line_and_exit_code_2(folder: Path, phitune: Run, arguments: str, sa
     assert left <= {"mlflow.db"}
 
 
+def test_a_dry_run_shows_the_plan_and_leaves_nothing(folder: Path, phitune: Run) -> None:
+    before = set(folder.rglob("*"))
+    done = phitune("search", "study.yaml", "--dry-run", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "quadratic sgd 20: 5 trials, base LR 0.005 to 2, judged at 5, 10",
+        f"1 cells, 5 trials and the replicates of their finalists, to {Path('runs', 's')}",
+    ]
+    assert set(folder.rglob("*")) == before
+
+
 def test_a_study_without_finished_trials_cannot_be_analysed(folder: Path, phitune: Run) -> None:
     text = STUDY.replace("[20]", "[40]") + "space: {base_lr: [400, 500]}\n"
     (folder / "hopeless.yaml").write_text(text, encoding="utf-8")
