@@ -92,12 +92,9 @@ class Progress:
         self._of_cell[record.trial.cell] += 1
         if record.status == "failed":
             self.reasons[record.reason] += 1
-        if record.status != "completed" or record.trial.phase != "explore":
-            return
-        best = self._best.get(record.trial.cell)
-        sign = 1 if self._cells[record.trial.cell].mode == "min" else -1
-        if best is None or sign * record.final["objective"] < sign * best.final["objective"]:
-            self._best[record.trial.cell] = record
+        key = record.trial.cell
+        if record.beats(self._best.get(key), self._cells[key].mode):
+            self._best[key] = record
 
     def _line(self) -> Text:
         done = self._counts.total()

@@ -15,7 +15,7 @@ from optuna.trial import TrialState, create_trial
 from ray.tune.search import Searcher
 
 from search.failures import Failure, Luck, Retries
-from search.finalists import finalists
+from search.finalists import best_of_families, finalists
 from search.record import Record, Trial
 from search.sampler import FamilySampler, Source, direction, last_trial, tell
 from search.space import Values, distributions, family_order, point, stable_seed
@@ -55,9 +55,7 @@ class CellProposer:
         )
         self._ended: dict[str, Record] = {record.trial.trial_id: record for record in records}
         self._explored = sum(record.trial.phase == "explore" for record in self._ended.values())
-        self._best: dict[str, Record] = {}
-        for record in self._ended.values():
-            self._note(record)
+        self._best = best_of_families(self._ended.values(), cell.mode)
         self._luck = Luck()
         self._asked: list[_Asked] = []
         self._again: list[Trial] = []
@@ -130,7 +128,8 @@ class CellProposer:
         self._luck.ended(record)
         if record.trial.phase == "explore":
             self._explored += 1
-            self._note(record)
+            if record.beats(self.best(record.trial.family), self.cell.mode):
+                self._best[record.trial.family] = record
             self._tell(record)
             self._plan_replicates()
 
@@ -172,7 +171,7 @@ class CellProposer:
         """Once all is explored: finalists × fresh seeds, seed by seed, so that an interrupted set is still paired."""
         if self._explored < self._study.trials:
             return
-        chosen = finalists((r for r in self._ended.values() if r.trial.phase == "explore"), self.cell.mode)
+        chosen = finalists(self._ended.values(), self.cell.mode)
         seeds = min(self._study.replicates, 1) if self.cell.deterministic else self._study.replicates
         plan = [(seed, best) for seed in range(seeds) for best in chosen]
         self._replicates = [
@@ -191,15 +190,6 @@ class CellProposer:
             )
             for number, (seed, best) in enumerate(plan)
         ]
-
-    def _note(self, record: Record) -> None:
-        """Keeps the best of each family."""
-        if record.status != "completed" or record.trial.phase != "explore":
-            return
-        sign = 1.0 if self.cell.mode == "min" else -1.0
-        best = self._best.get(record.trial.family)
-        if best is None or sign * record.final["objective"] < sign * best.final["objective"]:
-            self._best[record.trial.family] = record
 
     def _tell(self, record: Record) -> None:
         asked = self._asked[record.trial.number]

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 Phase = Literal["explore", "replicate"]
 Status = Literal["completed", "stopped", "diverged", "failed"]
+Mode = Literal["min", "max"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,20 @@ class Record:
     diagnosed: list[dict[str, float]] = field(default_factory=list)
     reason: str = ""
     traceback: str = ""
+
+    def cost(self, mode: Mode) -> float:
+        """The objective of a completed trial, its sign turned where large is good: less is better."""
+        objective = self.final["objective"]
+        return objective if mode == "min" else -objective
+
+    @property
+    def comparable(self) -> bool:
+        """Whether it may be a family's best: an explore trial that was completed."""
+        return self.status == "completed" and self.trial.phase == "explore"
+
+    def beats(self, held: Record | None, mode: Mode) -> bool:
+        """Whether it is comparable, and better than the best so far, if there is one."""
+        return self.comparable and (held is None or self.cost(mode) < held.cost(mode))
 
     def light(self) -> Record:
         """Without the curve and what else is long; it is in the journal and would fill the memory of a large study."""

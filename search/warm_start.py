@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from search.finalists import best_of_families
 from search.record import Follower, Record
 from search.study import Cell
 from trainables.errors import InputError
@@ -55,13 +56,13 @@ def earlier_cells(study: str | None, out: Path, cells: Iterable[Cell]) -> dict[s
         raise InputError(f"warm_start: {study!r} is not allowed; it is this study")
     completed: dict[str, list[Record]] = {}
     for record in Follower(place / "trials.jsonl").read():
-        if record.status == "completed" and record.trial.phase == "explore":
+        if record.comparable:
             completed.setdefault(record.trial.cell, []).append(record)
     nearest: dict[str, EarlierCell] = {}
     for cell in cells:
         key = _nearest(cell, completed)
         if key is not None:
-            nearest[cell.key] = EarlierCell(f"{place.name}: {key}", _best(completed[key], cell.mode))
+            nearest[cell.key] = EarlierCell(f"{place.name}: {key}", best_of_families(completed[key], cell.mode))
     return nearest
 
 
@@ -70,13 +71,3 @@ def _nearest(cell: Cell, keys: Iterable[str]) -> str | None:
     own, _, _ = cell.key.rpartition(" ")
     same = {int(key.rpartition(" ")[2]): key for key in keys if key.rpartition(" ")[0] == own}
     return same[min(same, key=lambda budget: abs(math.log(budget / cell.budget)))] if same else None
-
-
-def _best(records: Iterable[Record], mode: str) -> dict[str, Record]:
-    sign = 1.0 if mode == "min" else -1.0
-    best: dict[str, Record] = {}
-    for record in records:
-        held = best.get(record.trial.family)
-        if held is None or sign * record.final["objective"] < sign * held.final["objective"]:
-            best[record.trial.family] = record
-    return best

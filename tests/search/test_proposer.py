@@ -166,7 +166,7 @@ def test_more_trials_and_replicates_go_on_from_fewer(tmp_path: Path) -> None:
     ids = [record.trial.trial_id for record in second.ended]
     assert len(ids) == len(set(ids)) == second.total
     assert sorted(r.trial.number for r in second.ended if r.trial.phase == "explore") == list(range(24))
-    best = finalists((r for r in second.ended if r.trial.phase == "explore"), "min")
+    best = finalists(second.ended, "min")
     replicates = Counter(r.trial.finalist for r in second.ended if r.trial.phase == "replicate")
     assert all(replicates[r.trial.trial_id] == 4 for r in best)
 
