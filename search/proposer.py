@@ -18,7 +18,7 @@ from search.failures import Failure, Luck, Retries
 from search.finalists import best_of_families, finalists
 from search.record import Record, Trial
 from search.sampler import FamilySampler, Source, direction, last_trial, tell
-from search.space import Values, distributions, family_order, point, stable_seed
+from search.space import Values, family_order, point, stable_seed
 from search.stopping import rungs
 from search.study import Cell, Study
 from trainables.checkpoint import CheckpointFolder
@@ -141,7 +141,7 @@ class CellProposer:
             create_trial(
                 state=TrialState.RUNNING,
                 params={"family": label, **values},
-                distributions={"family": self._families, **distributions(self._spaces[label], self.cell)},
+                distributions={"family": self._families, **self._samplers[label].ranges},
                 user_attrs={"origin": origin},
             )
         )

@@ -41,13 +41,15 @@ class FamilySampler:
 
     Args:
         share: How many of the cell's trials the family gets.
+
+    Attributes:
+        ranges: What is searched of the family in the cell.
     """
 
     def __init__(self, study: Study, cell: Cell, space: FamilySpace, share: int) -> None:
         self._space = space
-        self._cell = cell
-        self._distributions = distributions(space, cell)
-        self._start = quasi_random(space, cell, math.ceil(START * share), study.seed)
+        self.ranges = distributions(space, cell)
+        self._start = quasi_random(space, cell, self.ranges, math.ceil(START * share), study.seed)
         self._seed = stable_seed(study.seed, cell.key, space.label)
         self._study = optuna.create_study(direction=direction(cell))
         self._seeded = False
@@ -68,11 +70,11 @@ class FamilySampler:
             given = self._of_others(sources)
         if given is None:
             self._seed_model()
-            trial = self._study.ask(dict(self._distributions))
+            trial = self._study.ask(dict(self.ranges))
             self._trials.append(trial)
             return dict(trial.params), MODEL
         values, origin = given
-        self._add(create_trial(state=TrialState.RUNNING, params=values, distributions=dict(self._distributions)))
+        self._add(create_trial(state=TrialState.RUNNING, params=values, distributions=dict(self.ranges)))
         self._origins.add(origin)
         return values, origin
 
@@ -82,8 +84,8 @@ class FamilySampler:
             create_trial(
                 state=frozen.state,
                 value=frozen.value,
-                params={key: frozen.params[key] for key in self._distributions},
-                distributions=dict(self._distributions),
+                params={key: frozen.params[key] for key in self.ranges},
+                distributions=dict(self.ranges),
                 intermediate_values=frozen.intermediate_values,
                 constraints=frozen.constraints,
             )
@@ -109,7 +111,7 @@ class FamilySampler:
         for source in sources:
             best = source.best(self._space.label) if source.name not in self._origins else None
             if best is not None:
-                return values_of(self._space, self._cell, best.trial.schedule, best.trial.mean_lr), source.name
+                return values_of(self._space, self.ranges, best.trial.schedule, best.trial.mean_lr), source.name
         return None
 
 

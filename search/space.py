@@ -24,6 +24,7 @@ from search.study import Cell
 from trainables.schedules import Schedule
 
 Values = dict[str, float]
+Ranges = Mapping[str, FloatDistribution]
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,15 @@ def point(space: FamilySpace, cell: Cell, values: Mapping[str, float]) -> Point:
     return Point(schedule, base_lr, base_lr * mean)
 
 
-def values_of(space: FamilySpace, cell: Cell, schedule: Mapping[str, float], mean_lr: float) -> Values:
-    """The values of `distributions` for a schedule and mean LR, perhaps of another cell: clipped to the ranges."""
+def values_of(space: FamilySpace, ranges: Ranges, schedule: Mapping[str, float], mean_lr: float) -> Values:
+    """The values for a schedule and mean LR, perhaps of another cell: clipped to the ranges of `distributions`."""
     wanted = {**{key: float(schedule[key]) for key in space.searched}, "mean_lr": mean_lr}
-    ranges = distributions(space, cell)
-    return {
-        f"{space.label}.{key}": min(max(value, ranges[f"{space.label}.{key}"].low), ranges[f"{space.label}.{key}"].high)
-        for key, value in wanted.items()
-    }
+    named = {f"{space.label}.{key}": value for key, value in wanted.items()}
+    return {name: min(max(value, ranges[name].low), ranges[name].high) for name, value in named.items()}
 
 
-def quasi_random(space: FamilySpace, cell: Cell, count: int, seed: int) -> list[Values]:
-    """A scrambled Sobol start for one family of a cell, as values of `distributions`.
+def quasi_random(space: FamilySpace, cell: Cell, ranges: Ranges, count: int, seed: int) -> list[Values]:
+    """A scrambled Sobol start for one family of a cell, as values within the ranges of `distributions`.
 
     Uniform in (log parameters, log base LR), which is uniform in (log parameters, log mean LR) over
     exactly the base LRs that are allowed. A longer start begins with the shorter one.
@@ -78,7 +76,7 @@ def quasi_random(space: FamilySpace, cell: Cell, count: int, seed: int) -> list[
         }
         base_lr = _log_uniform(row[-1], *cell.base_lr)
         mean_lr = base_lr * space.schedule(**parameters).mean(cell.budget)
-        points.append(values_of(space, cell, parameters, mean_lr))
+        points.append(values_of(space, ranges, parameters, mean_lr))
     return points
 
 

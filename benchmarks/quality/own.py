@@ -95,7 +95,8 @@ class Phitune(Method):
         counts = Counter(space.label for space in family_order(table.cell.families, study.trials))
         for space in table.cell.families:
             sampler = self._proposer._samplers[space.label]
-            sampler._start = quasi_random(space, table.cell, math.ceil(share * counts[space.label]), study.seed)
+            count = math.ceil(share * counts[space.label])
+            sampler._start = quasi_random(space, table.cell, sampler.ranges, count, study.seed)
 
     def propose(self) -> Proposal | None:
         trial = self._proposer.propose()
