@@ -37,11 +37,15 @@ class CellProposer:
     Args:
         storage: Holds the cell's Optuna study: one trial for each that was ever proposed.
         records: The cell's ended trials so far.
+
+    Attributes:
+        total: Trials of the cell in all; None until the finalists are known.
     """
 
     def __init__(self, study: Study, cell: Cell, storage: BaseStorage, records: Iterable[Record]) -> None:
         self.cell = cell
         self.sources: tuple[Source, ...] = ()
+        self.total: int | None = None
         self._study = study
         self._order = family_order(cell.families, study.trials)
         shares = Counter(space.label for space in self._order)
@@ -69,13 +73,6 @@ class CellProposer:
         return self.cell.key
 
     @property
-    def total(self) -> int | None:
-        """Trials of the cell in all; None until the finalists are known."""
-        if self._replicates is None:
-            return None
-        return len(self._ended.keys() | {trial.trial_id for trial in self._replicates})
-
-    @property
     def progress(self) -> float:
         """Share of the explore trials proposed, and beyond 1 the replicates."""
         return (len(self._asked) + self._replicated) / self._study.trials
@@ -87,7 +84,8 @@ class CellProposer:
     @property
     def gave_up(self) -> str:
         """Why the cell is not gone on with in this process, if so."""
-        return "" if self.finished else self._luck.gave_up
+        reason = self._luck.gave_up
+        return "" if reason and self.finished else reason
 
     @property
     def in_flight(self) -> list[str]:
@@ -190,6 +188,8 @@ class CellProposer:
             )
             for number, (seed, best) in enumerate(plan)
         ]
+        # An extended study may have replicates of trials that are no finalists any more.
+        self.total = len(self._ended.keys() | {trial.trial_id for trial in self._replicates})
 
     def _tell(self, record: Record) -> None:
         asked = self._asked[record.trial.number]
