@@ -18,7 +18,7 @@ import pandas as pd
 
 from analysis.guidelines import build
 from analysis.results import tidy
-from search.proposer import CellProposer, link_neighbours
+from search.cell_proposer import CellProposer, link_neighbours
 from search.record import Record, Trial
 from search.stopping import Ladder, rungs
 from search.study import Cell, Study, parse_study

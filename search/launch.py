@@ -19,13 +19,14 @@ from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 from rich.console import Console
 
+from search.cell_proposer import CellProposer, link_neighbours
 from search.cluster import connect, quiet
 from search.directory import claim, describe, owned, replace
 from search.failures import Failure, FailureAsha, survive_memory_kills
 from search.ladder_quality import as_json, ladder_quality, told
 from search.lifeline import Lifeline, RayLostError
 from search.progress import Progress
-from search.proposer import CellProposer, Proposer, link_neighbours
+from search.proposer import Proposer
 from search.record import Journal, Record, VerdictLog, cut_torn_line
 from search.stopping import Ladder, rungs
 from search.study import Study

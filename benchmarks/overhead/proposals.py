@@ -16,7 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 from benchmarks.known_answer import run
 from benchmarks.overhead import machine
 from benchmarks.overhead.contenders.phitune_search import one_cell
-from search.proposer import CellProposer
+from search.cell_proposer import CellProposer
 from search.stopping import Ladder, rungs
 from search.study import parse_study
 

@@ -15,7 +15,7 @@ from benchmarks.quality.simulation import Method, Proposal
 from benchmarks.quality.smooth import smooth
 from benchmarks.quality.table import Table, coordinates
 from search import stopping
-from search.proposer import CellProposer
+from search.cell_proposer import CellProposer
 from search.record import Record, Trial
 from search.space import family_order, quasi_random
 from search.stopping import Ladder

@@ -15,9 +15,10 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
+from search.cell_proposer import CellProposer
 from search.failures import RETRIES
 from search.finalists import finalists
-from search.proposer import CellProposer, Proposer
+from search.proposer import Proposer
 from search.record import Journal, Record, Status, Trial, cut_torn_line
 from search.sampler import START
 from search.study import Study, parse_study
