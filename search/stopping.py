@@ -11,7 +11,8 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.record import Verdict
-from search.study import Asha, Cell, Study
+from search.sections import Asha
+from search.study import Cell, Study
 from search.thrift import forget_ended, keep_processes
 
 # So many of a family, the best so far, go on from a rung whatever the other families do: none is judged on fewer

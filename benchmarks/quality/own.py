@@ -17,9 +17,10 @@ from benchmarks.quality.table import Table, coordinates
 from search import stopping
 from search.cell_proposer import CellProposer
 from search.record import Record, Trial
+from search.sections import Asha
 from search.space import family_order, quasi_random
 from search.stopping import Ladder
-from search.study import Asha, Study, parse_study
+from search.study import Study, parse_study
 
 # Completed trials that a family's surface takes.
 _FEWEST = 4

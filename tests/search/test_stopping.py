@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from search.record import Verdict
+from search.sections import Asha
 from search.stopping import FAIR, Ladder, rungs
-from search.study import Asha, Study, parse_study
+from search.study import Study, parse_study
 
 
 def study(**change: Any) -> Study:
