@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.overhead.contender import SEED, Contender, module_command, note_end, noted_ends
-from benchmarks.overhead.problem import BASE_LR, FAMILIES, PHI, REPORTS, reports
+from benchmarks.overhead.contender import Contender, module_command, noted_ends
+from benchmarks.overhead.problem import reports
 
 CONTENDER = Contender(
     "ray-documented",
@@ -27,37 +27,16 @@ def main() -> None:
     folder, trials = Path(sys.argv[1]), int(sys.argv[2])
     import ray
     from ray import tune
-    from ray.air.integrations.mlflow import MLflowLoggerCallback
-    from ray.tune.schedulers import ASHAScheduler
-    from ray.tune.search.optuna import OptunaSearch
+
+    from benchmarks.overhead.tune_search import Note, mlflow_logger, tuner
 
     def train(config: dict[str, Any]) -> None:
         for report in reports(config["family"], config["phi"], config["base_lr"]):
             tune.report({"loss": report.loss, "steps": report.step})
 
-    class Note(tune.Callback):  # type: ignore[misc]
-        def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            note_end(folder, trial.last_result["steps"])
-
     ray.init(address="local", include_dashboard=False, log_to_driver=False)
-    mlflow = MLflowLoggerCallback(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}", experiment_name="overhead")
-    tuner = tune.Tuner(
-        train,
-        param_space={
-            "family": tune.choice(FAMILIES),
-            "phi": tune.loguniform(*PHI),
-            "base_lr": tune.loguniform(*BASE_LR),
-        },
-        tune_config=tune.TuneConfig(
-            metric="loss",
-            mode="min",
-            search_alg=OptunaSearch(seed=SEED),
-            scheduler=ASHAScheduler(max_t=len(REPORTS), grace_period=1, reduction_factor=2),
-            num_samples=trials,
-        ),
-        run_config=tune.RunConfig(storage_path=str(folder / "tune"), callbacks=[mlflow, Note()]),
-    )
-    tuner.fit()
+    callbacks = [mlflow_logger(folder), Note(folder)]
+    tuner(train, trials, tune.RunConfig(storage_path=str(folder / "tune"), callbacks=callbacks)).fit()
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.overhead.contender import SEED, Contender, module_command, note_end, noted_ends
-from benchmarks.overhead.problem import BASE_LR, FAMILIES, PHI, REPORTS, Report, reports
+from benchmarks.overhead.contender import Contender, module_command, noted_ends
+from benchmarks.overhead.problem import REPORTS, Report, reports
 
 _MODULE = "benchmarks.overhead.contenders.ray_reuse"
 FLOOR = Contender(
@@ -33,9 +33,8 @@ def main() -> None:
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     import ray
     from ray import tune
-    from ray.air.integrations.mlflow import MLflowLoggerCallback
-    from ray.tune.schedulers import ASHAScheduler
-    from ray.tune.search.optuna import OptunaSearch
+
+    from benchmarks.overhead.tune_search import Note, mlflow_logger, tuner
 
     class Train(tune.Trainable):  # type: ignore[misc]
         def setup(self, config: dict[str, Any]) -> None:
@@ -49,35 +48,14 @@ def main() -> None:
             report = next(self._reports)
             return {"loss": report.loss, "steps": report.step, "done": report.number == len(REPORTS)}
 
-    class Note(tune.Callback):  # type: ignore[misc]
-        def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            note_end(folder, trial.last_result["steps"])
-
     ray.init(address="local", include_dashboard=False, log_to_driver=False)
-    mlflow = MLflowLoggerCallback(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}", experiment_name="overhead")
-    tuner = tune.Tuner(
-        Train,
-        param_space={
-            "family": tune.choice(FAMILIES),
-            "phi": tune.loguniform(*PHI),
-            "base_lr": tune.loguniform(*BASE_LR),
-        },
-        tune_config=tune.TuneConfig(
-            metric="loss",
-            mode="min",
-            search_alg=OptunaSearch(seed=SEED),
-            scheduler=ASHAScheduler(max_t=len(REPORTS), grace_period=1, reduction_factor=2),
-            num_samples=trials,
-            reuse_actors=True,
-        ),
-        run_config=tune.RunConfig(
-            storage_path=str(folder / "tune"),
-            callbacks=[mlflow, Note()] if record else [Note()],
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            verbose=0,
-        ),
+    run_config = tune.RunConfig(
+        storage_path=str(folder / "tune"),
+        callbacks=[mlflow_logger(folder), Note(folder)] if record else [Note(folder)],
+        checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        verbose=0,
     )
-    tuner.fit()
+    tuner(Train, trials, run_config, reuse_actors=True).fit()
 
 
 if __name__ == "__main__":
