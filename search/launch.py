@@ -30,6 +30,7 @@ from search.proposer import Proposer
 from search.record import Journal, Record, VerdictLog, cut_torn_line
 from search.stopping import Ladder, rungs
 from search.study import Study
+from search.thrift import Silence
 from search.tracking import Tracker, facts_of
 from search.warm_start import EarlierCell, earlier_cells
 from search.watchdog import Watchdog
@@ -204,7 +205,7 @@ class _Search(tune.Callback):  # type: ignore[misc]
             run_config=tune.RunConfig(
                 name=uuid.uuid4().hex,
                 storage_path=str(scratch.resolve()),
-                callbacks=[self],
+                callbacks=[self, Silence()],
                 # Trials report what matters; Tune would otherwise save each one's model at its end.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 verbose=0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import psutil
 import pytest
 import ray
 from ray import tune
+from ray.tune.experiment import Trial as TuneTrial
 
 from search.cell_proposer import CellProposer
 from search.cluster import quiet
@@ -21,6 +23,7 @@ from search.failures import FailureAsha
 from search.proposer import Proposer
 from search.record import Record
 from search.study import parse_study
+from search.thrift import Silence
 from trainables.checkpoint import CheckpointFolder
 from trainables.trial import TrialActor
 
@@ -39,6 +42,7 @@ class Seen:
         trained: Process and trial, in order.
         kept: Processes that had trained and were there near the end of the long trial, while nothing else ran.
         listed: Most trials on Tune's list.
+        remembered: Of Tune's trials those still in memory at the end.
         ended: Trials that were handed on.
     """
 
@@ -46,6 +50,7 @@ class Seen:
     trained: list[tuple[str, str]]
     kept: int
     listed: int
+    remembered: int
     ended: list[str]
 
 
@@ -87,15 +92,19 @@ def search(folder: Path) -> Seen:
         tune_config=tune.TuneConfig(search_alg=proposer, scheduler=scheduler, num_samples=-1, reuse_actors=True),
         run_config=tune.RunConfig(
             storage_path=str(folder),
-            callbacks=[listed],
+            callbacks=[listed, Silence()],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
         ),
     ).fit()
     assert cells[0].finished, {record.reason for record in ended}
+    gc.collect()
+    remembered = sum(isinstance(thing, TuneTrial) for thing in gc.get_objects())
     trained = [(process, trial) for process, trial in map(str.split, noted(folder / "trained"))]
     kept = int(noted(folder / "kept")[0])
-    return Seen(noted(folder / "started"), trained, kept, listed.most, [record.trial.trial_id for record in ended])
+    return Seen(
+        noted(folder / "started"), trained, kept, listed.most, remembered, [record.trial.trial_id for record in ended]
+    )
 
 
 def noting(folder: Path) -> type[TrialActor]:
@@ -142,5 +151,6 @@ def test_processes_are_kept_while_there_is_nothing_for_them_to_do(seen: Seen) ->
 
 def test_tunes_list_of_trials_stays_short_and_no_trial_is_lost(seen: Seen) -> None:
     assert seen.listed < TRIALS
+    assert seen.remembered < TRIALS
     assert sorted(seen.ended) == sorted(trial for _, trial in seen.trained)
     assert len(seen.ended) > TRIALS
