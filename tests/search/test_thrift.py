@@ -59,6 +59,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     environment = dict(os.environ)
     quiet(False)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(SLOTS)
+    # A trial in this process, as another test has it, starts a Ray of its own.
+    ray.shutdown()
     ray.init(address="local", num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
         yield search(tmp_path_factory.mktemp("thrift"))
