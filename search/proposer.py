@@ -41,8 +41,8 @@ class Proposer(Searcher):  # type: ignore[misc]
 
     Attributes:
         live: The trials in flight, by Tune's id.
-        slots: How many trials may be in flight, if that is known. Tune asks for one trial more than it can place and
-            has Ray make ready a process for it, which is then thrown away for one that has become free.
+        slots: How many trials may be in flight, if that is known. Tune asks for one trial more than it can place, for
+            which Ray would make ready a placement group and a process.
     """
 
     def __init__(

@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 
 from search.record import Journal
 from tests.conftest import Run, command, environment
+from tests.postgres import postgresql
 
 STUDY = """
 name: s
@@ -27,10 +29,20 @@ replicates: 1
 """
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where the server keeps its runs."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/server.db"
+    else:
+        with postgresql(free_port()) as uri:
+            yield uri
+
+
 @contextmanager
-def server(folder: Path, port: int) -> Iterator[str]:
+def server(folder: Path, port: int, database: str) -> Iterator[str]:
     uri = f"http://127.0.0.1:{port}"
-    arguments = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--port", str(port), "--workers", "1"]
+    arguments = ["--backend-store-uri", database, "--port", str(port), "--workers", "1"]
     arguments += ["--artifacts-destination", str(folder / "artifacts")]
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "server", *arguments],
@@ -39,7 +51,7 @@ def server(folder: Path, port: int) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        for _ in range(240):
+        for _ in range(720):
             try:
                 urllib.request.urlopen(f"{uri}/health", timeout=2)
                 break
@@ -57,11 +69,11 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def test_a_server_that_goes_away_delays_and_loses_nothing(tmp_path: Path, phitune: Run) -> None:
+def test_a_server_that_goes_away_delays_and_loses_nothing(tmp_path: Path, phitune: Run, database: str) -> None:
     (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
     journal = tmp_path / "runs/s/trials.jsonl"
     port = free_port()
-    with server(tmp_path, port) as uri:
+    with server(tmp_path, port, database) as uri:
         search = subprocess.Popen(
             command("search", "study.yaml", "--tracking-uri", uri),
             cwd=tmp_path,
@@ -73,7 +85,7 @@ def test_a_server_that_goes_away_delays_and_loses_nothing(tmp_path: Path, phitun
         while not (journal.exists() and journal.read_bytes().count(b"\n") >= 5):
             assert search.poll() is None, search.communicate()
             time.sleep(0.05)
-    with server(tmp_path, port) as uri:
+    with server(tmp_path, port, database) as uri:
         out, err = search.communicate(timeout=240)
         again = phitune("search", "study.yaml", "--tracking-uri", uri, cwd=tmp_path)
         assert again.returncode == 0, out + err + again.stdout + again.stderr

@@ -19,7 +19,7 @@ from benchmarks.quality.table import Table, quadratic_table, recorded_table
 WORKLOADS = ("quadratic", *SETTINGS)
 RANDOM, TPE, RECIPE = "random search", "TPE, no stopping", "Ray's recipe"
 # Full trainings that a peer may spend.
-PEERS = {RANDOM: 400.0, TPE: 64.0, RECIPE: 32.0}
+PEERS = {RANDOM: 400.0, TPE: 64.0, RECIPE: 112.0}
 # Of phitune.
 TRIALS = (10, 20, 40, 80)
 
