@@ -52,6 +52,7 @@ def server(folder: Path, port: int, database: str) -> Iterator[str]:
     )
     try:
         for _ in range(720):
+            assert process.poll() is None, "the server ended"
             try:
                 urllib.request.urlopen(f"{uri}/health", timeout=2)
                 break
