@@ -152,16 +152,26 @@ def _flat(trial: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
 
 def write_study(uri: str, name: str, recipes: list[Recipe], running: int = 1) -> None:
     """Write the recipes' trials to MLflow as `search` would, with some trials still in flight."""
+    parent = add_trials(uri, name, *recipes)
     client = MlflowClient(tracking_uri=uri)
-    experiment = client.create_experiment(name)
-    parent = client.create_run(experiment, tags={"phitune.kind": "study", "mlflow.runName": name}).info.run_id
+    for i in range(running):
+        tags = {"mlflow.parentRunId": parent, "phitune.kind": "trial", "phitune.trial_id": f"running-{i}"}
+        client.create_run(client.get_run(parent).info.experiment_id, tags=tags)
+    client.set_terminated(parent)
+
+
+def add_trials(uri: str, name: str, *recipes: Recipe) -> str:
+    """Write the recipes' trials to a study, which is made if it is not there; the id of its parent run."""
+    client = MlflowClient(tracking_uri=uri)
+    found = client.get_experiment_by_name(name)
+    experiment = found.experiment_id if found else client.create_experiment(name)
+    parents = client.search_runs([experiment], "tags.`phitune.kind` = 'study'")
+    study = {"phitune.kind": "study", "mlflow.runName": name}
+    parent = str((parents[0] if parents else client.create_run(experiment, tags=study)).info.run_id)
     for recipe in recipes:
         for trial in trials(recipe):
             _write_trial(client, experiment, parent, trial, recipe)
-    for i in range(running):
-        tags = {"mlflow.parentRunId": parent, "phitune.kind": "trial", "phitune.trial_id": f"running-{i}"}
-        client.create_run(experiment, tags=tags)
-    client.set_terminated(parent)
+    return parent
 
 
 def _write_trial(client: MlflowClient, experiment: str, parent: str, trial: dict[str, Any], recipe: Recipe) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import results
-from analysis.results import StudyRef, find_study
+from analysis.results import StudyRef, find_study, study_ref
 from tests.analysis.conftest import RECIPES
 from tests.analysis.made_study import table
 from trainables.errors import InputError
@@ -22,7 +22,7 @@ def loaded(study: StudyRef) -> pd.DataFrame:
 
 def test_rows_are_the_trials_that_were_written(loaded: pd.DataFrame) -> None:
     written = pd.concat([table(r) for r in RECIPES]).sort_values("trial_id", ignore_index=True)
-    shared = [c for c in loaded.columns if c not in ("study", "run_id")]
+    shared = [c for c in loaded.columns if c not in ("study", "run_id", "started")]
     pd.testing.assert_frame_equal(loaded[shared], written[shared], check_dtype=False)
 
 
@@ -111,7 +111,7 @@ def test_a_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hanging)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     # The server and the wait are real; only the ten seconds of patience are shortened.
-    monkeypatch.setattr(results, "ANSWER_WITHIN_SECONDS", 0.5)
+    monkeypatch.setattr(study_ref, "ANSWER_WITHIN_SECONDS", 0.5)
     try:
         with pytest.raises(InputError, match="no MLflow server answers"):
             find_study("s", f"http://user:secret@127.0.0.1:{server.server_port}")

@@ -1,0 +1,18 @@
+"""Trials of studies as one tidy table: from MLflow, from a CSV of one's own, from Parquet."""
+
+from analysis.results.load import load
+from analysis.results.mlflow_client import curves, parent_run_id
+from analysis.results.study_ref import StudyRef, find_study
+from analysis.results.table import COLUMNS, read_parquet, tidy, write_parquet
+
+__all__ = [
+    "COLUMNS",
+    "StudyRef",
+    "curves",
+    "find_study",
+    "load",
+    "parent_run_id",
+    "read_parquet",
+    "tidy",
+    "write_parquet",
+]

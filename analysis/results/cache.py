@@ -1,0 +1,68 @@
+"""What was read from MLflow before: a Parquet file beside study.json, so that only newly ended trials are read.
+
+A cache costs nothing to lose: one that is missing, damaged, of another version or of another study is ignored.
+"""
+
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.results.table import read_parquet, write_parquet
+from trainables.errors import InputError
+
+CACHE_FILE = ".results.parquet"
+FORMAT = 1
+_KEY = "phitune"
+
+
+@dataclass(frozen=True)
+class CacheKey:
+    """Whose rows a cache holds.
+
+    Attributes:
+        study: The study's name.
+        tracking_uri: Where it was read, without credentials.
+        parent: Its parent run's id.
+        format: Of the file.
+    """
+
+    study: str
+    tracking_uri: str
+    parent: str
+    format: int = FORMAT
+
+
+def read_cache(folder: Path, key: CacheKey) -> tuple[pd.DataFrame, int | None] | None:
+    """The cached rows and when the study had ended (ms since 1970; None if it was running); None without a valid cache.
+
+    Args:
+        folder: The study's output directory.
+        key: What the cache must be of.
+    """
+    try:
+        described = pd.read_parquet(folder / CACHE_FILE, columns=[]).attrs.get(_KEY, {})
+        if described.get("key") != asdict(key):
+            return None
+        table = read_parquet(folder / CACHE_FILE)
+    except (InputError, OSError, ValueError, AttributeError):
+        return None
+    table.attrs = {}
+    return table, described.get("ended")
+
+
+def write_cache(folder: Path, key: CacheKey, table: pd.DataFrame, ended: int | None) -> None:
+    """Put the rows into the cache, whole or not at all; a folder that cannot be written keeps none."""
+    described = table.copy(deep=False)
+    described.attrs = {_KEY: {"key": asdict(key), "ended": ended}}
+    with suppress(OSError):
+        handle, name = tempfile.mkstemp(prefix=CACHE_FILE, dir=folder)
+        os.close(handle)
+        try:
+            write_parquet(described, Path(name))
+            os.replace(name, folder / CACHE_FILE)
+        finally:
+            Path(name).unlink(missing_ok=True)

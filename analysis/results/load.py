@@ -1,0 +1,84 @@
+"""A study's trials: from the cache what was read before, from MLflow what has ended since."""
+
+import sqlite3
+
+import pandas as pd
+
+from analysis.results import mlflow_client, mlflow_sqlite
+from analysis.results.cache import CacheKey, read_cache, write_cache
+from analysis.results.study_ref import StudyRef, is_sqlite
+from analysis.results.table import require_completed, tidy
+
+# Trials' times are those of the machines they ran on, whose clocks may differ.
+CLOCKS_DIFFER_MS = 3_600_000
+
+
+def load(ref: StudyRef) -> pd.DataFrame:
+    """All trials of a study that have ended, one row each.
+
+    Columns: `study trial_id run_id cell workload` (label) `optimizer budget full_budget` (iterations) `phase` (explore,
+    replicate) `status` (completed; stopped, which is censored; diverged, which is infeasible; failed) `family phi`
+    (UBA's only, else NaN) `base_lr mean_lr schedule` (JSON) `seed finalist` (replicates: the trial they repeat)
+    `origin` (of explore trials: quasi-random, tpe, or the cell whose best they try) `deterministic objective_name mode
+    metric_name metric_mode objective` (NaN unless completed) `val_loss val_metric ema_val_loss ema_val_metric test_loss
+    test_metric` (where the trial ended, at `steps`) `steps started` (Unix time, s) `seconds` (wall time at work; the
+    device time of a trial is not recorded) `rung_1 rung_2 ...` (the judged value at each rung). Types are those of
+    `COLUMNS`; rungs are float64.
+
+    Trials in flight are left out. Should a trial id occur twice, the run that started last counts. Rows are kept in
+    `.results.parquet` in the study's output directory. From an embedded database only runs that are not in it are read
+    again; from a server, runs that ended after the study had, and all as long as it is running (a server cannot be
+    asked what was written late).
+
+    Args:
+        ref: From `find_study`.
+
+    Returns:
+        The table, sorted by trial id.
+
+    Raises:
+        InputError: The study has no trial that ran to its end.
+    """
+    parent = mlflow_client.parent_run(ref)
+    key = CacheKey(ref.name, ref.public_uri, str(parent.info.run_id))
+    cached = read_cache(ref.out_dir, key) if ref.out_dir is not None else None
+    before, ended_before = cached or (tidy(pd.DataFrame()), None)
+    rows = _updated(ref, key.parent, before, ended_before)
+    ended = None if parent.info.status == "RUNNING" else parent.info.end_time
+    if ref.out_dir is not None and (not rows.equals(before) or ended != ended_before):
+        write_cache(ref.out_dir, key, rows, ended)
+    require_completed(rows, f"{ref.name!r} at {ref.public_uri}")
+    return rows.drop_duplicates("trial_id", keep="last").sort_values("trial_id", ignore_index=True)
+
+
+def _updated(ref: StudyRef, parent: str, before: pd.DataFrame, ended_before: int | None) -> pd.DataFrame:
+    """The rows of all ended runs, in the order in which they started."""
+    if not is_sqlite(ref.tracking_uri):
+        return from_server(ref, parent, before, ended_before)
+    try:
+        return from_database(ref, parent, before)
+    except sqlite3.Error:
+        # Another version's tables: MLflow itself can read them.
+        return mlflow_client.ended_trials(ref, parent)
+
+
+def from_database(ref: StudyRef, parent: str, before: pd.DataFrame) -> pd.DataFrame:
+    """Rows read before whose runs are still there, and those of all other ended runs."""
+    there = mlflow_sqlite.ended_ids(ref, parent)
+    kept = before[before["run_id"].isin(there)]
+    return _together(kept, mlflow_sqlite.trials(ref, there.difference(kept["run_id"])))
+
+
+def from_server(ref: StudyRef, parent: str, before: pd.DataFrame, ended_before: int | None) -> pd.DataFrame:
+    """Rows read before and those of runs that ended since the study had; all of them if it had not ended."""
+    if ended_before is None:
+        return mlflow_client.ended_trials(ref, parent)
+    fresh = mlflow_client.ended_trials(ref, parent, ended_before - CLOCKS_DIFFER_MS)
+    return _together(before[~before["run_id"].isin(fresh["run_id"])], fresh)
+
+
+def _together(before: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
+    parts = [part for part in (before, fresh) if len(part)]
+    if not parts:
+        return fresh
+    return tidy(pd.concat(parts)).sort_values(["started", "run_id"], ignore_index=True)

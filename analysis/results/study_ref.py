@@ -1,0 +1,152 @@
+"""Where a study's trials are: its name or directory resolved to a tracking store that answers."""
+
+import json
+import os
+import sqlite3
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from trainables.errors import InputError
+
+DEFAULT_TRACKING_URI = "sqlite:///runs/mlflow.db"
+STUDY_FILE = "study.json"
+ANSWER_WITHIN_SECONDS = 10.0
+PAGE = 1000
+SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True)
+class StudyRef:
+    """Where a study's trials are.
+
+    Attributes:
+        name: The study's name, which is the MLflow experiment's.
+        tracking_uri: MLflow's tracking URI.
+        out_dir: The study's output directory, if known.
+        run_id: Its parent run in MLflow, if known.
+    """
+
+    name: str
+    tracking_uri: str
+    out_dir: Path | None = None
+    run_id: str | None = None
+
+    @property
+    def public_uri(self) -> str:
+        """The tracking URI without user name and password and with an absolute path, fit for a report."""
+        parts = urlsplit(self.tracking_uri)
+        if self.tracking_uri.startswith(SQLITE):
+            return f"{SQLITE}{Path(self.tracking_uri.removeprefix(SQLITE)).resolve()}"
+        if "@" not in parts.netloc:
+            return self.tracking_uri
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def find_study(study: str, tracking_uri: str | None = None) -> StudyRef:
+    """Resolve what a user calls a study.
+
+    Args:
+        study: Its output directory (which holds study.json), or its name.
+        tracking_uri: Overrides the one in study.json, $MLFLOW_TRACKING_URI and sqlite:///runs/mlflow.db, in that order.
+
+    Returns:
+        The study's name, tracking URI and output directory.
+
+    Raises:
+        InputError: No such study, or nothing answers at the tracking URI. Nothing is created by asking.
+    """
+    given = Path(study)
+    named = Path("runs") / study
+    out_dir = next((p for p in (given, named) if (p / STUDY_FILE).is_file()), None)
+    if out_dir is None and given.is_dir() and (given.is_absolute() or len(given.parts) > 1):
+        raise InputError(f"STUDY: {study!r} holds no {STUDY_FILE}, so it is not a study's output directory")
+    notes = _read_notes(out_dir) if out_dir is not None else {}
+    name = str(notes.get("name") or study)
+    uri = tracking_uri or notes.get("tracking_uri") or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+    # Another tracking store than the directory's own has another run.
+    ref = StudyRef(name, str(uri), out_dir)
+    if ref.public_uri == notes.get("tracking_uri"):
+        ref = replace(ref, run_id=notes.get("parent_run_id"))
+    _require_answer(ref)
+    names = _experiments(ref)
+    if name not in names:
+        near = get_close_matches(name, names, n=3, cutoff=0.5) or names[:5]
+        known = f"; there are: {', '.join(near)}" if near else "; it holds no study"
+        raise InputError(f"STUDY: no study {study!r} at {ref.public_uri}{known}")
+    return ref
+
+
+def _read_notes(out_dir: Path) -> dict[str, Any]:
+    path = out_dir / STUDY_FILE
+    try:
+        notes = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        notes = None
+    if not isinstance(notes, dict) or not notes.get("name"):
+        raise InputError(f"STUDY: {str(path)!r} is damaged; expected JSON with 'name' and 'tracking_uri'")
+    return notes
+
+
+def is_sqlite(tracking_uri: str) -> bool:
+    """Whether the store is an embedded database."""
+    return urlsplit(tracking_uri).scheme == "sqlite"
+
+
+def sqlite_file(tracking_uri: str) -> Path:
+    """The file of an embedded database."""
+    return Path(tracking_uri.removeprefix(SQLITE).partition("?")[0])
+
+
+def client_of(ref: StudyRef) -> Any:
+    """MLflow's client for the study's store."""
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=ref.tracking_uri)
+
+
+def _require_answer(ref: StudyRef) -> None:
+    """Ask cheaply whether MLflow is there: its own client creates missing databases and retries for minutes."""
+    parts = urlsplit(ref.tracking_uri)
+    if is_sqlite(ref.tracking_uri):
+        path = sqlite_file(ref.tracking_uri)
+        if not path.is_file():
+            raise InputError(f"tracking URI: no MLflow database at {str(path)!r} ({ref.public_uri})")
+        try:
+            with sqlite3.connect(f"file:{path.absolute()}?mode=ro", uri=True) as connection:
+                found = connection.execute("select 1 from sqlite_master where name = 'experiments'").fetchone()
+        except sqlite3.DatabaseError:
+            found = None
+        if found is None:
+            raise InputError(f"tracking URI: {str(path)!r} is not an MLflow database")
+    elif parts.scheme in ("http", "https"):
+        try:
+            urllib.request.urlopen(
+                f"{StudyRef('', ref.tracking_uri).public_uri.rstrip('/')}/health", timeout=ANSWER_WITHIN_SECONDS
+            )
+        except urllib.error.HTTPError:
+            return  # It answers; what it lets us read shows later.
+        except (OSError, ValueError) as error:
+            raise InputError(f"tracking URI: no MLflow server answers at {ref.public_uri} ({error})") from None
+
+
+def _experiments(ref: StudyRef) -> list[str]:
+    from mlflow.exceptions import MlflowException
+
+    names: list[str] = []
+    token: str | None = None
+    try:
+        client = client_of(ref)
+        while True:
+            page = client.search_experiments(max_results=PAGE, page_token=token)
+            names += [str(e.name) for e in page if e.name != "Default"]
+            token = page.token
+            if not token:
+                return names
+    except (MlflowException, ImportError, OSError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise InputError(f"tracking URI: MLflow at {ref.public_uri} cannot be read: {reason}") from None

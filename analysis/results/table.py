@@ -1,0 +1,110 @@
+"""The results table: its columns and types, what every row must satisfy, Parquet in and out."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from trainables.errors import InputError
+
+TEXT, NUMBER, WHOLE, YES_NO = "string", "float64", "Int64", "bool"
+COLUMNS: dict[str, str] = {
+    "study": TEXT,
+    "trial_id": TEXT,
+    "run_id": TEXT,
+    "cell": TEXT,
+    "workload": TEXT,
+    "optimizer": TEXT,
+    "budget": WHOLE,
+    "full_budget": WHOLE,
+    "phase": TEXT,
+    "status": TEXT,
+    "family": TEXT,
+    "phi": NUMBER,
+    "base_lr": NUMBER,
+    "mean_lr": NUMBER,
+    "schedule": TEXT,
+    "seed": WHOLE,
+    "finalist": TEXT,
+    "origin": TEXT,
+    "deterministic": YES_NO,
+    "objective_name": TEXT,
+    "mode": TEXT,
+    "metric_name": TEXT,
+    "metric_mode": TEXT,
+    "objective": NUMBER,
+    "val_loss": NUMBER,
+    "val_metric": NUMBER,
+    "ema_val_loss": NUMBER,
+    "ema_val_metric": NUMBER,
+    "test_loss": NUMBER,
+    "test_metric": NUMBER,
+    "steps": WHOLE,
+    "started": NUMBER,
+    "seconds": NUMBER,
+}
+CELL = ["workload", "optimizer", "budget"]
+STATUSES = ("completed", "stopped", "diverged", "failed")
+PHASES = ("explore", "replicate")
+MODES = ("min", "max")
+# What must be the same for all trials of a cell, or comparing them means nothing.
+_OF_A_CELL = ["mode", "objective_name", "metric_mode", "metric_name", "deterministic", "full_budget"]
+
+
+def tidy(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with all of `COLUMNS` in order, in their types, then the rungs in order."""
+    rungs = sorted((c for c in table.columns if c.startswith("rung_")), key=lambda c: int(c[5:]))
+    out = table.reindex(columns=[*COLUMNS, *rungs])
+    return out.astype({**COLUMNS, **dict.fromkeys(rungs, NUMBER)})
+
+
+def require_comparable(table: pd.DataFrame) -> None:
+    """The trials of a cell must share objective, metric, directions and full budget, whatever study they come from.
+
+    Raises:
+        InputError: They do not.
+    """
+    for column in _OF_A_CELL:
+        kinds = table.dropna(subset=[column]).drop_duplicates([*CELL, column])
+        twice = kinds[kinds.duplicated(CELL, keep=False)]
+        if len(twice):
+            first = twice.iloc[0]
+            here = twice[(twice[CELL] == first[CELL]).all(axis=1)]
+            told = " and ".join(f"{row[column]} in {row['study']!r}" for _, row in here.iterrows())
+            cell = " ".join(str(first[key]) for key in CELL)
+            raise InputError(f"{column}: the cell '{cell}' has {told}; its trials cannot be compared")
+
+
+def require_completed(table: pd.DataFrame, what: str) -> None:
+    """There must be something to analyse.
+
+    Raises:
+        InputError: No trial at all, or none that completed.
+    """
+    if table.empty:
+        raise InputError(f"STUDY: {what} has no finished trial yet")
+    if not (table["status"] == "completed").any():
+        counts = ", ".join(f"{count} {status}" for status, count in table["status"].value_counts().items())
+        raise InputError(f"STUDY: {what} has no completed trial ({counts}): nothing to analyse")
+
+
+def write_parquet(table: pd.DataFrame, path: Path) -> None:
+    """Write the results table."""
+    table.to_parquet(path, index=False)
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Read a results table back, in the types of `load`.
+
+    Raises:
+        InputError: No such file, or not a results table.
+    """
+    if not path.is_file():
+        raise InputError(f"results: no file {str(path)!r}")
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError):
+        raise InputError(f"results: {str(path)!r} is not a Parquet file") from None
+    missing = [c for c in COLUMNS if c not in table.columns]
+    if missing:
+        raise InputError(f"results: {str(path)!r} is not a results table; it lacks the column {missing[0]!r}")
+    return tidy(table)
