@@ -91,7 +91,13 @@ def search(
 
 @app.command()
 def analyze(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="The study's name, or its output directory.")],
+    studies: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="STUDY...",
+            help="The study's name, its output directory, or a CSV of one's own results; several are joined.",
+        ),
+    ],
     tracking_uri: Annotated[
         str | None,
         typer.Option(
@@ -114,7 +120,7 @@ def analyze(
     from analysis.wording import headlines, summary_table
 
     console = _console()
-    analysis = run_analysis(study, tracking_uri, out)
+    analysis = run_analysis(studies, tracking_uri, out)
     for (workload, optimizer), rows in groupby(summary_table(analysis.guidelines), itemgetter("workload", "optimizer")):
         columns = [{k: v for k, v in row.items() if k not in ("workload", "optimizer")} for row in rows]
         table = Table(*columns[0], box=None, pad_edge=False)
@@ -125,6 +131,8 @@ def analyze(
     console.print("\nBrackets: 90 % intervals. Gains: per cent of the objective, positive is better.\n")
     for line in headlines(analysis.guidelines):
         console.print(line)
+    for line in analysis.guidelines.provenance["left_out"]:
+        console.print(f"Note: {line}", soft_wrap=True)
     console.print(f"Report: {analysis.out / 'report.html'}", soft_wrap=True)
     if analysis.not_logged:
         console.print(f"The report is not in MLflow: {analysis.not_logged}", soft_wrap=True)

@@ -4,6 +4,7 @@ import base64
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis import plots, results, wording
 from analysis.guidelines import Guidelines, build
-from analysis.results import StudyRef
+from analysis.results import Results, StudyRef
 from analysis.wording import summary_table
 from trainables.errors import InputError
 from trainables.schedules import Uba
@@ -64,14 +65,16 @@ class Analysis:
 
 
 def analyze(
-    study: str, tracking_uri: str | None = None, out: str | Path | None = None, date: str | None = None
+    study: str | Sequence[str], tracking_uri: str | None = None, out: str | Path | None = None, date: str | None = None
 ) -> Analysis:
     """Analyse a study and write its report.
 
     Args:
-        study: The study's name or its output directory.
+        study: The study's name or its output directory, or a file of one's own results; several are joined. See
+            `results.gather`.
         tracking_uri: See `results.find_study`.
-        out: Where to write; by default `report` in the study's output directory, else runs/<name>/report.
+        out: Where to write; by default `report` in the study's output directory, else runs/<name>/report; several
+            names are joined by a plus.
         date: For the record; by default today (UTC).
 
     Returns:
@@ -80,16 +83,15 @@ def analyze(
     Raises:
         InputError: No such study, or no finished trial. Nothing is written then.
     """
-    ref = results.find_study(study, tracking_uri)
-    table = results.load(ref)
+    found = results.gather([study] if isinstance(study, str) else study, tracking_uri)
     today = date or datetime.now(UTC).date().isoformat()
-    guidelines = build(table, provenance(ref, table, today), searched_phi(ref))
-    target = Path(out) if out is not None else (ref.out_dir or Path("runs") / ref.name) / "report"
-    written = write(table, guidelines, ref.name, target)
-    return Analysis(ref.name, target, table, guidelines, _log(ref, guidelines, target, written))
+    guidelines = build(found.table, provenance(found, today), searched_phi(found.studies))
+    target = Path(out) if out is not None else found.out_dir / "report"
+    written = write(found.table, guidelines, found.name, target)
+    return Analysis(found.name, target, found.table, guidelines, _log(found, guidelines, target, written))
 
 
-def provenance(ref: StudyRef, table: pd.DataFrame, date: str) -> dict[str, Any]:
+def provenance(found: Results, date: str) -> dict[str, Any]:
     """Where the figures come from, without credentials."""
     versions = {}
     for package in PACKAGES:
@@ -98,17 +100,24 @@ def provenance(ref: StudyRef, table: pd.DataFrame, date: str) -> dict[str, Any]:
         except PackageNotFoundError:
             continue
     return {
-        "study": ref.name,
-        "tracking_uri": ref.public_uri,
-        "trials": int((table["phase"] == "explore").sum()),
-        "replicates": int((table["phase"] == "replicate").sum()),
+        "study": found.name,
+        "tracking_uri": ", ".join(found.sources),
+        "trials": int((found.table["phase"] == "explore").sum()),
+        "replicates": int((found.table["phase"] == "replicate").sum()),
+        "left_out": list(found.notes),
         "date": date,
         "versions": versions,
     }
 
 
-def searched_phi(ref: StudyRef) -> tuple[float, float] | None:
-    """The range of phi in the study's own study.yaml; None if there is none to read."""
+def searched_phi(studies: Sequence[StudyRef]) -> tuple[float, float] | None:
+    """The range of phi in the studies' own study.yaml, from the lowest to the highest; None if one cannot be read."""
+    ranges = [_searched_phi(ref) for ref in studies]
+    known = [each for each in ranges if each is not None]
+    return (min(low for low, _ in known), max(high for _, high in known)) if known and None not in ranges else None
+
+
+def _searched_phi(ref: StudyRef) -> tuple[float, float] | None:
     path = ref.out_dir / "study.yaml" if ref.out_dir is not None else None
     if path is None or not path.is_file():
         return None
@@ -215,11 +224,14 @@ def _groups(guidelines: Guidelines) -> list[dict[str, Any]]:
     ]
 
 
-def _log(ref: StudyRef, guidelines: Guidelines, out: Path, written: list[Path]) -> str | None:
+def _log(found: Results, guidelines: Guidelines, out: Path, written: list[Path]) -> str | None:
     """Log the report on the study's run; a store that takes no artifacts costs the log, not the report."""
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
+    if len(found.sources) != 1 or not found.studies:
+        return "it is not of one study alone"
+    ref = found.studies[0]
     try:
         client = MlflowClient(tracking_uri=ref.tracking_uri)
         run = results.parent_run_id(ref)
