@@ -64,9 +64,10 @@ def _updated(ref: StudyRef, parent: str, before: pd.DataFrame, ended_before: int
 
 def from_database(ref: StudyRef, parent: str, before: pd.DataFrame) -> pd.DataFrame:
     """Rows read before whose runs are still there, and those of all other ended runs."""
-    there = mlflow_sqlite.ended_ids(ref, parent)
+    there = mlflow_sqlite.ended_runs(ref, parent)
     kept = before[before["run_id"].isin(there)]
-    return _together(kept, mlflow_sqlite.trials(ref, there.difference(kept["run_id"])))
+    known = set(kept["run_id"])
+    return _together(kept, mlflow_sqlite.trials(ref, parent, [run_id for run_id in there if run_id not in known]))
 
 
 def from_server(ref: StudyRef, parent: str, before: pd.DataFrame, ended_before: int | None) -> pd.DataFrame:

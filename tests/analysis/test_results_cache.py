@@ -31,8 +31,8 @@ def test_sql_and_mlflows_client_give_the_same_table(study: StudyRef) -> None:
     before = client.get_run(odd).data.metrics["final/val_loss"]
     client.log_metric(odd, "final/val_loss", float("nan"), step=10**6)
     reference = mlflow_client.ended_trials(study, parent)
-    ids = mlflow_sqlite.ended_ids(study, parent)
-    pd.testing.assert_frame_equal(mlflow_sqlite.trials(study, ids), reference)
+    runs = mlflow_sqlite.ended_runs(study, parent)
+    pd.testing.assert_frame_equal(mlflow_sqlite.trials(study, parent, runs), reference)
     assert reference["val_loss"].isna().sum() == 1 and reference["started"].gt(1e9).all()
     client.log_metric(odd, "final/val_loss", before, step=2 * 10**6)
 
