@@ -1,4 +1,4 @@
-"""Families against each other in a cell, each at its own best LR: paired by seed, with intervals, and ranked.
+"""Families against each other in a cell, each at its own best LR: paired by seed, with intervals.
 
 A family is represented by its best completed explore trial. Its replicates - fresh seeds, run to the end - give the
 figures, so that choosing the best does not flatter it. Without replicates the explore values themselves are compared;
@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from scipy.stats import t as student_t
 
 from analysis.outcomes import Scale
@@ -22,6 +21,8 @@ Evidence = Literal["replicates", "exact", "explore"]
 BASELINES = ("cosine", "linear")
 BOOTSTRAPS = 2000
 CONFIDENCE = 0.9
+_NUMBERS = ("objective", "seed", "phi", "base_lr", "val_metric", "test_metric", "deterministic")
+_WORDS = ("status", "phase", "family", "trial_id", "finalist", "mode", "schedule")
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,8 @@ def compare_cell(cell: pd.DataFrame, delta: float = 0.01, seed: int = 0) -> Comp
         The comparison; without families if nothing completed.
     """
     rng = np.random.default_rng(seed)
+    # Plain objects: what is slow in a small table is pandas' care for many columns and for text.
+    cell = cell[[*_NUMBERS, *_WORDS]].astype(dict.fromkeys(_WORDS, object))
     minimise = str(cell["mode"].iloc[0]) == "min"
     done = cell[(cell["status"] == "completed") & np.isfinite(cell["objective"].to_numpy(dtype=np.float64))]
     replicates = cell[cell["phase"] == "replicate"]
@@ -191,28 +194,6 @@ def difference(cell: pd.DataFrame, ours: FamilyResult, theirs: FamilyResult, see
         return gain(pd.Series([ours.objective]), pd.Series([theirs.objective]), minimise, "explore", rng)
     exact = bool(cell["deterministic"].all())
     return gain(a, b, minimise, "exact" if exact else "replicates", rng)
-
-
-def average_ranks(comparisons: list[Comparison]) -> dict[str, float]:
-    """Mean rank of each family (1 is best) over the cells in which all families of any cell took part.
-
-    Returns:
-        Family to mean rank, best first; empty if no cell has all families.
-    """
-    everyone = sorted({f.family for c in comparisons for f in c.families})
-    complete = [c for c in comparisons if len(c.families) == len(everyone)]
-    if not complete or len(everyone) < 2:
-        return {}
-    # Families are stored best first; equal objectives share a rank.
-    ranks = []
-    for c in complete:
-        order = {f.family: i for i, f in enumerate(c.families)}
-        values = [f.objective for f in c.families]
-        sign = 1.0 if values[0] <= values[-1] else -1.0
-        shared = rankdata([sign * v for v in values])
-        ranks.append([shared[order[f]] for f in everyone])
-    means = np.mean(np.array(ranks, dtype=np.float64), axis=0)
-    return {everyone[i]: float(means[i]) for i in np.argsort(means, kind="stable")}
 
 
 def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:

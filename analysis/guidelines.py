@@ -11,8 +11,9 @@ import pandas as pd
 
 from analysis.budget_model import BudgetModel
 from analysis.cell_guideline import CellGuideline
-from analysis.compare import Comparison, FamilyResult, average_ranks, compare_cell, difference
+from analysis.compare import Comparison, FamilyResult, compare_cell, difference
 from analysis.outcomes import COSINE_PHI
+from analysis.ranks import average_ranks
 from analysis.surface import CellSurface, fit_surface
 from analysis.trends import fit_models, validate
 from trainables.spec import Spec

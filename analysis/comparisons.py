@@ -1,0 +1,69 @@
+"""Everything that compares families, from the results table in one call."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+
+from analysis.budget_saved import BudgetSaved, budget_saved
+from analysis.compare import Comparison, compare_cell
+from analysis.ranks import Ranks, rank_families
+from analysis.results.table import CELL
+from analysis.scores import Scores, score_families
+from analysis.tuning_curves import TuningCurve, tuning_curves
+
+Cell = tuple[str, str, int]
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Families against each other, in cells and across them.
+
+    Whatever cannot be told from the evidence carries `why_not`, a clause in plain words, and no figure.
+
+    Attributes:
+        cells: By workload, optimizer and budget; paired gains are in each family's `gains`.
+        ranks: Average ranks with Friedman's test and the critical difference.
+        scores: Interquartile means and performance profiles.
+        tuning_curves: One a cell and family.
+        budget_saved: One a cell, family and baseline.
+    """
+
+    cells: dict[Cell, Comparison]
+    ranks: Ranks
+    scores: Scores
+    tuning_curves: tuple[TuningCurve, ...]
+    budget_saved: tuple[BudgetSaved, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is across cells, for JSON; the cells' own comparisons stand in the guidelines' cells."""
+        values = asdict(self)
+        del values["cells"]
+        return values
+
+
+def compare(table: pd.DataFrame, cells: Mapping[Cell, Comparison] | None = None, seed: int = 0) -> Comparisons:
+    """Compare the families of a results table.
+
+    Args:
+        table: The results table.
+        cells: The cells' comparisons where they are made already (`compare_cell`).
+        seed: Of bootstraps and draws.
+    """
+    rows: dict[Cell, pd.DataFrame] = {
+        (str(workload), str(optimizer), int(str(budget))): group
+        for (workload, optimizer, budget), group in table.groupby(CELL, sort=True)
+    }
+    found = {key: cells[key] if cells else compare_cell(cell, seed=seed) for key, cell in rows.items()}
+    saved: list[BudgetSaved] = []
+    for _, keys in groupby(rows, key=lambda key: key[:2]):
+        saved += budget_saved([(rows[key], found[key]) for key in keys], seed)
+    return Comparisons(
+        cells=found,
+        ranks=rank_families(list(found.values())),
+        scores=score_families([(rows[key], found[key]) for key in rows], seed),
+        tuning_curves=tuple(curve for cell in rows.values() for curve in tuning_curves(cell)),
+        budget_saved=tuple(saved),
+    )
