@@ -8,6 +8,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern
 from analysis import gaussian_process as gp
 
 H = gp.Hyperparameters(signal=0.7, lengths=np.array([1.3, 0.6]), noise=0.1)
+THETA = np.log([H.signal, *H.lengths, H.noise])
 
 
 class Trend(Kernel):
@@ -48,7 +49,11 @@ def test_prediction_and_likelihood_equal_the_twins(data: gp.Data, twin: Gaussian
     expected_mean, expected_sd = twin.predict(at, return_std=True)
     np.testing.assert_allclose(mean, expected_mean + data.y.mean(), atol=1e-8)
     np.testing.assert_allclose(sd, expected_sd, atol=1e-6)
-    assert gp.log_marginal(data, H) == pytest.approx(twin.log_marginal_likelihood_value_, abs=1e-8)
+    priors = gp.Priors(noise_floor=0.0)
+    value, slope = gp.log_marginal(data, priors, THETA)
+    assert value == pytest.approx(twin.log_marginal_likelihood_value_, abs=1e-8)
+    moved = [gp.log_marginal(data, priors, THETA + 1e-5 * e)[0] for e in np.eye(4)]
+    np.testing.assert_allclose(slope, (np.array(moved) - value) / 1e-5, rtol=1e-3)
 
 
 def test_draws_have_the_predictions_mean_and_spread(data: gp.Data) -> None:
