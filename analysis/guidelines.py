@@ -11,10 +11,11 @@ import pandas as pd
 
 from analysis.budget_model import BudgetModel
 from analysis.cell_guideline import CellGuideline
+from analysis.cell_surface import CellSurface
 from analysis.compare import Comparison, FamilyResult, compare_cell, difference
-from analysis.outcomes import COSINE_PHI
 from analysis.ranks import average_ranks
-from analysis.surface import CellSurface, fit_surface
+from analysis.shapes import COSINE_PHI
+from analysis.surface import fit_surface
 from analysis.trends import fit_models, validate
 from trainables.spec import Spec
 

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.shapes import Shape
+
 Array = NDArray[np.float64]
 
 ERROR_FLOOR = 1e-3
-COSINE_PHI = 2.0
 MIN_FOR_CENSORING = 6
 # Beyond this above the best (on the fitting scale), a trial only says "bad": its value is cut and trusted less.
 CLIP = 3.0
@@ -72,7 +73,7 @@ class Points:
     """What a surface is fitted to, one row a trial.
 
     Attributes:
-        x: (log phi, log mean LR), shape (n, 2).
+        x: (log of the shape parameter, log mean LR), shape (n, 2).
         y: Objective on the fitting scale, cut at `CLIP` above the best, shape (n,).
         extra: Standard deviation of each point's own uncertainty beyond common trial noise, shape (n,).
         origin: "completed", "stopped" or "diverged" for each point.
@@ -92,21 +93,17 @@ class Points:
         return self.origin.count(origin)
 
 
-def on_surface(cell: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a cell that lie on UBA's surface, with phi filled in: cosine is UBA at phi = 2.
+def on_surface(cell: pd.DataFrame, shape: Shape) -> pd.DataFrame:
+    """The rows of a cell that lie on the shape's surface, with a column ``value``: cosine is UBA at phi = 2.
 
-    ``mean_lr`` becomes base LR × `mean_of_profile`, whatever warmup and floor the study adds to every schedule.
+    ``mean_lr`` becomes base LR × mean of the profile, whatever warmup and floor the study adds to every schedule.
     """
-    rows = cell[cell["family"].isin(["uba", "cosine"])].copy()
-    rows["phi"] = rows["phi"].where(rows["family"] == "uba", COSINE_PHI)
-    rows["mean_lr"] = rows["base_lr"] * mean_of_profile(rows["phi"].to_numpy(dtype=np.float64))
-    return rows[(rows["phi"] > 0) & (rows["mean_lr"] > 0)]
-
-
-def mean_of_profile(phi: Array) -> Array:
-    """Mean of UBA's profile over the budget, 1 / (1 + sqrt(phi / 2))."""
-    mean: Array = 1.0 / (1.0 + np.sqrt(phi / 2.0))
-    return mean
+    rows = cell[cell["family"].isin([shape.family, *dict(shape.same)])].copy()
+    rows["value"] = shape.values(rows)
+    rows = rows[(rows["value"] >= shape.low) & (rows["value"] <= shape.high) & (rows["base_lr"] > 0)].copy()
+    log_value = np.log(rows["value"].to_numpy(dtype=np.float64))
+    rows["mean_lr"] = rows["base_lr"] * np.exp(shape.log_mean(log_value))
+    return rows
 
 
 def predicted_ends(rows: pd.DataFrame, scale: Scale) -> tuple[Array, Array]:
@@ -135,7 +132,7 @@ def predicted_ends(rows: pd.DataFrame, scale: Scale) -> tuple[Array, Array]:
         return ends, spread
     judged = scale.forward(rows[rungs].to_numpy(dtype=np.float64))
     final = scale.forward(rows["objective"].to_numpy(dtype=np.float64))
-    log_phi = np.log(rows["phi"].to_numpy(dtype=np.float64))
+    log_phi = np.log(rows["value"].to_numpy(dtype=np.float64))
     reached = np.isfinite(judged)
     last = np.where(reached.any(axis=1), judged.shape[1] - 1 - reached[:, ::-1].argmax(axis=1), -1)
     for rung in range(len(rungs)):
@@ -168,7 +165,7 @@ def _regress(basis: Array, target: Array, at: Array) -> tuple[Array, Array]:
     return np.asarray(at @ coefficients, dtype=np.float64), np.asarray(spread, dtype=np.float64)
 
 
-def points(cell: pd.DataFrame) -> Points:
+def points(cell: pd.DataFrame, shape: Shape) -> Points:
     """The points of one cell: measured, predicted (stopped) and infeasible (diverged) ones.
 
     Diverged trials enter at the cut with a wide noise: they say "bad here" and nothing more. Replicates enter as points
@@ -176,11 +173,12 @@ def points(cell: pd.DataFrame) -> Points:
 
     Args:
         cell: Rows of the results table, one cell.
+        shape: The family and parameter whose surface it is.
 
     Returns:
         The points, possibly none.
     """
-    rows = on_surface(cell)
+    rows = on_surface(cell, shape)
     rows = rows[~((rows["phase"] == "replicate") & rows["deterministic"].astype(bool))]
     values = rows["objective"].to_numpy(dtype=np.float64)
     status = rows["status"].to_numpy(dtype=object)
@@ -200,7 +198,7 @@ def points(cell: pd.DataFrame) -> Points:
     above = np.clip(y - best, 0.0, None)
     misfit = MISFIT * above + MISFIT_SQUARED * above**2
     extra = np.where(diverged, DIVERGED_SD, np.hypot(extra, misfit))
-    x = np.log(rows[["phi", "mean_lr"]].to_numpy(dtype=np.float64))
+    x = np.log(rows[["value", "mean_lr"]].to_numpy(dtype=np.float64))
     return Points(
         x=x[keep],
         y=np.minimum(y, cap)[keep],

@@ -14,9 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from analysis.cell_guideline import CellGuideline
+from analysis.cell_surface import CellSurface
 from analysis.guidelines import Guidelines
-from analysis.outcomes import COSINE_PHI
-from analysis.surface import CellSurface
+from analysis.shapes import COSINE_PHI
 
 # Okabe and Ito's palette: told apart with every common kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")

@@ -7,8 +7,8 @@ import numpy as np
 
 from analysis.budget_model import NORMAL_90, BudgetModel, fit_budget_model
 from analysis.cell_guideline import CellGuideline
-from analysis.outcomes import COSINE_PHI
-from analysis.surface import CellSurface
+from analysis.cell_surface import CellSurface
+from analysis.shapes import COSINE_PHI
 
 
 def fit_models(cells: tuple[CellGuideline, ...]) -> tuple[BudgetModel, ...]:

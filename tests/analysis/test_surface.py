@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.cell_surface import CellSurface
 from analysis.outcomes import points
-from analysis.surface import CellSurface, fit_surface
+from analysis.shapes import Shape
+from analysis.surface import fit_surface
 from tests.analysis.made_study import LR_RANGE, PHI_RANGE, Recipe, table
 from tests.analysis.quadratic_twin import expected_loss, truth
 
@@ -99,7 +101,10 @@ def test_few_points_are_called_thin() -> None:
 
 
 def test_stopped_trials_enter_with_more_uncertainty_than_completed_ones() -> None:
-    found = points(table(Recipe(100, 1.0, 200)))
+    rows = table(Recipe(100, 1.0, 200))
+    shape = Shape.of(rows)
+    assert shape is not None
+    found = points(rows, shape)
     stopped = np.array([o == "stopped" for o in found.origin])
     assert stopped.any()
     assert found.extra[stopped].min() > np.median(found.extra[~stopped])
