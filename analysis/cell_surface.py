@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis import gaussian_process as gp
+from analysis.outcomes import Scale
 from analysis.shapes import Shape
 
 Array = NDArray[np.float64]
@@ -20,10 +21,18 @@ EDGE = 0.1
 
 @dataclass(frozen=True)
 class Fit:
-    """The fitted surface: its points, its most probable setting, its lowest value, the highest base LR tried (g,)."""
+    """The fitted surface.
+
+    Attributes:
+        data, mode: Its points and its most probable setting.
+        scale: From the objective to the fitting scale.
+        lowest: The mean surface's lowest value (fit).
+        highest_tried: The highest base LR that the trials speak about at each phi, shape (g,).
+    """
 
     data: gp.Data
     mode: gp.Hyperparameters
+    scale: Scale
     lowest: float
     highest_tried: Array
 

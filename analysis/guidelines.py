@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, cpu_count, delayed
 
+from analysis import curvature
 from analysis.budget_model import BudgetModel
 from analysis.cell_guideline import CellGuideline
 from analysis.cell_surface import CellSurface
@@ -16,10 +18,13 @@ from analysis.compare import Comparison, FamilyResult, compare_cell, difference
 from analysis.ranks import average_ranks
 from analysis.shapes import COSINE_PHI
 from analysis.surface import fit_surface
-from analysis.trends import fit_models, validate
+from analysis.trends import cell_draws, fit_models
+from analysis.validation import validate
 from trainables.spec import Spec
 
 FORMAT = 1
+# Fewer are analysed here before another process has even started.
+CELLS_A_PROCESS = 40
 
 
 @dataclass(frozen=True)
@@ -28,8 +33,10 @@ class Guidelines:
 
     Attributes:
         cells: One a cell, by workload, optimizer, budget.
-        models: phi* against budget, one a workload and optimizer; then the pooled one (workload None), if there is one.
-        validation: Regret of predicted phi where it was not fitted; see `validate`.
+        models: phi* and the mean LR that goes with it against budget: a line a workload and optimizer, and the
+            population's (workload None) where there are two workloads.
+        validation: What the recommendations cost where they were not fitted; see `analysis.validation`.
+        curvature: Whether curvature predicts phi* of a workload left out, by predictor; see `analysis.curvature`.
         ranks: Average rank of each family over cells that have all families.
         provenance: Study, tracking URI, counts, versions, date.
         surfaces: The fitted surfaces, in the cells' order (not in the JSON).
@@ -38,6 +45,7 @@ class Guidelines:
     cells: tuple[CellGuideline, ...]
     models: tuple[BudgetModel, ...]
     validation: dict[str, Any]
+    curvature: dict[str, Any]
     ranks: dict[str, float]
     provenance: dict[str, Any]
     surfaces: tuple[CellSurface, ...]
@@ -49,6 +57,7 @@ class Guidelines:
             "cells": [asdict(c) for c in self.cells],
             "models": [m.to_dict() for m in self.models],
             "validation": self.validation,
+            "curvature": self.curvature,
             "ranks": self.ranks,
             "provenance": self.provenance,
         }
@@ -72,19 +81,30 @@ def build(
     Returns:
         The guidelines.
     """
-    keys = ["workload", "optimizer", "budget"]
-    groups = [cell for _, cell in table.groupby(keys, sort=True)]
-    surfaces = tuple(fit_surface(cell, phi_range, seed=seed) for cell in groups)
-    comparisons = [compare_cell(cell, s.delta, seed) for cell, s in zip(groups, surfaces, strict=True)]
-    cells = tuple(_guideline(*parts) for parts in zip(groups, surfaces, comparisons, strict=True))
+    groups = [cell for _, cell in table.groupby(["workload", "optimizer", "budget"], sort=True)]
+    jobs = min(len(groups) // CELLS_A_PROCESS + 1, cpu_count())
+    parts = Parallel(n_jobs=jobs)(delayed(_analyse)(cell, phi_range, seed) for cell in groups)
+    cells, surfaces, comparisons = zip(*parts, strict=True) if parts else ((), (), ())
+    known = cell_draws(cells, surfaces)
+    models = fit_models(known, [(c.label, c.optimizer) for c in cells])
+    sloped = any(m.quantity == "phi" and m.kind == "log-linear" for m in models)
     return Guidelines(
         cells=cells,
-        models=fit_models(cells),
+        models=models,
         validation=validate(cells, surfaces),
-        ranks=average_ranks(comparisons),
+        curvature=curvature.tried(known, curvature.measured(table), sloped),
+        ranks=average_ranks(list(comparisons)),
         provenance=dict(provenance or {}),
         surfaces=surfaces,
     )
+
+
+def _analyse(
+    cell: pd.DataFrame, phi_range: tuple[float, float] | None, seed: int
+) -> tuple[CellGuideline, CellSurface, Comparison]:
+    surface = fit_surface(cell, phi_range, seed=seed)
+    comparison = compare_cell(cell, surface.delta, seed)
+    return _guideline(cell, surface, comparison), surface, comparison
 
 
 def _guideline(cell: pd.DataFrame, surface: CellSurface, comparison: Comparison) -> CellGuideline:

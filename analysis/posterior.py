@@ -79,7 +79,7 @@ def draw(
     Returns:
         The mode, shape (p,), and the draws with repeats, shape (draws, p).
     """
-    mode = max((_climb(density, start) for start in starts), key=lambda theta: density(theta)[0])
+    mode = max((climb(density, start) for start in starts), key=lambda theta: density(theta)[0])
     values, vectors = np.linalg.eigh(-_hessian(density, mode))
     # A direction in which the likelihood says nothing has the prior's spread at most.
     scales = np.minimum(1.0 / np.sqrt(np.maximum(values, 1e-6)), widest)
@@ -93,7 +93,7 @@ def draw(
     return mode, thetas[chosen]
 
 
-def _climb(density: Density, start: Array) -> Array:
+def climb(density: Density, start: Array) -> Array:
     """Where the density is highest, by L-BFGS from a start."""
 
     def downhill(theta: Array) -> tuple[float, Array]:

@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from analysis import plots, results, wording
+from analysis import plots, results, trend_wording, wording
 from analysis.guidelines import Guidelines, build
 from analysis.results import Results, StudyRef
 from analysis.wording import summary_table
@@ -173,8 +173,8 @@ def _write_files(table: pd.DataFrame, guidelines: Guidelines, study: str, out: P
         "answer": answer_markdown(guidelines),
         "headlines": wording.headlines(guidelines),
         "family_lines": wording.family_lines(guidelines),
-        "model_lines": wording.model_lines(guidelines),
-        "validation_lines": wording.validation_lines(guidelines),
+        "model_lines": trend_wording.model_lines(guidelines),
+        "validation_lines": trend_wording.validation_lines(guidelines),
         "method": wording.METHOD,
         "gain_note": "",
     }

@@ -81,6 +81,7 @@ def _read(draws: Draws, found: Points, shape: Shape, replicates: int, seed: int)
     value = _column(draws.profile, draws.log_phi, mid)
     lr_limit = float(np.interp(mid, draws.log_phi, np.log(draws.highest_tried)))
     best = np.stack([draws.log_phi, np.median(draws.log_lr, axis=0)], axis=1)
+    lowest_mean = float(gp.predict(draws.data, draws.mode, best)[0].min())
     inverse = np.vectorize(found.scale.inverse, otypes=[np.float64])
     q05, q50, q95 = inverse(np.quantile(draws.profile, QUANTILES, axis=0))
     resampled = resampled_argmins(draws.data, draws.mode, draws.log_phi[::2], draws.window[::2, ::2], seed)
@@ -108,7 +109,7 @@ def _read(draws: Draws, found: Points, shape: Shape, replicates: int, seed: int)
         cosine_excess=_cosine_excess(excess, draws.log_phi, shape),
         log_phi_draws=np.concatenate([stars, anywhere]),
         log_mean_lr_draws=log_mean_lr,
-        fit=Fit(draws.data, draws.mode, float(gp.predict(draws.data, draws.mode, best)[0].min()), draws.highest_tried),
+        fit=Fit(draws.data, draws.mode, found.scale, lowest_mean, draws.highest_tried),
     )
 
 

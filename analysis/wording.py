@@ -1,12 +1,10 @@
 """Guidelines in plain words: table rows and sentences for the report and the command line."""
 
-import math
-
-from analysis.budget_model import BudgetModel
 from analysis.cell_guideline import CellGuideline
 from analysis.compare import Gain
 from analysis.guidelines import Guidelines
-from analysis.recommend import beside_phi
+from analysis.recommendation import beside_phi
+from analysis.trend_wording import warning_lines
 
 VERDICTS = {
     "ok": "φ* found",
@@ -31,8 +29,12 @@ METHOD = (
     "UBA has one parameter more than the others and therefore usually more trials. The replicates take away the luck "
     "of the draw, not the advantage of having searched more.",
     "Model-based sampling and early stopping concentrate trials near the best; far from it the bands are wide.",
-    "The trend of φ* over budgets is claimed only from four budgets on, and a slope only if it predicts left-out "
-    "budgets better than a constant. A handful of workloads says little about the next one.",
+    "φ* and the mean LR that goes with it are fitted against the budget by a hierarchical model: an intercept and a "
+    "slope a workload, partially pooled. Each cell enters with its whole distribution; an optimum at the end of the "
+    "range searched is a bound. A slope is claimed only from four budgets on, and only if it predicts left-out cells "
+    "better than a constant.",
+    "Validation predicts φ and base LR of cells that were left out and reads their cost off the cell's own surface, "
+    "against the best that any family reached there. A handful of workloads says little about the next one.",
 )
 
 
@@ -89,8 +91,8 @@ def _answer(cell: CellGuideline) -> dict[str, str]:
 
 
 def headlines(guidelines: Guidelines) -> list[str]:
-    """The answer in one or two sentences for each workload and optimizer."""
-    lines = []
+    """Whether the guideline is to be trusted elsewhere; the answer in a sentence or two a workload and optimizer."""
+    lines = warning_lines(guidelines)
     for label, optimizer in dict.fromkeys((c.label, c.optimizer) for c in guidelines.cells):
         cells = [c for c in guidelines.cells if (c.label, c.optimizer) == (label, optimizer)]
         lines.append(f"{label} with {optimizer}: {_headline(cells)}")
@@ -142,43 +144,3 @@ def family_lines(guidelines: Guidelines) -> list[str]:
     chosen = [c for c in guidelines.cells if c.family not in ("uba", None)]
     lines += [f"{c.label}, {c.optimizer}, {c.budget} iterations: {c.family_reason}." for c in chosen]
     return lines or ["UBA is recommended in every cell."]
-
-
-def model_lines(guidelines: Guidelines) -> list[str]:
-    """What can be said of φ* against the budget."""
-    return [_model_line(model) for model in guidelines.models]
-
-
-def _model_line(model: BudgetModel) -> str:
-    who = f"{model.workload} with {model.optimizer}" if model.workload else "All workloads together"
-    if model.kind == "none" or model.intercept is None:
-        return f"{who}: nothing to fit ({model.reason})."
-    if model.kind == "log-linear" and model.slope_interval:
-        return (
-            f"{who}: φ* grows like T to the power {model.slope:.2f} "
-            f"[{model.slope_interval[0]:.2f}, {model.slope_interval[1]:.2f}]; {model.reason}."
-        )
-    if not model.workload:
-        return f"{who}: no common trend claimed; {model.reason}."
-    interval = model.intercept_interval
-    pair = (math.exp(interval[0]), math.exp(interval[1])) if interval else None
-    return f"{who}: no trend claimed, on average φ* = {with_interval(math.exp(model.intercept), pair)}; {model.reason}."
-
-
-def validation_lines(guidelines: Guidelines) -> list[str]:
-    """What predicting φ costs where it was not fitted."""
-    names = {
-        "leave_largest_budget_out": "Largest budget left out",
-        "leave_workload_out": "Workload left out",
-    }
-    lines = []
-    for key, name in names.items():
-        found = guidelines.validation.get(key, {"n": 0})
-        if not found["n"]:
-            lines.append(f"{name}: not enough cells to check.")
-            continue
-        lines.append(
-            f"{name} ({found['n']} cells): the predicted φ is, in the median, {found['median_regret_percent']:.2g} % "
-            f"worse than the cell's own best; cosine {found['median_cosine_regret_percent']:.2g} %."
-        )
-    return lines

@@ -1,10 +1,12 @@
 """The answer, and every way of asking wrongly."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 import analysis
 from analysis import recommend
+from analysis.budget_model import BudgetModel
 from trainables.errors import InputError
 
 NOISY = "quadratic(kappa=100,noise=1)"
@@ -56,9 +59,9 @@ def test_between_budgets_it_interpolates_and_says_so(guidelines_file: Path, cont
         assert answer.phi_interval[1] >= max(low["phi_interval"][1], high["phi_interval"][1])
 
 
-def _write(path: Path, cells: list[dict[str, Any]]) -> Path:
+def _write(path: Path, cells: list[dict[str, Any]], models: Sequence[BudgetModel] = ()) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"cells": cells, "models": []}))
+    path.write_text(json.dumps({"cells": cells, "models": [m.to_dict() for m in models]}))
     return path
 
 
@@ -91,6 +94,58 @@ def test_interpolation_is_linear_in_log_phi_and_log_mean_lr(tmp_path: Path) -> N
     assert answer.phi_interval == (1.0, 16.0)
 
 
+def test_beyond_the_budgets_it_extrapolates_widens_and_says_so(guidelines_file: Path) -> None:
+    answers = [recommend(NOISY, budget, guidelines=guidelines_file) for budget in (500, 1000, 4000)]
+    for answer in answers:
+        assert answer.warnings[0].startswith("extrapolated") and answer.expected_metric is None
+        assert answer.phi is not None and answer.phi_interval is not None and answer.base_lr_interval is not None
+        assert answer.phi_interval[0] < answer.phi < answer.phi_interval[1]
+        assert answer.base_lr_interval[0] < answer.base_lr < answer.base_lr_interval[1]
+    widths = [a.phi_interval[1] / a.phi_interval[0] for a in answers if a.phi_interval]
+    assert widths == sorted(widths) and widths[-1] > 1.2 * widths[0]
+
+
+def test_a_trend_is_followed_by_its_formula(tmp_path: Path) -> None:
+    """phi = 2 (T/100)^0.5; mean LR 0.1 whatever T. At T = 1600 phi is 8, whose mean of u is 1/3."""
+    known = {"workload": "w", "optimizer": "sgd", "pooled": True, "reason": "", "reference_budget": 100.0}
+    phi = BudgetModel(quantity="phi", kind="log-linear", intercept=math.log(2.0), slope=0.5, within_sd=0.1, **known)
+    lr = BudgetModel(quantity="mean_lr", kind="constant", intercept=math.log(0.1), within_sd=0.2, **known)
+    made = {"family": "uba", "phi": 2.0, "warmup": 0.1}
+    file = _write(tmp_path / "g.json", [_uba_cell(400, 4.0, 0.2, uba_schedule=made)], [phi, lr])
+    answer = recommend("w", 1600, guidelines=file)
+    assert answer.phi == pytest.approx(8.0) and answer.base_lr == pytest.approx(0.3)
+    assert answer.schedule.warmup == 0.1
+    assert answer.phi_interval == pytest.approx((8.0 * math.exp(-0.16449), 8.0 * math.exp(0.16449)), rel=1e-3)
+    # No slope is known of the LR: its interval grows by half the log distance.
+    assert answer.base_lr_interval is not None
+    spread = math.log(answer.base_lr_interval[1] / 0.3) / 1.64485
+    assert spread == pytest.approx(math.hypot(0.2, 0.5 * math.log(4.0)), rel=1e-3)
+
+
+def test_a_workload_never_searched_gets_what_others_have_in_common(
+    guidelines_file: Path, content: dict[str, Any]
+) -> None:
+    answer = recommend("mlp/digits", 200, guidelines=guidelines_file)
+    assert answer.workload == "mlp/digits" and answer.evidence.cells == 6
+    assert "was not searched" in answer.warnings[0]
+    models = [BudgetModel.from_dict(m) for m in content["models"]]
+    general, own = (next(m for m in models if (m.quantity, m.workload) == ("phi", w)) for w in (None, NOISY))
+    assert answer.phi_interval == pytest.approx(general.interval(200))
+    assert general.predict(200)[1] > own.predict(200)[1]
+
+
+@pytest.mark.parametrize("asked", ["resnet20/cifar10", "resnet8/cifar100", "cnn/cifar10"])
+def test_another_workload_is_not_a_slip(tmp_path: Path, asked: str) -> None:
+    known = {"workload": None, "optimizer": "sgd", "kind": "constant", "pooled": True, "reason": "", "intercept": 0.0}
+    models = [BudgetModel(quantity="phi", **known), BudgetModel(quantity="mean_lr", **known)]
+    cell = _uba_cell(100, 2.0, 0.2) | {"workload": "resnet8/cifar10", "label": "resnet8/cifar10"}
+    file = _write(tmp_path / "g.json", [cell], models)
+    assert recommend(asked, 100, guidelines=file).phi == pytest.approx(1.0)
+    for slip in ("resnett8/cifar10", "resnet8/cifar", "resnet8-cifar10"):
+        with pytest.raises(InputError, match="did you mean 'resnet8/cifar10'"):
+            recommend(slip, 100, guidelines=file)
+
+
 @pytest.mark.parametrize(
     ("verdict", "words"), [("flat", "hardly matters"), ("boundary", "widen"), ("thin", "too few completed")]
 )
@@ -104,10 +159,12 @@ def test_weak_evidence_is_said_in_plain_words(tmp_path: Path, verdict: str, word
     [
         ({"workload": "quadratik(kappa=100,noise=1)"}, r"--workload.*did you mean 'quadratic\(kappa=100,noise=1\)'"),
         ({"workload": "quadratic"}, "--workload.*may be any of"),
+        ({"workload": "mlp/digits", "budget": "25%"}, "--budget: '25%' needs the full budget.*give iterations"),
+        ({"workload": "mlp/digits", "budget": 100000}, "--budget: 100000 .*the workloads searched"),
         ({"optimizer": "adm"}, "--optimizer.*'adm'.*sgd"),
-        ({"budget": 10}, "--budget: 10 .*50 to 400"),
-        ({"budget": 401}, "--budget: 401 "),
-        ({"budget": "200%"}, "--budget: 1600 "),
+        ({"budget": 4}, "--budget: 4 .*more than 10 times.*50 to 400"),
+        ({"budget": 4001}, "--budget: 4001 "),
+        ({"budget": "600%"}, "--budget: 4800 "),
         ({"budget": "many"}, "--budget: 'many'"),
         ({"budget": -5}, "--budget: '-5'"),
         ({"budget": 2.5}, "--budget: '2.5'"),

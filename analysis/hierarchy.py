@@ -1,0 +1,247 @@
+"""A hierarchical normal model of cells: an intercept for each group and a slope on log budget, partially pooled.
+
+    theta_i = a + sum_f e_f[level of i] + (b + d[workload of i]) t_i + covariates_i · c + r_i
+
+with normal priors on a, b and c, e_f ~ N(0, between_f^2), d ~ N(0, slope_between^2), r ~ N(0, within^2), and theta_i
+seen through the cell's own likelihood. All but the standard deviations is integrated exactly; these have log-normal
+priors and are integrated by importance sampling (`analysis.posterior`). Likelihoods that are not normal are matched by
+normal ones where the model puts theta_i (expectation propagation: Minka 2001; Rasmussen and Williams 2006, section
+3.6). Leave-one-cell-out predictions are exact given those (ibid., eq. 5.12).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve, cholesky
+
+from analysis import posterior
+from analysis.likelihood import Likelihoods
+
+Array = NDArray[np.float64]
+
+INTERCEPT_SD = 3.0
+SLOPE_SD = 1.0
+COVARIATE_SD = 1.0
+# Medians of the standard deviations' priors; each may well be e times more or less.
+BETWEEN, SLOPE_BETWEEN, WITHIN = 0.5, 0.1, 0.15
+PRIOR_SPREAD = 1.0
+SWEEPS = 12
+DAMPING = 0.7
+LEAST_PRECISION = 1e-4
+GROUP = "workload"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What is known of n cells.
+
+    Attributes:
+        t: Log budget less that of a reference budget, shape (n,).
+        levels: For each factor (workload, and optimizer or data set where they vary) each cell's level.
+        seen: The cells' likelihoods of theta.
+        covariates: Standardised predictors, shape (n, q).
+    """
+
+    t: Array
+    levels: Mapping[str, tuple[str, ...]]
+    seen: Likelihoods
+    covariates: Array = field(default_factory=lambda: np.empty((0, 0)))
+
+    def take(self, rows: NDArray[np.bool_]) -> "Cells":
+        """Some of the cells, by a mask (n,)."""
+        levels = {f: tuple(v for v, keep in zip(all_, rows, strict=True) if keep) for f, all_ in self.levels.items()}
+        covariates = self.covariates[rows] if self.covariates.size else self.covariates
+        return Cells(self.t[rows], levels, self.seen.take(rows), covariates)
+
+
+@dataclass(frozen=True)
+class Form:
+    """Which model: with a slope or without; partially pooled, or an intercept and slope a group by itself."""
+
+    slope: bool
+    pooled: bool = True
+
+
+@dataclass(frozen=True)
+class Line:
+    """theta = intercept + slope · t for one group, or for one not seen yet.
+
+    Attributes:
+        mean: Of (intercept, slope), shape (2,).
+        covariance: Shape (2, 2).
+        within: Standard deviation of a cell about the line.
+    """
+
+    mean: Array
+    covariance: Array
+    within: float
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Covariance of theta as a sum of known matrices, each times the square of a standard deviation."""
+
+    fixed: Array
+    names: tuple[str, ...]
+    matrices: tuple[Array, ...]
+    medians: Array
+
+    def covariance(self, theta: Array) -> Array:
+        total = self.fixed.copy()
+        for value, matrix in zip(np.exp(2.0 * theta), self.matrices, strict=True):
+            total += value * matrix
+        return total
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """A fitted model; made by `fit`."""
+
+    cells: Cells
+    form: Form
+    parts: _Parts
+    settings: Array
+    site_mean: Array
+    site_variance: Array
+
+    def line(self, levels: Mapping[str, str], covariates: Array | None = None) -> Line:
+        """The line of a group; a level that no cell has, or is not given, is a new one.
+
+        Args:
+            levels: Level by factor.
+            covariates: The group's predictors, shape (q,).
+        """
+        lines = [self._line(theta, levels, covariates) for theta in self.settings]
+        mean = np.mean([line.mean for line in lines], axis=0)
+        apart = np.array([line.mean - mean for line in lines])
+        covariance = np.mean([line.covariance for line in lines], axis=0) + apart.T @ apart / len(lines)
+        return Line(mean, covariance, float(np.sqrt(np.mean([line.within**2 for line in lines]))))
+
+    def held_out(self) -> Array:
+        """Log density of what each cell says, predicted from the others, shape (n,)."""
+        grid, seen = self.cells.seen.grid, self.cells.seen.values
+        density, weight = [], []
+        for theta in self.settings:
+            mean, variance = cavities(self.parts.covariance(theta), self.site_mean, self.site_variance)
+            density.append((seen * _normal(grid, mean, variance)).sum(axis=1) * (grid[1] - grid[0]))
+            # The settings were drawn with the cell in: weigh them as if it had been left out.
+            total = variance + self.site_variance
+            weight.append(np.sqrt(total) * np.exp(np.minimum(0.5 * (self.site_mean - mean) ** 2 / total, 20.0)))
+        weights = np.array(weight)
+        return np.asarray(np.log((np.array(density) * weights).sum(axis=0) / weights.sum(axis=0)), dtype=np.float64)
+
+    def _line(self, theta: Array, levels: Mapping[str, str], covariates: Array | None) -> Line:
+        cells, sd = self.cells, dict(zip(self.parts.names, np.exp(theta), strict=True))
+        same = {f: np.array([v == levels.get(f) for v in known], dtype=np.float64) for f, known in cells.levels.items()}
+        slope_own = sd.get("slope", 0.0) if self.form.pooled else SLOPE_SD
+        slope_all = SLOPE_SD if self.form.slope and self.form.pooled else 0.0
+        effects = {f: sd.get(f, INTERCEPT_SD if f == GROUP and not self.form.pooled else 0.0) for f in same}
+        level = INTERCEPT_SD**2 + sum(effects[f] ** 2 * same[f] for f in same)
+        own = INTERCEPT_SD**2 + sum(value**2 for value in effects.values())
+        if cells.covariates.size:
+            z = np.zeros(cells.covariates.shape[1]) if covariates is None else covariates
+            level = level + COVARIATE_SD**2 * cells.covariates @ z
+            own += COVARIATE_SD**2 * float(z @ z)
+        slope = (slope_all**2 + slope_own**2 * same[GROUP]) * cells.t if self.form.slope else 0.0 * cells.t
+        slope_variance = slope_all**2 + slope_own**2 if self.form.slope else 0.0
+        cross = np.stack([np.broadcast_to(level, cells.t.shape), slope])
+        total = self.parts.covariance(theta) + np.diag(self.site_variance)
+        solved = cho_solve((cholesky(total, lower=True), True), cross.T)
+        return Line(solved.T @ self.site_mean, np.diag([own, slope_variance]) - cross @ solved, float(sd["within"]))
+
+
+def fit(cells: Cells, form: Form, seed: int = 0, draws: int = 24) -> Hierarchy:
+    """Fit one form of the model.
+
+    Args:
+        cells: At least one.
+        form: Which.
+        seed: Of the draws of the standard deviations.
+        draws: How many; 1 takes the most probable ones alone, which is faster and will do for means.
+
+    Returns:
+        The fitted model.
+    """
+    parts = _parts(cells, form)
+    centre, spread = np.log(parts.medians), np.full(len(parts.medians), PRIOR_SPREAD)
+    mean, variance = _first_sites(cells.seen)
+    theta = centre
+    rng = np.random.default_rng(seed)
+    for _ in range(2):
+        density = posterior.with_prior(_likelihood(parts, mean, variance), centre, spread)
+        theta = posterior.climb(density, theta)
+        mean, variance = _match(cells.seen, parts.covariance(theta), mean, variance)
+    if draws > 1:
+        density = posterior.with_prior(_likelihood(parts, mean, variance), centre, spread)
+        settings = posterior.draw(density, [theta], PRIOR_SPREAD, rng, draws, 4 * draws)[1]
+    else:
+        settings = theta[None, :]
+    return Hierarchy(cells, form, parts, settings, mean, variance)
+
+
+def cavities(covariance: Array, site_mean: Array, site_variance: Array) -> tuple[Array, Array]:
+    """Mean and variance of each theta given all cells but its own: two arrays (n,)."""
+    total = covariance + np.diag(site_variance)
+    inverse = cho_solve((cholesky(total, lower=True), True), np.eye(len(site_mean)))
+    precision = np.diag(inverse)
+    return site_mean - inverse @ site_mean / precision, np.maximum(1.0 / precision - site_variance, 1e-8)
+
+
+def _parts(cells: Cells, form: Form) -> _Parts:
+    n, t = len(cells.t), cells.t
+    fixed = np.full((n, n), INTERCEPT_SD**2)
+    if cells.covariates.size:
+        fixed += COVARIATE_SD**2 * cells.covariates @ cells.covariates.T
+    codes = {f: np.unique(known, return_inverse=True)[1] for f, known in cells.levels.items()}
+    same = {f: (code[:, None] == code[None, :]).astype(np.float64) for f, code in codes.items()}
+    named: dict[str, tuple[Array, float]] = {}
+    if not form.pooled:
+        fixed += same[GROUP] * (INTERCEPT_SD**2 + (SLOPE_SD**2 * np.outer(t, t) if form.slope else 0.0))
+    else:
+        fixed += SLOPE_SD**2 * np.outer(t, t) if form.slope else 0.0
+        named |= {f: (matrix, BETWEEN) for f, matrix in same.items() if len(set(cells.levels[f])) > 1}
+        if form.slope and GROUP in named:
+            named["slope"] = (same[GROUP] * np.outer(t, t), SLOPE_BETWEEN)
+    named["within"] = (np.eye(n), WITHIN)
+    matrices = tuple(matrix for matrix, _ in named.values())
+    return _Parts(fixed, tuple(named), matrices, np.array([median for _, median in named.values()]))
+
+
+def _likelihood(parts: _Parts, mean: Array, variance: Array) -> posterior.Density:
+    noise = np.diag(variance)
+
+    def density(theta: Array) -> tuple[float, Array]:
+        slopes = [2.0 * value * matrix for value, matrix in zip(np.exp(2.0 * theta), parts.matrices, strict=True)]
+        return posterior.log_normal(mean, parts.covariance(theta) + noise, slopes)
+
+    return density
+
+
+def _first_sites(seen: Likelihoods) -> tuple[Array, Array]:
+    weight = seen.values / seen.values.sum(axis=1, keepdims=True)
+    mean = weight @ seen.grid
+    return mean, (weight * (seen.grid[None, :] - mean[:, None]) ** 2).sum(axis=1)
+
+
+def _match(seen: Likelihoods, covariance: Array, mean: Array, variance: Array) -> tuple[Array, Array]:
+    """Normal stand-ins for the cells' likelihoods, by expectation propagation."""
+    precision, shift = 1.0 / variance, mean / variance
+    for _ in range(SWEEPS):
+        cavity, spread = cavities(covariance, shift / precision, 1.0 / precision)
+        weight = seen.values * _normal(seen.grid, cavity, spread)
+        weight /= weight.sum(axis=1, keepdims=True)
+        tilted = weight @ seen.grid
+        tilted_variance = (weight * (seen.grid[None, :] - tilted[:, None]) ** 2).sum(axis=1)
+        new = np.maximum(1.0 / np.maximum(tilted_variance, 1e-6) - 1.0 / spread, LEAST_PRECISION)
+        new_shift = np.where(new > LEAST_PRECISION, tilted / tilted_variance - cavity / spread, new * tilted)
+        precision = (1.0 - DAMPING) * precision + DAMPING * new
+        shift = (1.0 - DAMPING) * shift + DAMPING * new_shift
+    return shift / precision, 1.0 / precision
+
+
+def _normal(grid: Array, mean: Array, variance: Array) -> Array:
+    """Normal densities on the grid, shape (n, k)."""
+    z = (grid[None, :] - mean[:, None]) ** 2 / variance[:, None]
+    return np.asarray(np.exp(-0.5 * z) / np.sqrt(2.0 * np.pi * variance[:, None]) + 1e-12, dtype=np.float64)

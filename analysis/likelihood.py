@@ -1,0 +1,69 @@
+"""What each cell says about one number, as a likelihood on a grid: skewed intervals and bounds enter as they are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+STEP = 0.05
+# The grid goes this far beyond all draws.
+MARGIN = 4.0
+LEAST_WIDTH = 0.05
+# Draws this close to an end of the range searched say "there or beyond".
+AT_END = 0.1
+# What is "beyond" is as likely anywhere there as if it were spread over this much.
+BEYOND = 2.0
+
+
+@dataclass(frozen=True)
+class Likelihoods:
+    """Of n cells.
+
+    Attributes:
+        grid: Shape (k,).
+        values: Likelihood of each cell at each point of the grid, shape (n, k), up to a factor a cell.
+    """
+
+    grid: Array
+    values: Array
+
+    def take(self, rows: NDArray[np.bool_]) -> "Likelihoods":
+        """Those of some cells, by a mask (n,)."""
+        return Likelihoods(self.grid, self.values[rows])
+
+
+def likelihoods(draws: Sequence[Array], ranges: Sequence[tuple[float, float] | None]) -> Likelihoods:
+    """From posterior draws under a flat prior.
+
+    Inside the range, a Gaussian kernel estimate of their density. Draws at an end of the range are information on one
+    side only: the optimum lies there or beyond, and beyond one place is as likely as another.
+
+    Args:
+        draws: Of each cell, shape (s,).
+        ranges: The range each cell's draws are confined to; None where there is none.
+    """
+    everything = np.concatenate(list(draws))
+    grid = np.arange(everything.min() - MARGIN, everything.max() + MARGIN + STEP, STEP)
+    rows = [_one(grid, *pair) for pair in zip(draws, ranges, strict=True)]
+    return Likelihoods(grid, np.array(rows))
+
+
+def _one(grid: Array, draws: Array, limits: tuple[float, float] | None) -> Array:
+    low, high = limits or (-np.inf, np.inf)
+    below, above = draws < low + AT_END, draws > high - AT_END
+    inside = draws[~below & ~above]
+    value = np.where(grid <= low + AT_END, below.mean() / BEYOND, 0.0)
+    value = value + np.where(grid >= high - AT_END, above.mean() / BEYOND, 0.0)
+    if inside.size:
+        # Silverman's width, from the quartiles so that stray draws do not blur the rest.
+        spread = min(float(np.std(inside)), float(np.ptp(np.quantile(inside, [0.25, 0.75]))) / 1.35)
+        width = max(0.9 * spread * inside.size**-0.2, LEAST_WIDTH)
+        counts = np.histogram(inside, bins=np.append(grid - STEP / 2, grid[-1] + STEP / 2))[0]
+        reach = np.arange(-int(4 * width / STEP) - 1, int(4 * width / STEP) + 2) * STEP
+        kernel = np.exp(-0.5 * (reach / width) ** 2) / (width * np.sqrt(2.0 * np.pi))
+        value = value + np.convolve(counts / len(draws), kernel, mode="same" if len(kernel) <= len(grid) else "valid")
+    # A cell is never quite sure.
+    return np.asarray(value + 1e-6, dtype=np.float64)

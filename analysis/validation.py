@@ -1,0 +1,163 @@
+"""What the recommendations cost where they were not fitted: a workload left out, the largest budget left out.
+
+Costs are read off the left-out cell's own fitted surface at the recommended phi and base LR - not at the best LR for
+that phi - and given as regret against the cell's oracle: the best that any family reached there. The others get more
+help: cosine, linear and REX stand at their own best LR in the very cell.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from analysis.cell_guideline import CellGuideline
+from analysis.cell_surface import CellSurface
+from analysis.shapes import COSINE_PHI
+from analysis.trends import Trend, cell_draws, fit_trend
+
+RIVALS = ("cosine", "linear", "rex")
+BOOTSTRAPS = 500
+
+Pair = tuple[CellGuideline, CellSurface]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """One cell, predicted from others. Regrets are per cent of the objective above the cell's oracle; None: unknown.
+
+    Attributes:
+        workload: Its label.
+        optimizer: Its name.
+        budget: In iterations.
+        phi: Recommended phi.
+        base_lr: Recommended base LR.
+        own_phi: The cell's own phi*.
+        own_base_lr: The base LR that goes with it.
+        regret: Of UBA at the recommended phi and base LR; None where that LR is higher than any that went well there.
+        constant_phi: Of phi = 2 at the base LR recommended for it (the same mean LR).
+        rivals: Of cosine, linear and REX, each at its own best LR in the cell.
+    """
+
+    workload: str
+    optimizer: str
+    budget: int
+    phi: float
+    base_lr: float
+    own_phi: float
+    own_base_lr: float
+    regret: float | None
+    constant_phi: float | None
+    rivals: dict[str, float | None]
+
+
+def validate(cells: Sequence[CellGuideline], surfaces: Sequence[CellSurface]) -> dict[str, Any]:
+    """Leave each workload out; leave each workload's largest budget out.
+
+    Returns:
+        For `leave_workload_out` and `leave_largest_budget_out` a mapping of n, median and worst regrets, the gain over
+        phi = 2 with its interval, how many recommended LRs were too high to be scored, and the rows (`LeftOut`).
+    """
+    pairs = [(c, s) for c, s in zip(cells, surfaces, strict=True) if s.log_phi_draws.size]
+    labels = {c.label for c, _ in pairs}
+    by_workload: list[LeftOut] = []
+    if len(labels) >= 2:
+        for label in sorted(labels):
+            by_workload += _predicted(pairs, {(label, c.optimizer, c.budget) for c, _ in pairs}, new=True)
+    # Cells come by budget, so the largest is what stays.
+    largest = {(c.label, c.optimizer): c.budget for c, _ in pairs}
+    by_budget = _predicted(pairs, {(*group, budget) for group, budget in largest.items()}, new=False)
+    return {"leave_workload_out": summary(by_workload), "leave_largest_budget_out": summary(by_budget)}
+
+
+def summary(rows: Sequence[LeftOut]) -> dict[str, Any]:
+    """What the rows say together; regrets in per cent."""
+    if not rows:
+        return {"n": 0, "note": "not enough cells", "rows": []}
+    scored = [r for r in rows if r.regret is not None]
+    found: dict[str, Any] = {"n": len(rows), "too_high_lr": len(rows) - len(scored)}
+    found["regret"] = _spread([r.regret for r in rows])
+    found["constant_phi"] = _spread([r.constant_phi for r in rows])
+    found |= {name: _spread([r.rivals.get(name) for r in rows]) for name in RIVALS}
+    found["gain_over_constant"] = _gain(scored)
+    return found | {"rows": [asdict(r) for r in rows]}
+
+
+def _predicted(pairs: Sequence[Pair], left_out: set[tuple[str, str, int]], new: bool) -> list[LeftOut]:
+    """The left-out cells, predicted from the others: as cells of a new workload, or of a known one."""
+    out = [(c.label, c.optimizer, c.budget) in left_out for c, _ in pairs]
+    rest = [pair for pair, gone in zip(pairs, out, strict=True) if not gone]
+    known = cell_draws([c for c, _ in rest], [s for _, s in rest])
+    optimizers = {c.optimizer for c in known}
+    groups = {(c.workload, c.optimizer) for c in known}
+    targets = [
+        (c, s)
+        for (c, s), gone in zip(pairs, out, strict=True)
+        if gone and (c.optimizer in optimizers if new else (c.label, c.optimizer) in groups)
+    ]
+    if not targets:
+        return []
+    trends = fit_trend(known, "phi", draws=1), fit_trend(known, "mean_lr", draws=1)
+    return [_left_out(c, s, *trends, new) for c, s in targets]
+
+
+def _left_out(cell: CellGuideline, surface: CellSurface, phis: Trend, lrs: Trend, new: bool) -> LeftOut:
+    workload = None if new else cell.label
+    shape, fit = surface.shape, surface.fit
+    assert shape is not None and fit is not None and cell.phi is not None and cell.uba_base_lr is not None
+    log_phi = phis.model(cell.optimizer, workload).predict(cell.budget)[0]
+    log_phi = float(np.clip(log_phi, math.log(shape.low), math.log(shape.high)))
+    log_mean_lr = lrs.model(cell.optimizer, workload).predict(cell.budget)[0]
+    lr, lr_at_2 = (
+        math.exp(log_mean_lr - float(shape.log_mean(np.array([at]))[0])) for at in (log_phi, math.log(COSINE_PHI))
+    )
+    reached = {f.family: float(fit.scale.forward(np.array([f.objective]))[0]) for f in cell.families}
+    oracle = min([fit.lowest, *(v for v in reached.values() if math.isfinite(v))])
+
+    def percent(value: float) -> float | None:
+        return 100.0 * math.expm1(value - oracle) if math.isfinite(value) else None
+
+    at_2 = surface.regret(COSINE_PHI, lr_at_2) if shape.low <= COSINE_PHI <= shape.high else math.nan
+    return LeftOut(
+        workload=cell.label,
+        optimizer=cell.optimizer,
+        budget=cell.budget,
+        phi=math.exp(log_phi),
+        base_lr=lr,
+        own_phi=cell.phi,
+        own_base_lr=cell.uba_base_lr,
+        regret=percent(fit.lowest + surface.regret(math.exp(log_phi), lr)),
+        constant_phi=percent(fit.lowest + at_2),
+        rivals={name: percent(reached.get(name, math.nan)) for name in RIVALS},
+    )
+
+
+def _spread(values: Sequence[float | None]) -> dict[str, float] | None:
+    known = np.array([v for v in values if v is not None], dtype=np.float64)
+    if not known.size:
+        return None
+    return {
+        "n": len(known),
+        "median": float(np.median(known)),
+        "mean": float(known.mean()),
+        "worst": float(known.max()),
+    }
+
+
+def _gain(rows: Sequence[LeftOut]) -> dict[str, float] | None:
+    """Mean regret of phi = 2 less the guideline's, with a 90 % bootstrap interval over workloads and cells in them."""
+    paired = [
+        (r.workload, r.constant_phi - r.regret) for r in rows if r.constant_phi is not None and r.regret is not None
+    ]
+    if len(paired) < 2:
+        return None
+    names = sorted({name for name, _ in paired})
+    groups = [np.array([gain for name, gain in paired if name == label]) for label in names]
+    rng = np.random.default_rng(0)
+    means = []
+    for _ in range(BOOTSTRAPS):
+        chosen = [groups[i] for i in rng.integers(0, len(groups), len(groups))]
+        means.append(np.concatenate([rng.choice(group, len(group)) for group in chosen]).mean())
+    low, high = np.quantile(means, [0.05, 0.95])
+    return {"mean": float(np.mean([gain for _, gain in paired])), "low": float(low), "high": float(high)}
