@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import signal
 import socket
@@ -14,6 +13,8 @@ import optuna
 import ray
 from ray._private import worker as ray_worker
 
+from search.sections import Resources
+from search.slots import living_nodes, places
 from search.study import Study
 from trainables.errors import InputError, SurroundingsError
 
@@ -44,15 +45,15 @@ def quiet(verbose: bool) -> None:
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
-def connect(study: Study, address: str | None, verbose: bool) -> int:
-    """Starts or joins Ray; returns how many trials it can hold at once.
+def connect(study: Study, address: str | None, verbose: bool) -> None:
+    """Starts or joins Ray, once.
 
     Args:
         address: A running cluster's; None starts Ray on this machine alone.
         verbose: Whether Ray's own messages are shown.
 
     Raises:
-        InputError: There is no such cluster, or it cannot hold a trial.
+        InputError: There is no such cluster, or none of its nodes can hold a trial.
         SurroundingsError: Ray does not start here.
     """
     if not ray.is_initialized():
@@ -62,16 +63,22 @@ def connect(study: Study, address: str | None, verbose: bool) -> int:
             _mute_raylet()
         # Ray has put its own handler for SIGTERM; a study stops the same way for both signals.
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    available = ray.cluster_resources()
-    slots = math.inf
+    _require_room(study.resources)
+
+
+def _require_room(resources: Resources) -> None:
+    nodes = living_nodes()
+    if places(resources, nodes):
+        return
     for field, name in (("cpu", "CPU"), ("gpu", "GPU")):
-        asked = getattr(study.resources, field)
-        have = available.get(name, 0.0)
+        asked, have = getattr(resources, field), max((node.get(name, 0.0) for node in nodes), default=0.0)
         if asked > have:
-            raise InputError(f"resources.{field}: {asked:g} is not allowed; the cluster has {have:g} {name}s")
-        if asked:
-            slots = min(slots, have // asked)
-    return int(slots)
+            all_have = sum(node.get(name, 0.0) for node in nodes)
+            where = f"the cluster has {all_have:g} {name}s" + (f", {have:g} on one node" if have < all_have else "")
+            raise InputError(f"resources.{field}: {asked:g} is not allowed; {where}")
+    raise InputError(
+        f"resources: {resources.cpu:g} CPUs and {resources.gpu:g} GPUs are not allowed; no node of the cluster has both"
+    )
 
 
 def _start_ray(address: str | None, verbose: bool, tries: int = 2) -> None:

@@ -28,6 +28,7 @@ from search.lifeline import Lifeline, RayLostError
 from search.progress import Progress
 from search.proposer import Proposer
 from search.record import Journal, Record, VerdictLog, cut_torn_line
+from search.slots import Slots
 from search.stopping import Ladder, rungs
 from search.study import Study
 from search.thrift import Silence
@@ -38,6 +39,7 @@ from trainables.checkpoint import CheckpointFolder
 from trainables.trial import TrialActor
 
 _PATIENCE = 30.0
+_ALL = 10**6
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ def launch(
             console.print(f"study changed: {change}", soft_wrap=True)
         tracker = Tracker(verbose)
         try:
-            slots = 0 if study_id else connect(study, address, verbose)
+            if study_id is None:
+                connect(study, address, verbose)
             journal = Journal(out / "trials.jsonl")
             study_id = study_id or uuid.uuid4().hex
             describe(out, study, study_id, tracking_uri, {"parent_run_id": None})
@@ -89,7 +92,8 @@ def launch(
             search = _Search(study, out, journal, tracker, console, earlier)
             try:
                 if not search.finished:
-                    search.run(slots or connect(study, address, verbose))
+                    connect(study, address, verbose)
+                    search.run()
             finally:
                 outcome = search.close()
         finally:
@@ -147,18 +151,20 @@ class _Search(tune.Callback):  # type: ignore[misc]
     def finished(self) -> bool:
         return all(cell.finished for cell in self._cells)
 
-    def run(self, slots: int) -> None:
+    def run(self) -> None:
         """Trains until every cell is finished or the user interrupts."""
         began = time.monotonic()
-        self._searcher.slots = slots
-        # All processes start at once, not one after the other.
-        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(slots))
-        self._checkpoints.prune((trial_id for cell in self._cells for trial_id in cell.in_flight), 2 * slots)
+        self._slots = Slots(self._study.resources)
+        self._searcher.slots = self._slots.now
+        # As many as the proposer gives: all processes start at once, not one after the other.
+        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(_ALL))
+        in_flight = (trial_id for cell in self._cells for trial_id in cell.in_flight)
+        self._checkpoints.prune(in_flight, 2 * self._slots.now)
         scratch = self._out / "tune"
         with self._progress:
             self._tune_while_ray_lives(scratch)
         shutil.rmtree(scratch, ignore_errors=True)
-        self._report_busy(slots, time.monotonic() - began)
+        self._report_busy(time.monotonic() - began)
 
     def close(self) -> Outcome:
         """Waits for MLflow to have everything."""
@@ -191,7 +197,7 @@ class _Search(tune.Callback):  # type: ignore[misc]
         """One `tune.Tuner` over all cells; what Tune writes to ``scratch`` nobody reads."""
         resources = {key: value for key, value in self._study.resources.model_dump().items() if value}
         survive_memory_kills()
-        scheduler = FailureAsha(self._ladders, self._verdicts.append, self._searcher.slots or 0)
+        scheduler = self._scheduler = FailureAsha(self._ladders, self._verdicts.append, self._slots.now)
         scheduler.on_failure = self._searcher.note_failure
         tuner = tune.Tuner(
             tune.with_resources(TrialActor, resources),
@@ -225,6 +231,7 @@ class _Search(tune.Callback):  # type: ignore[misc]
 
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
         self._lifeline.check()
+        self._searcher.slots = self._scheduler.warm = self._slots.look()
         self._end_hung(trials)
         self._tell_given_up()
         trouble = self._tracker.trouble
@@ -273,11 +280,12 @@ class _Search(tune.Callback):  # type: ignore[misc]
             for proposer in self._cells
         )
 
-    def _report_busy(self, slots: int, wall: float) -> None:
-        busy = self._progress.busy_seconds
+    def _report_busy(self, wall: float) -> None:
+        room = self._slots.seconds
         self._console.print(self._progress.summary())
         self._console.print(
-            f"{self._progress.counts()}; {wall:.0f} s on {slots} slots, slots busy {100 * busy / (slots * wall):.0f} %"
+            f"{self._progress.counts()}; {wall:.0f} s on {room / wall:.3g} slots, "
+            f"slots busy {100 * self._progress.busy_seconds / room:.0f} %"
         )
         qualities = ladder_quality([cell.cell for cell in self._cells], self._journal.records)
         replace(self._out / "ladder.json", json.dumps(as_json(qualities), indent=1) + "\n")

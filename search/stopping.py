@@ -98,19 +98,20 @@ class CellAsha(FIFOScheduler):  # type: ignore[misc]
         ladders: By cell key. Trials of other cells, and replicates, run to their end.
         on_verdict: Called with every verdict before it takes effect.
         warm: How many processes Tune is to keep when there is nothing for them to do; of its own accord it keeps one,
-            and what is left to do at the end of a study would wait for others to start.
+            and what is left to do at the end of a study would wait for others to start. It may grow.
     """
 
     def __init__(self, ladders: Mapping[str, Ladder], on_verdict: Callable[[Verdict], None], warm: int = 0) -> None:
         super().__init__()
         self._ladders = ladders
         self._on_verdict = on_verdict
-        self._warm = warm
+        self.warm = warm
+        self._kept = 0
 
     def on_trial_add(self, tune_controller: TuneController, trial: TuneTrial) -> None:
-        if self._warm:
-            keep_processes(tune_controller, trial, self._warm)
-            self._warm = 0
+        if self.warm > self._kept:
+            keep_processes(tune_controller, trial, self.warm - self._kept)
+            self._kept = self.warm
         forget_ended(tune_controller)
         super().on_trial_add(tune_controller, trial)
 

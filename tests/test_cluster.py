@@ -1,9 +1,26 @@
-"""The cluster file, checked by Ray's own schema."""
+"""The cluster file, checked by Ray's own schema; a cluster that grows while it is searched on."""
 
+import re
+import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.cluster_utils import Cluster
+
+from tests.conftest import command, environment
+
+STUDY = """
+name: growing
+workloads: [mlp/digits]
+budgets: [200, 400]
+families: [uba, linear]
+trials: 20
+replicates: 1
+"""
 
 
 def test_cluster_file_is_valid_for_rays_launcher() -> None:
@@ -11,3 +28,39 @@ def test_cluster_file_is_valid_for_rays_launcher() -> None:
     validate_config(config)
     workers = config["available_node_types"]["gpu-worker"]
     assert (workers["min_workers"], config["max_workers"]) == (1, 8)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A head with room for one trial."""
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    yield found
+    found.shutdown()
+
+
+def test_a_node_that_joins_is_used_and_one_that_dies_is_done_without(tmp_path: Path, cluster: Cluster) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
+    journal = tmp_path / "runs/growing/trials.jsonl"
+    search = subprocess.Popen(
+        command("search", "study.yaml", "--address", cluster.address),
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def wait_for(trials: int) -> None:
+        while not (journal.exists() and journal.read_bytes().count(b"\n") >= trials):
+            assert search.poll() is None, search.communicate()
+            time.sleep(0.1)
+
+    wait_for(2)
+    node = cluster.add_node(num_cpus=2)
+    wait_for(25)
+    cluster.remove_node(node, allow_graceful=False)
+    out, err = search.communicate(timeout=240)
+    assert search.returncode == 0, out + err
+    slots = re.search(r"s on ([0-9.]+) slots", out)
+    assert slots and 1.2 < float(slots[1]) < 3, out
+    assert " failed" not in out.splitlines()[-1]
