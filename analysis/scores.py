@@ -79,7 +79,7 @@ def score_families(cells: list[tuple[pd.DataFrame, Comparison]], seed: int = 0) 
     found: list[FamilyScore] = []
     if why_not is None:
         seen = [
-            run_scores({name: values.to_numpy(dtype=np.float64) for name, values in runs.items()}) for runs in scored
+            run_scores({name: np.asarray(values, dtype=np.float64) for name, values in runs.items()}) for runs in scored
         ]
         drawn = [run_scores(_drawn(runs, rng)) for runs in scored]
         found = [_family_score(name, [s[name] for s in seen], [d[name] for d in drawn]) for name in everyone]
@@ -144,7 +144,7 @@ def _drawn(runs: "dict[str, pd.Series[float]]", rng: np.random.Generator) -> dic
     for family, values in runs.items():
         first = next(iter(picks.values()), None)
         picks[family] = first if shared and first is not None else rng.integers(len(values), size=(DRAWS, len(values)))
-    return {family: values.to_numpy(dtype=np.float64)[picks[family]] for family, values in runs.items()}
+    return {family: np.asarray(values, dtype=np.float64)[picks[family]] for family, values in runs.items()}
 
 
 def _family_score(family: str, seen: list[Array], drawn: list[Array]) -> FamilyScore:
