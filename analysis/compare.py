@@ -5,6 +5,7 @@ figures, so that choosing the best does not flatter it. Without replicates the e
 they are biased towards families with more trials, and say so.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +22,7 @@ Evidence = Literal["replicates", "exact", "explore"]
 BASELINES = ("cosine", "linear")
 BOOTSTRAPS = 2000
 CONFIDENCE = 0.9
-_NUMBERS = ("objective", "seed", "phi", "base_lr", "val_metric", "test_metric", "deterministic")
+_NUMBERS = ("objective", "seed", "phi", "base_lr", "val_metric", "test_metric")
 _WORDS = ("status", "phase", "family", "trial_id", "finalist", "mode", "schedule")
 
 
@@ -117,61 +118,73 @@ def compare_cell(cell: pd.DataFrame, delta: float = 0.01, seed: int = 0) -> Comp
         The comparison; without families if nothing completed.
     """
     rng = np.random.default_rng(seed)
-    # Plain objects: what is slow in a small table is pandas' care for many columns and for text.
-    cell = cell[[*_NUMBERS, *_WORDS]].astype(dict.fromkeys(_WORDS, object))
-    minimise = str(cell["mode"].iloc[0]) == "min"
-    done = cell[(cell["status"] == "completed") & np.isfinite(cell["objective"].to_numpy(dtype=np.float64))]
-    replicates = cell[cell["phase"] == "replicate"]
-    explore = done[done["phase"] == "explore"]
+    # Arrays: pandas takes its time over hundreds of small tables.
+    word = {c: cell[c].to_numpy(dtype=object, na_value="") for c in _WORDS}
+    number = {c: cell[c].to_numpy(dtype=np.float64, na_value=np.nan) for c in _NUMBERS}
+    mode = str(word["mode"][0])
+    signed = number["objective"] if mode == "min" else -number["objective"]
+    done = (word["status"] == "completed") & np.isfinite(signed)
+    replicate = word["phase"] == "replicate"
+    repeated = set(word["finalist"][replicate])
     # Of equally good trials the one that was replicated.
-    explore = explore.assign(replicated=explore["trial_id"].isin(replicates["finalist"]))
-    explore = explore.sort_values(["objective", "replicated"], ascending=[minimise, False], kind="stable")
-    best = explore.drop_duplicates("family").set_index("family")
-    diverged = set(replicates.loc[replicates["status"] == "diverged", "finalist"])
-    set_aside = tuple(str(family) for family, trial in best["trial_id"].items() if trial in diverged)
+    unrepeated = np.array([trial not in repeated for trial in word["trial_id"]])
+    explore = np.flatnonzero(done & (word["phase"] == "explore"))
+    explore = explore[np.lexsort((unrepeated[explore], signed[explore]))]
+    best: dict[str, int] = {}
+    for row in explore:
+        best.setdefault(str(word["family"][row]), int(row))
+    diverged = set(word["finalist"][replicate & (word["status"] == "diverged")])
+    set_aside = tuple(family for family, i in best.items() if word["trial_id"][i] in diverged)
     if len(set_aside) < len(best):
-        best = best.drop(index=list(set_aside))
+        best = {family: i for family, i in best.items() if family not in set_aside}
     repeats = {
-        str(family): _by_seed(done[(done["phase"] == "replicate") & (done["finalist"] == trial)])
-        for family, trial in best["trial_id"].items()
+        family: _by_seed(np.flatnonzero(done & replicate & (word["finalist"] == word["trial_id"][i])), number["seed"])
+        for family, i in best.items()
     }
     evidence: Evidence = "explore"
-    if repeats and all(len(r) for r in repeats.values()):
+    if repeats and all(repeats.values()):
         evidence = "exact" if bool(cell["deterministic"].all()) else "replicates"
     values = {
-        family: repeat["objective"] if evidence != "explore" else pd.Series([float(best.loc[family, "objective"])])
-        for family, repeat in repeats.items()
+        family: {seed: float(number["objective"][i]) for seed, i in rows.items()}
+        if evidence != "explore"
+        else {0: float(number["objective"][best[family]])}
+        for family, rows in repeats.items()
     }
     results = []
-    for family in values:
-        row, repeat = best.loc[family], repeats[family]
-        others = [b for b in BASELINES if b != family and b in values]
-        has = len(repeat) > 0
+    for family, i in best.items():
+        rows = list(repeats[family].values())
+        mine = explore[word["family"][explore] == family]
         results.append(
             FamilyResult(
                 family=family,
-                trial_id=str(row["trial_id"]),
-                phi=float(row["phi"]) if family == "uba" else None,
-                base_lr=float(row["base_lr"]),
-                base_lr_interval=_equal_lrs(explore[explore["family"] == family], delta, str(row["mode"])),
-                schedule=str(row["schedule"]),
-                objective=float(values[family].mean()),
-                metric=float(repeat["val_metric"].mean() if has else row["val_metric"]),
-                test_metric=float(repeat["test_metric"].mean()) if has else float("nan"),
-                replicates=len(repeat),
-                trials=int((cell[cell["phase"] == "explore"]["family"] == family).sum()),
-                gains={b: gain(values[family], values[b], minimise, evidence, rng) for b in others},
+                trial_id=str(word["trial_id"][i]),
+                phi=float(number["phi"][i]) if family == "uba" else None,
+                base_lr=float(number["base_lr"][i]),
+                base_lr_interval=_equal_lrs(number["objective"][mine], number["base_lr"][mine], delta, mode),
+                schedule=str(word["schedule"][i]),
+                objective=_mean(np.array(list(values[family].values()))),
+                metric=_mean(number["val_metric"][rows or [i]]),
+                test_metric=_mean(number["test_metric"][rows]),
+                replicates=len(rows),
+                trials=int(((word["phase"] == "explore") & (word["family"] == family)).sum()),
+                gains={
+                    b: gain(values[family], values[b], mode == "min", evidence, rng)
+                    for b in BASELINES
+                    if b != family and b in values
+                },
             )
         )
-    results.sort(key=lambda r: r.objective if minimise else -r.objective)
+    results.sort(key=lambda r: r.objective if mode == "min" else -r.objective)
     return Comparison(tuple(results), evidence, set_aside)
 
 
-def gain(ours: pd.Series, theirs: pd.Series, minimise: bool, evidence: Evidence, rng: np.random.Generator) -> Gain:
-    """Gain of one configuration over another, from values indexed by seed; only shared seeds count."""
-    pairs = pd.concat([ours.rename("ours"), theirs.rename("theirs")], axis=1, join="inner").to_numpy(dtype=np.float64)
+def gain(
+    ours: Mapping[int, float], theirs: Mapping[int, float], minimise: bool, evidence: Evidence, rng: np.random.Generator
+) -> Gain:
+    """Gain of one configuration over another, from objectives by seed; only shared seeds count."""
+    pairs = np.array([(ours[seed], theirs[seed]) for seed in ours if seed in theirs], dtype=np.float64)
     if not len(pairs):
-        pairs = np.array([[float(ours.mean()), float(theirs.mean())]])
+        pairs = np.array([[_mean(np.array(list(each.values()))) for each in (ours, theirs)]])
     reference = abs(float(pairs[:, 1].mean())) or 1.0
     difference = 100.0 * (pairs[:, 1] - pairs[:, 0]) / reference * (1.0 if minimise else -1.0)
     mean, n = float(difference.mean()), len(difference)
@@ -187,22 +200,31 @@ def gain(ours: pd.Series, theirs: pd.Series, minimise: bool, evidence: Evidence,
 def difference(cell: pd.DataFrame, ours: FamilyResult, theirs: FamilyResult, seed: int = 0) -> Gain:
     """Gain of one family's finalist over another's in a cell, paired by seed."""
     done = cell[(cell["status"] == "completed") & (cell["phase"] == "replicate")]
-    a, b = (_by_seed(done[done["finalist"] == f.trial_id])["objective"] for f in (ours, theirs))
+    a, b = (
+        {int(seed): float(value) for seed, value in zip(rows["seed"], rows["objective"], strict=True)}
+        for rows in (done[done["finalist"] == f.trial_id].drop_duplicates("seed") for f in (ours, theirs))
+    )
     minimise = str(cell["mode"].iloc[0]) == "min"
     rng = np.random.default_rng(seed)
-    if not len(a) or not len(b):
-        return gain(pd.Series([ours.objective]), pd.Series([theirs.objective]), minimise, "explore", rng)
+    if not a or not b:
+        return gain({0: ours.objective}, {0: theirs.objective}, minimise, "explore", rng)
     exact = bool(cell["deterministic"].all())
     return gain(a, b, minimise, "exact" if exact else "replicates", rng)
 
 
-def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.drop_duplicates("seed").set_index("seed")[["objective", "val_metric", "test_metric"]]
+def _by_seed(rows: NDArray[np.int64], seeds: Array) -> dict[int, int]:
+    """Row of each seed, the first that has it."""
+    return {int(seeds[i]): int(i) for i in rows[::-1]} if len(rows) else {}
 
 
-def _equal_lrs(rows: pd.DataFrame, delta: float, mode: str) -> tuple[float, float] | None:
-    """Range of base LRs whose objective is within delta of the best row's, on the fitting scale (rows: best first)."""
-    values = rows["objective"].to_numpy(dtype=np.float64)
-    fitted = Scale.of(values, mode).forward(values)
-    near = rows["base_lr"].to_numpy(dtype=np.float64)[np.abs(fitted - fitted[0]) <= delta]
+def _mean(values: Array) -> float:
+    """Mean of what is known; NaN if nothing is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _equal_lrs(objectives: Array, base_lrs: Array, delta: float, mode: str) -> tuple[float, float] | None:
+    """Range of base LRs whose objective is within delta of the first one's, the best, on the fitting scale."""
+    fitted = Scale.of(objectives, mode).forward(objectives)
+    near = base_lrs[np.abs(fitted - fitted[0]) <= delta]
     return (float(near.min()), float(near.max())) if len(near) > 1 else None

@@ -16,7 +16,10 @@ from trainables.schedules import Schedule, family, from_dict, schedule
 from trainables.spec import Spec
 
 REQUIRED = (*CELL, "family", "base_lr", "objective")
-METRICS = ("val_loss", "val_metric", "ema_val_loss", "ema_val_metric", "test_loss", "test_metric", "seconds")
+METRICS = (
+    *("val_loss", "val_metric", "ema_val_loss", "ema_val_metric", "test_loss", "test_metric"),
+    *("hessian_max", "hessian_min", "seconds"),
+)
 OPTIONAL = (
     *("phi", "schedule", "seed", "status", "phase", "finalist", "trial_id", "mode", "objective_name"),
     *("metric_name", "metric_mode", "deterministic", "full_budget", "steps", *METRICS),
@@ -28,13 +31,14 @@ _SAME_CONFIGURATION = [*CELL, "family", "schedule", "base_lr"]
 def read_csv(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """The results table of a CSV, and what was done to it in plain words.
 
-    Columns that must be there: `workload optimizer budget family base_lr objective`. Optional, with what stands for
-    them: `phi` (uba needs it), `schedule` (JSON with the family's parameters; the family with its phi), `seed` (0),
+    Columns that must be there: `workload optimizer budget family base_lr objective`. Optional, with their defaults:
+    `phi` (uba needs it), `schedule` (JSON with the family's parameters; the family with its phi), `seed` (0),
     `status` (completed; else stopped, diverged or failed), `phase` (the lowest seed of a configuration is its explore
-    trial, the others its replicates), `finalist` (the explore trial of the same configuration), `trial_id` (the line),
-    `mode` (min; or max), `objective_name` (objective), `metric_name metric_mode`, `deterministic` (false),
+    trial, the others its replicates), `finalist` (the explore trial of the same configuration), `trial_id` (the
+    line), `mode` (min; or max), `objective_name` (objective), `metric_name metric_mode`, `deterministic` (false),
     `full_budget`, `steps` (the budget if completed), `val_loss val_metric ema_val_loss ema_val_metric test_loss
-    test_metric seconds` and `rung_1 rung_2 ...`. Other columns are not used. A line that repeats another is left out.
+    test_metric hessian_max hessian_min seconds` and `rung_1 rung_2 ...`. Other columns are not used. A line that
+    repeats another is left out.
 
     Args:
         path: A comma-separated file in UTF-8 with a header.

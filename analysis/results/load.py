@@ -19,11 +19,11 @@ def load(ref: StudyRef) -> pd.DataFrame:
     Columns: `study trial_id run_id cell workload` (label) `optimizer budget full_budget` (iterations) `phase` (explore,
     replicate) `status` (completed; stopped, which is censored; diverged, which is infeasible; failed) `family phi`
     (UBA's only, else NaN) `base_lr mean_lr schedule` (JSON) `seed finalist` (replicates: the trial they repeat)
-    `origin` (of explore trials: quasi-random, tpe, or the cell whose best they try) `deterministic objective_name mode
-    metric_name metric_mode objective` (NaN unless completed) `val_loss val_metric ema_val_loss ema_val_metric test_loss
-    test_metric` (where the trial ended, at `steps`) `steps started` (Unix time, s) `seconds` (wall time at work; the
-    device time of a trial is not recorded) `rung_1 rung_2 ...` (the judged value at each rung). Types are those of
-    `COLUMNS`; rungs are float64.
+    `origin` (of explore trials: quasi-random, tpe, or the cell whose best they try) `deterministic objective_name
+    mode metric_name metric_mode objective` (NaN unless completed) `val_loss val_metric ema_val_loss ema_val_metric
+    test_loss test_metric` (where the trial ended, at `steps`) `hessian_max hessian_min` (measured last, if they were)
+    `steps started` (Unix time, s) `seconds` (wall time at work; the device time of a trial is not recorded) `rung_1
+    rung_2 ...` (the judged value at each rung). Types are those of `COLUMNS`; rungs are float64.
 
     Trials in flight are left out. Should a trial id occur twice, the run that started last counts. Rows are kept in
     `.results.parquet` in the study's output directory. From an embedded database only runs that are not in it are read

@@ -13,7 +13,11 @@ TAGS = {
 }
 PARAMS = ("workload", "optimizer", "family", "schedule", "budget", "phi", "base_lr", "mean_lr", "seed")
 _FINALS = ("val_loss", "val_metric", "ema_val_loss", "ema_val_metric", "test_loss", "test_metric", "steps", "seconds")
-METRICS = {name: f"final/{name}" for name in ("objective", *_FINALS)}
+METRICS = {
+    **{name: f"final/{name}" for name in ("objective", *_FINALS)},
+    # Of these the point of the curve with the largest step is the last one measured.
+    **{name: name for name in ("hessian_max", "hessian_min")},
+}
 RUNG, RUNG_COLUMN = "rung/", "rung_"
 # The writer logs it last and for every status, so a run that lacks it was broken off while it was written.
 LAST_METRIC = METRICS["seconds"]

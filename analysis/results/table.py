@@ -38,6 +38,8 @@ COLUMNS: dict[str, str] = {
     "ema_val_metric": NUMBER,
     "test_loss": NUMBER,
     "test_metric": NUMBER,
+    "hessian_max": NUMBER,
+    "hessian_min": NUMBER,
     "steps": WHOLE,
     "started": NUMBER,
     "seconds": NUMBER,

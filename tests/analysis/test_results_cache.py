@@ -30,9 +30,12 @@ def test_sql_and_mlflows_client_give_the_same_table(study: StudyRef) -> None:
     odd = str(reference["run_id"].iloc[0])
     before = client.get_run(odd).data.metrics["final/val_loss"]
     client.log_metric(odd, "final/val_loss", float("nan"), step=10**6)
+    for step, value in ((10, 3.0), (20, 5.0)):
+        client.log_metric(odd, "hessian_max", value, step=step)
     reference = mlflow_client.ended_trials(study, parent)
     runs = mlflow_sqlite.ended_runs(study, parent)
     pd.testing.assert_frame_equal(mlflow_sqlite.trials(study, parent, runs), reference)
+    assert reference["hessian_max"].dropna().tolist() == [5.0]
     assert reference["val_loss"].isna().sum() == 1 and reference["started"].gt(1e9).all()
     client.log_metric(odd, "final/val_loss", before, step=2 * 10**6)
 
