@@ -61,36 +61,43 @@ def tuning_curves(cell: pd.DataFrame) -> tuple[TuningCurve, ...]:
         cell: Rows of the results table, one cell.
     """
     explore = cell[cell["phase"] == "explore"]
-    return tuple(_curve(rows, str(family)) for family, rows in explore.groupby("family", sort=True))
+    if explore.empty:
+        return ()
+    minimise = str(cell["mode"].iloc[0]) == "min"
+    family = explore["family"].to_numpy(dtype=object)
+    origin = explore["origin"].to_numpy(dtype=object, na_value=QUASI_RANDOM)
+    completed = explore["status"].to_numpy(dtype=object) == "completed"
+    signed = explore["objective"].to_numpy(dtype=np.float64) * (1.0 if minimise else -1.0)
+    values = np.where(completed & np.isfinite(signed), signed, np.inf)
+    first = cell.iloc[0]
+    of = (str(first["workload"]), str(first["optimizer"]), int(first["budget"]))
+    return tuple(
+        _curve(of, str(name), values[family == name], origin[family == name] == QUASI_RANDOM, minimise)
+        for name in sorted(set(family))
+    )
 
 
-def _curve(rows: pd.DataFrame, family: str) -> TuningCurve:
-    origin = rows["origin"]
-    independent = rows[origin.isna() | (origin == QUASI_RANDOM)]
-    guided = len(independent) < FEWEST <= len(rows)
-    used = rows if guided else independent
-    minimise = str(rows["mode"].iloc[0]) == "min"
-    completed = (used["status"] == "completed").to_numpy(dtype=bool)
-    values = used["objective"].to_numpy(dtype=np.float64) * (1.0 if minimise else -1.0)
-    ordered = np.sort(np.where(completed & np.isfinite(values), values, np.inf))
+def _curve(
+    cell: tuple[str, str, int], family: str, values: Array, independent: NDArray[np.bool_], minimise: bool
+) -> TuningCurve:
+    guided = independent.sum() < FEWEST <= len(values)
+    ordered = np.sort(values if guided else values[independent])
+    completed = int(np.isfinite(ordered).sum())
     why_not = None
     if len(ordered) < FEWEST:
         why_not = f"a tuning curve needs {FEWEST} explore trials; {family} has {len(ordered)}"
-    elif not completed.any():
+    elif not completed:
         why_not = f"no explore trial of {family} completed"
     n = np.arange(1, len(ordered) + 1)
     best, low, high = (_told(each, minimise) for each in best_of(ordered, n)) if why_not is None else ((), (), ())
     if not minimise:
         low, high = high, low
-    first = rows.iloc[0]
     return TuningCurve(
-        workload=str(first["workload"]),
-        optimizer=str(first["optimizer"]),
-        budget=int(first["budget"]),
+        *cell,
         family=family,
         sampling="guided" if guided else "independent",
         trials=len(ordered),
-        completed=int(completed.sum()),
+        completed=completed,
         best=best,
         low=() if guided else low,
         high=() if guided else high,
