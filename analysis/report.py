@@ -230,7 +230,7 @@ def _log(found: Results, guidelines: Guidelines, out: Path, written: list[Path])
     from mlflow.exceptions import MlflowException
 
     if len(found.sources) != 1 or not found.studies:
-        return "it is not of one study alone"
+        return "it is no single study of it"
     ref = found.studies[0]
     try:
         client = MlflowClient(tracking_uri=ref.tracking_uri)
