@@ -43,10 +43,10 @@ class CellSurface:
 
     Attributes:
         shape: The family and its parameter (phi); None when the family was not searched.
-        verdict: "ok"; "flat" (every phi is within `delta` of the best in the median draw and, with 90 % probability,
-            within twice that: phi does not matter here); "boundary" (phi*'s interval touches an end of the searched
-            range: widen it); "unclear" (the interval covers most of the range: more trials are needed); "thin" (too few
-            points: nothing below is set).
+        verdict: "ok"; "flat" (phi does not matter here: every phi is within `delta` of the best in the median draw and,
+            with 90 % probability, within twice that; or `no_effect` is high); "boundary" (phi*'s interval touches an
+            end of the searched range: widen it); "unclear" (the interval covers most of the range: more trials are
+            needed); "thin" (too few points: nothing below is set).
         points: Number of points used (completed, stopped and diverged).
         delta: What counts as equal (fit): 1 % or, if larger, two standard errors of a finalist's mean over replicates.
         phi: phi*, the median of the draws; None when thin.
@@ -55,6 +55,7 @@ class CellSurface:
         base_lr: The best base LR at `phi`, the median of the draws; None when thin.
         base_lr_interval: Its 90 % interval.
         base_lr_at_limit: Whether `base_lr` is as high as was tried there, so that a higher one may be better still.
+        no_effect: Probability that phi has no effect with the LR at its best; see `analysis.flatness`.
         phi_near: Smallest and largest phi whose profile is, in the median draw, within `delta` of the best.
         noise: Standard deviation between seeds (fit); 0 when the workload is deterministic.
         expected: The objective (in its own units) to expect at (`phi`, `base_lr`); None when thin.
@@ -81,6 +82,7 @@ class CellSurface:
     base_lr: float | None = None
     base_lr_interval: tuple[float, float] | None = None
     base_lr_at_limit: bool = False
+    no_effect: float = float("nan")
     phi_near: tuple[float, float] | None = None
     noise: float = float("nan")
     expected: float | None = None

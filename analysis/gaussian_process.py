@@ -7,7 +7,7 @@ gradient takes 1.7 ms against 0.4 ms. A study of 200 cells would take an hour an
 core. It is the reference twin in the tests.
 
 Model: y = quadratic trend(x) + f(x) + e, f ~ GP(0, Matern-5/2, one lengthscale a dimension),
-e_i ~ N(0, noise^2 + extra_i^2). The trend's coefficients have a wide Gaussian prior.
+e_i ~ N(0, noise^2 + extra_i^2). The trend's coefficients have Gaussian priors.
 Draws use pathwise conditioning (Wilson et al., ICML 2020, eq. 13) on random Fourier features.
 """
 
@@ -23,7 +23,6 @@ Array = NDArray[np.float64]
 
 SQRT5 = 5.0**0.5
 FEATURES = 300
-TREND_SCALE = 3.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,8 @@ class Data:
         y: Values, shape (n,).
         extra: Standard deviation of each point's own noise beyond the common one, shape (n,).
         lower, upper: The box searched, shape (d,); the trend lives on it, scaled to [-1, 1].
+        scales: Prior standard deviation of the trend's coefficients of each input, shape (d,); of a product, the
+            smaller one.
     """
 
     x: Array
@@ -64,14 +65,16 @@ class Data:
     extra: Array
     lower: Array
     upper: Array
+    scales: Array
 
     def trend(self, x: Array) -> Array:
         """The trend's basis 1, a, b, a^2, ab, b^2, ... at x (m, d): shape (m, p), scaled by the coefficients' prior."""
         z = 2.0 * (x - self.lower) / (self.upper - self.lower) - 1.0
         d = z.shape[1]
-        columns = [np.ones(len(z)), *z.T] + [z[:, i] * z[:, j] for i in range(d) for j in range(i, d)]
-        scale = TREND_SCALE * max(float(np.std(self.y)), 1e-3)
-        return np.asarray(scale * np.stack(columns, axis=1), dtype=np.float64)
+        pairs = [(i, j) for i in range(d) for j in range(i, d)]
+        columns = [np.ones(len(z)), *z.T] + [z[:, i] * z[:, j] for i, j in pairs]
+        scale = [float(self.scales.max()), *self.scales] + [min(self.scales[i], self.scales[j]) for i, j in pairs]
+        return np.asarray(np.stack(columns, axis=1) * np.array(scale), dtype=np.float64)
 
     @property
     def centred(self) -> Array:
@@ -129,25 +132,40 @@ def log_marginal(data: Data, priors: Priors, theta: Array) -> tuple[float, Array
     return posterior.log_normal(data.centred, smooth + basis @ basis.T + noise, derivatives)
 
 
-def hyperparameter_draws(
-    data: Data, priors: Priors, rng: np.random.Generator, draws: int = 12
-) -> tuple[Hyperparameters, list[Hyperparameters]]:
-    """The most probable hyperparameters, and draws from their posterior (`posterior.draw`).
+@dataclass(frozen=True)
+class Settings:
+    """What is known of the hyperparameters.
+
+    Attributes:
+        theta: The most probable ones, as logarithms (see `unpack`).
+        mode: The same.
+        draws: From their posterior, with repeats.
+        log_evidence: Log density of the data under the model, hyperparameters integrated out.
+    """
+
+    theta: Array
+    mode: Hyperparameters
+    draws: tuple[Hyperparameters, ...]
+    log_evidence: float
+
+
+def settings(data: Data, priors: Priors, rng: np.random.Generator, draws: int = 12) -> Settings:
+    """The hyperparameters' posterior (`analysis.posterior`).
 
     Args:
         data: The points.
         priors: Weak priors, which also bound the hyperparameters (six spreads).
         rng: Source of randomness.
-        draws: Number of settings returned.
-
-    Returns:
-        The mode, and a list of `draws` settings (with repeats).
+        draws: Number of draws; 0 for none.
     """
     centre, spread = priors.centre_and_spread()
     density = posterior.with_prior(lambda theta: log_marginal(data, priors, theta), centre, spread)
     starts = [centre, centre + spread * np.where(np.arange(len(centre)) == 0, 1.0, -0.7)]
-    mode, thetas = posterior.draw(density, starts, float(spread.max()), rng, draws)
-    return unpack(mode, priors), [unpack(theta, priors) for theta in thetas]
+    at = posterior.mode(density, starts, float(spread.max()))
+    thetas = posterior.draw(density, at, rng, draws) if draws else np.empty((0, len(centre)))
+    return Settings(
+        at.theta, unpack(at.theta, priors), tuple(unpack(theta, priors) for theta in thetas), at.log_evidence
+    )
 
 
 def predict(data: Data, h: Hyperparameters, at: Array) -> tuple[Array, Array]:

@@ -175,7 +175,7 @@ def fit(cells: Cells, form: Form, seed: int = 0, draws: int = 24) -> Hierarchy:
         mean, variance = _match(cells.seen, parts.covariance(theta), mean, variance)
     if draws > 1:
         density = posterior.with_prior(_likelihood(parts, mean, variance), centre, spread)
-        settings = posterior.draw(density, [theta], PRIOR_SPREAD, rng, draws, 4 * draws)[1]
+        settings = posterior.draw(density, posterior.mode(density, [theta], PRIOR_SPREAD), rng, draws, 4 * draws)
     else:
         settings = theta[None, :]
     return Hierarchy(cells, form, parts, settings, mean, variance)

@@ -18,7 +18,7 @@ CLIP = 3.0
 # The part of a point's distance from the best that a smooth surface is not expected to follow.
 MISFIT = 0.05
 MISFIT_SQUARED = 0.05
-DIVERGED_SD = 0.5
+DIVERGED_SD = 2.0
 # Priors of the regression that predicts where stopped trials would have ended, on the fitting scale.
 SLOPE_SD = 0.5
 PHI_SLOPE_SD = 0.15

@@ -4,6 +4,7 @@ Maximised hyperparameters alone give intervals that are too narrow; these are in
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,52 +46,71 @@ def log_normal(y: Array, covariance: Array, derivatives: Sequence[Array]) -> tup
 
 def with_prior(likelihood: Density, centre: Array, spread: Array) -> Density:
     """The likelihood times independent normal priors N(centre, spread^2), cut `REACH` spreads out."""
+    norm = float(np.log(spread * np.sqrt(2.0 * np.pi)).sum())
 
     def density(theta: Array) -> tuple[float, Array]:
         z = (theta - centre) / spread
         if np.any(np.abs(z) > REACH):
             return IMPOSSIBLE, np.zeros(len(theta))
         value, slope = likelihood(theta)
-        return max(value - 0.5 * float(z @ z), IMPOSSIBLE), slope - z / spread
+        return max(value - 0.5 * float(z @ z) - norm, IMPOSSIBLE), slope - z / spread
 
     return density
 
 
-def draw(
-    density: Density,
-    starts: Sequence[Array],
-    widest: float,
-    rng: np.random.Generator,
-    draws: int = 12,
-    proposals: int = 60,
-) -> tuple[Array, Array]:
-    """The mode of a density and draws from it.
+@dataclass(frozen=True)
+class Mode:
+    """Where a density is highest, shape (p,), with the standard deviations and directions of its curvature there.
 
-    Draws come by importance resampling from a Student-t (4 degrees of freedom) fitted to the curvature at the mode.
+    Attributes:
+        theta: The mode, shape (p,).
+        scales: Standard deviation along each direction, shape (p,).
+        directions: In columns, shape (p, p).
+        log_evidence: Log of the density's integral by Laplace's approximation.
+    """
+
+    theta: Array
+    scales: Array
+    directions: Array
+    log_evidence: float
+
+
+def mode(density: Density, starts: Sequence[Array], widest: float) -> Mode:
+    """The mode of a density.
 
     Args:
         density: Log density and gradient at a point (p,).
         starts: Where to climb from; the highest summit counts.
-        widest: Largest standard deviation of a proposal along any direction.
+        widest: Largest standard deviation along any direction: where the data say nothing, the prior's.
+    """
+    theta = max((climb(density, start) for start in starts), key=lambda at: density(at)[0])
+    values, vectors = np.linalg.eigh(-_hessian(density, theta))
+    scales = np.minimum(1.0 / np.sqrt(np.maximum(values, 1e-6)), widest)
+    evidence = density(theta)[0] + 0.5 * len(theta) * np.log(2.0 * np.pi) + float(np.log(scales).sum())
+    return Mode(theta, scales, vectors, float(evidence))
+
+
+def draw(density: Density, at: Mode, rng: np.random.Generator, draws: int = 12, proposals: int = 60) -> Array:
+    """Draws from a density, with repeats: shape (draws, p).
+
+    By importance resampling from a Student-t (4 degrees of freedom) fitted to the curvature at the mode.
+
+    Args:
+        density: Log density and gradient at a point (p,).
+        at: Its mode.
         rng: Source of randomness.
         draws: Number of draws.
         proposals: Number of points weighed.
-
-    Returns:
-        The mode, shape (p,), and the draws with repeats, shape (draws, p).
     """
-    mode = max((climb(density, start) for start in starts), key=lambda theta: density(theta)[0])
-    values, vectors = np.linalg.eigh(-_hessian(density, mode))
-    # A direction in which the likelihood says nothing has the prior's spread at most.
-    scales = np.minimum(1.0 / np.sqrt(np.maximum(values, 1e-6)), widest)
-    z = rng.standard_normal((proposals, len(mode))) * np.sqrt(FREEDOM / rng.chisquare(FREEDOM, (proposals, 1)))
-    thetas = mode + 1.1 * (z * scales) @ vectors.T
-    log_proposal = -0.5 * (FREEDOM + len(mode)) * np.log1p((z**2).sum(axis=1) / FREEDOM)
+    p = len(at.theta)
+    z = rng.standard_normal((proposals, p)) * np.sqrt(FREEDOM / rng.chisquare(FREEDOM, (proposals, 1)))
+    thetas = at.theta + 1.1 * (z * at.scales) @ at.directions.T
+    log_proposal = -0.5 * (FREEDOM + p) * np.log1p((z**2).sum(axis=1) / FREEDOM)
     log_weight = np.array([density(theta)[0] for theta in thetas]) - log_proposal
     weight = np.exp(log_weight - log_weight.max())
     positions = (np.arange(draws) + rng.uniform()) / draws
     chosen = np.minimum(np.searchsorted(np.cumsum(weight / weight.sum()), positions), proposals - 1)
-    return mode, thetas[chosen]
+    return np.asarray(thetas[chosen], dtype=np.float64)
 
 
 def climb(density: Density, start: Array) -> Array:

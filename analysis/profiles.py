@@ -23,6 +23,10 @@ DRAWS = 24
 NEIGHBOUR = 0.5
 NEIGHBOURS = 5
 LR_MARGIN = 0.2
+# Prior standard deviations of the trend's coefficients over half the range searched: of log phi (0.5 is half as much
+# again of the loss), and of log LR, in standard deviations of the points.
+PHI_TREND = 0.5
+LR_TREND = 3.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Draws:
         noise: Standard deviation between seeds, median over settings.
         lowest_tried, highest_tried: Base LRs between which the trials speak about each phi, shape (g,).
         window: Log mean LRs looked at for each phi, shape (g, `LR_POINTS`).
-        data, mode: What the surface was fitted to and its most probable setting.
+        data, settings: What the surface was fitted to, and its hyperparameters.
     """
 
     log_phi: Array
@@ -50,7 +54,7 @@ class Draws:
     highest_tried: Array
     window: Array
     data: gp.Data
-    mode: gp.Hyperparameters
+    settings: gp.Settings
 
 
 def draw_profiles(found: Points, shape: Shape, deterministic: bool, rng: np.random.Generator) -> Draws:
@@ -68,16 +72,17 @@ def draw_profiles(found: Points, shape: Shape, deterministic: bool, rng: np.rand
     log_range = float(np.log(shape.low)), float(np.log(shape.high))
     lower = np.array([log_range[0], found.x[:, 1].min()])
     upper = np.array([log_range[1], found.x[:, 1].max() + 1e-6])
-    data = gp.Data(found.x, found.y, found.extra, lower, upper)
+    data = gp.Data(found.x, found.y, found.extra, lower, upper, np.array([PHI_TREND, lr_trend(found)]))
     priors = gp.Priors(noise=None) if deterministic else gp.Priors()
-    mode, settings = gp.hyperparameter_draws(data, priors, rng, draws=SETTINGS)
+    settings = gp.settings(data, priors, rng, SETTINGS)
+    mode = settings.mode
     log_phi = np.linspace(*log_range, PHI_POINTS)
     log_mean = shape.log_mean(log_phi)
     tried = _tried_base_lr(found, shape, log_phi)
     everywhere = (tried[0], np.full(PHI_POINTS, tried[1].max()))
     windows = [_lr_windows(data, mode, log_phi, (low + log_mean, high + log_mean)) for low, high in (tried, everywhere)]
     at = np.stack([np.tile(np.repeat(log_phi, LR_POINTS), 2), np.concatenate(windows).ravel()], axis=1)
-    surfaces = np.concatenate([gp.draw_functions(data, h, at, DRAWS, rng) for h in settings])
+    surfaces = np.concatenate([gp.draw_functions(data, h, at, DRAWS, rng) for h in settings.draws])
     both = surfaces.reshape(-1, 2, PHI_POINTS, LR_POINTS)
     profile, where = minimise(both[:, 0])
     start, step = windows[0][:, 0], windows[0][:, 1] - windows[0][:, 0]
@@ -86,13 +91,18 @@ def draw_profiles(found: Points, shape: Shape, deterministic: bool, rng: np.rand
         profile=profile,
         log_lr=start + step * where,
         beyond=minimise(both[:, 1])[0],
-        noise=0.0 if deterministic else float(np.median([h.noise for h in settings])),
+        noise=0.0 if deterministic else float(np.median([h.noise for h in settings.draws])),
         lowest_tried=np.exp(tried[0]),
         highest_tried=np.exp(tried[1]),
         window=windows[0],
         data=data,
-        mode=mode,
+        settings=settings,
     )
+
+
+def lr_trend(found: Points) -> float:
+    """Prior standard deviation of the trend's coefficients of log LR: wide, the LR is known to matter."""
+    return LR_TREND * max(float(np.std(found.y)), 1e-3)
 
 
 def minimise(surfaces: Array) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from analysis import gaussian_process as gp
 from analysis.bootstrap import resampled_argmins
 from analysis.cell_surface import EDGE, RELATIVE_TOLERANCE, CellSurface, Fit, Verdict
+from analysis.flatness import probability_of_no_effect
 from analysis.outcomes import Points, points
 from analysis.profiles import NEIGHBOUR, NEIGHBOURS, Draws, draw_profiles, minimise
 from analysis.shapes import COSINE_PHI, Shape
@@ -23,9 +24,11 @@ MIN_POINTS = 10
 MAX_POINTS = 120
 # The least range of log phi among the trials.
 MIN_SPREAD = 0.5
-FLAT_PROBABILITY = 0.9
+# More probable than this that phi has no effect: flat.
+NO_EFFECT = 0.95
 # An interval over more than this share of the searched range (in log phi) does not locate phi*.
 UNCLEAR_SHARE = 2 / 3
+VALUES = 100
 QUANTILES = (0.05, 0.5, 0.95)
 
 
@@ -78,16 +81,18 @@ def _read(draws: Draws, found: Points, shape: Shape, replicates: int, seed: int)
     grid = np.exp(draws.log_phi)
     log_mean_lr = _column(draws.log_lr, draws.log_phi, mid)
     at_star = log_mean_lr - shape.log_mean(np.array([mid]))[0]
-    value = _column(draws.profile, draws.log_phi, mid)
+    value = _values_at(draws, mid, float(np.median(log_mean_lr)), np.random.default_rng(seed))
     lr_limit = float(np.interp(mid, draws.log_phi, np.log(draws.highest_tried)))
     best = np.stack([draws.log_phi, np.median(draws.log_lr, axis=0)], axis=1)
-    lowest_mean = float(gp.predict(draws.data, draws.mode, best)[0].min())
+    lowest_mean = float(gp.predict(draws.data, draws.settings.mode, best)[0].min())
+    no_effect = probability_of_no_effect(found, draws.settings, draws.noise == 0.0)
     inverse = np.vectorize(found.scale.inverse, otypes=[np.float64])
     q05, q50, q95 = inverse(np.quantile(draws.profile, QUANTILES, axis=0))
-    resampled = resampled_argmins(draws.data, draws.mode, draws.log_phi[::2], draws.window[::2, ::2], seed)
+    resampled = resampled_argmins(draws.data, draws.settings.mode, draws.log_phi[::2], draws.window[::2, ::2], seed)
     return CellSurface(
         shape=shape,
-        verdict=_verdict(draws, excess, delta, (lo, hi)),
+        verdict=_verdict(draws, excess, delta, (lo, hi), no_effect),
+        no_effect=no_effect,
         points=len(found.y),
         delta=float(delta),
         phi=float(np.exp(mid)),
@@ -109,14 +114,23 @@ def _read(draws: Draws, found: Points, shape: Shape, replicates: int, seed: int)
         cosine_excess=_cosine_excess(excess, draws.log_phi, shape),
         log_phi_draws=np.concatenate([stars, anywhere]),
         log_mean_lr_draws=log_mean_lr,
-        fit=Fit(draws.data, draws.mode, found.scale, lowest_mean, draws.highest_tried),
+        fit=Fit(draws.data, draws.settings.mode, found.scale, lowest_mean, draws.highest_tried),
     )
 
 
-def _verdict(draws: Draws, excess: Array, delta: float, interval: tuple[float, float]) -> Verdict:
+def _values_at(draws: Draws, log_phi: float, log_lr: float, rng: np.random.Generator) -> Array:
+    """Draws of the surface at one point. The profile's draws would be too low: each is at its own best LR."""
+    at = np.array([[log_phi, log_lr]])
+    known = [gp.predict(draws.data, h, at) for h in draws.settings.draws]
+    return np.concatenate([mean + sd * rng.standard_normal(VALUES) for mean, sd in known])
+
+
+def _verdict(draws: Draws, excess: Array, delta: float, interval: tuple[float, float], no_effect: float) -> Verdict:
     # The middle says flat; the 90 % quantile, widest where few trials are, may be off by as much again.
-    likely = np.quantile(excess, FLAT_PROBABILITY, axis=0)
+    likely = np.quantile(excess, 0.9, axis=0)
     if np.median(excess, axis=0).max() <= delta and likely.max() <= 2.0 * delta:
+        return "flat"
+    if no_effect > NO_EFFECT:
         return "flat"
     low, high = draws.log_phi[0], draws.log_phi[-1]
     if interval[1] - interval[0] > UNCLEAR_SHARE * (high - low):

@@ -33,7 +33,7 @@ def data() -> gp.Data:
     rng = np.random.default_rng(0)
     x = rng.uniform(-2, 2, (25, 2))
     y = np.sin(x[:, 0]) + 0.3 * x[:, 1] ** 2 + 0.1 * rng.standard_normal(25)
-    return gp.Data(x, y, np.where(np.arange(25) < 5, 0.5, 0.0), np.full(2, -2.0), np.full(2, 2.0))
+    return gp.Data(x, y, np.where(np.arange(25) < 5, 0.5, 0.0), np.full(2, -2.0), np.full(2, 2.0), np.array([0.5, 3.0]))
 
 
 @pytest.fixture
@@ -67,6 +67,6 @@ def test_draws_have_the_predictions_mean_and_spread(data: gp.Data) -> None:
 
 def test_hyperparameter_draws_spread_around_the_mode(data: gp.Data) -> None:
     priors = gp.Priors()
-    mode, draws = gp.hyperparameter_draws(data, priors, np.random.default_rng(0), draws=20)
-    assert len({h.signal for h in draws}) > 5
-    assert min(h.noise for h in draws) < mode.noise < max(h.noise for h in draws)
+    found = gp.settings(data, priors, np.random.default_rng(0), draws=20)
+    noises = [h.noise for h in found.draws]
+    assert len(set(noises)) > 5 and min(noises) < found.mode.noise < max(noises)
