@@ -13,12 +13,15 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from benchmarks.known_answer import run
 from benchmarks.overhead import machine
 from benchmarks.overhead.contenders.phitune_search import one_cell
 from search.cell_proposer import CellProposer
+from search.record import Record, Trial
 from search.stopping import Ladder, rungs
-from search.study import parse_study
+from search.study import Cell, Study, parse_study
+from trainables.schedules import from_dict
+from trainables.training import Training, TrialConfig
+from trainables.workloads import workload
 
 _STRIDE = 100
 
@@ -74,3 +77,23 @@ def measure(trials: int) -> tuple[list[float], list[float], list[float]]:
             proposer.end(record)
             end.append(1e3 * (time.perf_counter() - start))
     return wall, cpu, end
+
+
+def run(trial: Trial, study: Study, cell: Cell, ladder: Ladder) -> Record:
+    """Trains a trial as the engine does, judged at the rungs, without Ray."""
+    config = TrialConfig(cell.optimizer.label, cell.budget, from_dict(trial.schedule), trial.base_lr, trial.seed)
+    training = Training(workload(cell.workload), config, points=1)
+    judged: list[tuple[int, float]] = []
+    for rung, step in enumerate(rungs(cell, study) if trial.phase == "explore" else (), start=1):
+        training.advance(step)
+        if training.diverged:
+            break
+        judged.append((step, training.curve[-1]["ema_val_loss"]))
+        if not ladder.judge(trial.trial_id, trial.family, rung, judged[-1][1]):
+            return Record(trial, "stopped", training.step, judged, [], {"objective": judged[-1][1]}, 0.0, 0.0)
+    training.advance(cell.budget)
+    if training.diverged:
+        ladder.note_diverged(trial.trial_id, trial.family)
+        return Record(trial, "diverged", training.step, judged, [], {}, 0.0, 0.0)
+    final = {"objective": training.curve[-1]["val_loss"]}
+    return Record(trial, "completed", training.step, judged, [], final, 0.0, 0.0)
