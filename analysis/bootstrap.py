@@ -12,7 +12,7 @@ from analysis import gaussian_process as gp
 
 Array = NDArray[np.float64]
 
-RESAMPLES = 60
+RESAMPLES = 40
 
 
 def resampled_argmins(data: gp.Data, h: gp.Hyperparameters, log_phi: Array, log_lr: Array, seed: int = 0) -> Array:
@@ -32,7 +32,7 @@ def resampled_argmins(data: gp.Data, h: gp.Hyperparameters, log_phi: Array, log_
     n = len(data.y)
     at = np.stack([np.repeat(log_phi, log_lr.shape[1]), log_lr.ravel()], axis=1)
     clean, noise = gp.covariance(data, h)
-    cross = h.signal**2 * gp.matern52(at, data.x, h.lengths) + data.trend(at) @ data.trend(data.x).T
+    cross = h.signal**2 * gp.matern52(at, data.x, h.lengths) + data.trend(at) @ data.basis.T
     found = []
     for _ in range(RESAMPLES):
         rows = rng.integers(0, n, n)

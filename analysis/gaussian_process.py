@@ -12,6 +12,7 @@ Draws use pathwise conditioning (Wilson et al., ICML 2020, eq. 13) on random Fou
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +77,22 @@ class Data:
         scale = [float(self.scales.max()), *self.scales] + [min(self.scales[i], self.scales[j]) for i, j in pairs]
         return np.asarray(np.stack(columns, axis=1) * np.array(scale), dtype=np.float64)
 
-    @property
+    @cached_property
+    def basis(self) -> Array:
+        """The trend's basis at the points, shape (n, p)."""
+        return self.trend(self.x)
+
+    @cached_property
+    def trend_covariance(self) -> Array:
+        """Covariance of the trend between the points, shape (n, n)."""
+        return np.asarray(self.basis @ self.basis.T, dtype=np.float64)
+
+    @cached_property
+    def squares(self) -> Array:
+        """Squared differences of the points along each input, shape (d, n, n)."""
+        return np.asarray((self.x.T[:, :, None] - self.x.T[:, None, :]) ** 2, dtype=np.float64)
+
+    @cached_property
     def centred(self) -> Array:
         """y less its mean, shape (n,)."""
         return self.y - float(np.mean(self.y))
@@ -85,7 +101,7 @@ class Data:
 def matern52(a: Array, b: Array, lengths: Array) -> Array:
     """Matern-5/2 correlation between rows of a (n, d) and b (m, d): shape (n, m)."""
     squares = [((a[:, None, k] - b[None, :, k]) / lengths[k]) ** 2 for k in range(a.shape[1])]
-    scaled: Array = SQRT5 * np.sqrt(np.add.reduce(squares))
+    scaled: Array = SQRT5 * np.sqrt(sum(squares))
     return np.asarray((1.0 + scaled + scaled**2 / 3.0) * np.exp(-scaled), dtype=np.float64)
 
 
@@ -111,25 +127,23 @@ def unpack(theta: Array, priors: Priors) -> Hyperparameters:
 
 def covariance(data: Data, h: Hyperparameters) -> tuple[Array, Array]:
     """Covariance of the noise-free values (n, n), and the noise variances (n,)."""
-    basis = data.trend(data.x)
-    clean = h.signal**2 * matern52(data.x, data.x, h.lengths) + basis @ basis.T
+    clean = h.signal**2 * matern52(data.x, data.x, h.lengths) + data.trend_covariance
     return clean, h.noise**2 + data.extra**2
 
 
 def log_marginal(data: Data, priors: Priors, theta: Array) -> tuple[float, Array]:
     """Log marginal likelihood of the centred values at log hyperparameters (see `unpack`), and its gradient."""
     h = unpack(theta, priors)
-    squares = [((data.x[:, None, k] - data.x[None, :, k]) / h.lengths[k]) ** 2 for k in range(data.x.shape[1])]
-    scaled = SQRT5 * np.sqrt(np.add.reduce(squares))
+    squares = data.squares / h.lengths[:, None, None] ** 2
+    scaled = SQRT5 * np.sqrt(squares.sum(axis=0))
     decay = h.signal**2 * np.exp(-scaled)
     smooth = decay * (1.0 + scaled + scaled**2 / 3.0)
     slope = decay * (5.0 / 3.0) * (1.0 + scaled)
-    basis = data.trend(data.x)
     derivatives = [2.0 * smooth, *(slope * square for square in squares)]
     if priors.noise is not None:
         derivatives.append(np.full(len(data.y), 2.0 * float(np.exp(2.0 * theta[-1]))))
     noise = np.diag(h.noise**2 + data.extra**2)
-    return posterior.log_normal(data.centred, smooth + basis @ basis.T + noise, derivatives)
+    return posterior.log_normal(data.centred, smooth + data.trend_covariance + noise, derivatives)
 
 
 @dataclass(frozen=True)
@@ -149,7 +163,9 @@ class Settings:
     log_evidence: float
 
 
-def settings(data: Data, priors: Priors, rng: np.random.Generator, draws: int = 12) -> Settings:
+def settings(
+    data: Data, priors: Priors, rng: np.random.Generator, draws: int = 12, start: Array | None = None
+) -> Settings:
     """The hyperparameters' posterior (`analysis.posterior`).
 
     Args:
@@ -157,11 +173,12 @@ def settings(data: Data, priors: Priors, rng: np.random.Generator, draws: int = 
         priors: Weak priors, which also bound the hyperparameters (six spreads).
         rng: Source of randomness.
         draws: Number of draws; 0 for none.
+        start: Logarithms from which to look for the mode; by default two likely places.
     """
     centre, spread = priors.centre_and_spread()
     density = posterior.with_prior(lambda theta: log_marginal(data, priors, theta), centre, spread)
     starts = [centre, centre + spread * np.where(np.arange(len(centre)) == 0, 1.0, -0.7)]
-    at = posterior.mode(density, starts, float(spread.max()))
+    at = posterior.mode(density, starts if start is None else [start], float(spread.max()))
     thetas = posterior.draw(density, at, rng, draws) if draws else np.empty((0, len(centre)))
     return Settings(
         at.theta, unpack(at.theta, priors), tuple(unpack(theta, priors) for theta in thetas), at.log_evidence
@@ -173,7 +190,7 @@ def predict(data: Data, h: Hyperparameters, at: Array) -> tuple[Array, Array]:
     clean, noise = covariance(data, h)
     factor = cholesky(clean + np.diag(noise), lower=True)
     basis = data.trend(at)
-    cross = h.signal**2 * matern52(at, data.x, h.lengths) + basis @ data.trend(data.x).T
+    cross = h.signal**2 * matern52(at, data.x, h.lengths) + basis @ data.basis.T
     mean = cross @ cho_solve((factor, True), data.centred) + float(np.mean(data.y))
     explained = np.einsum("ij,ji->i", cross, cho_solve((factor, True), cross.T))
     return mean, np.sqrt(np.maximum(h.signal**2 + (basis**2).sum(axis=1) - explained, 0.0))
@@ -198,6 +215,6 @@ def draw_functions(data: Data, h: Hyperparameters, at: Array, draws: int, rng: n
     noises = rng.standard_normal((len(noise), draws)) * np.sqrt(noise)[:, None]
     residual = data.centred[:, None] - prior(data.x) - noises
     basis = data.trend(at)
-    cross = h.signal**2 * matern52(at, data.x, h.lengths) + basis @ data.trend(data.x).T
+    cross = h.signal**2 * matern52(at, data.x, h.lengths) + basis @ data.basis.T
     drawn = prior(at) + cross @ cho_solve((factor, True), residual)
     return np.asarray(drawn.T + float(np.mean(data.y)), dtype=np.float64)

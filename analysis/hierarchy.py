@@ -11,6 +11,7 @@ normal ones where the model puts theta_i (expectation propagation: Minka 2001; R
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ PRIOR_SPREAD = 1.0
 SWEEPS = 12
 DAMPING = 0.7
 LEAST_PRECISION = 1e-4
+SETTLED = 0.01
 GROUP = "workload"
 
 
@@ -113,7 +115,8 @@ class Hierarchy:
             levels: Level by factor.
             covariates: The group's predictors, shape (q,).
         """
-        lines = [self._line(theta, levels, covariates) for theta in self.settings]
+        pairs = zip(self.settings, self._factors, strict=True)
+        lines = [self._line(theta, factor, levels, covariates) for theta, factor in pairs]
         mean = np.mean([line.mean for line in lines], axis=0)
         apart = np.array([line.mean - mean for line in lines])
         covariance = np.mean([line.covariance for line in lines], axis=0) + apart.T @ apart / len(lines)
@@ -132,7 +135,13 @@ class Hierarchy:
         weights = np.array(weight)
         return np.asarray(np.log((np.array(density) * weights).sum(axis=0) / weights.sum(axis=0)), dtype=np.float64)
 
-    def _line(self, theta: Array, levels: Mapping[str, str], covariates: Array | None) -> Line:
+    @cached_property
+    def _factors(self) -> list[Array]:
+        """Cholesky factors of the sites' covariance at each setting."""
+        noise = np.diag(self.site_variance)
+        return [cholesky(self.parts.covariance(theta) + noise, lower=True) for theta in self.settings]
+
+    def _line(self, theta: Array, factor: Array, levels: Mapping[str, str], covariates: Array | None) -> Line:
         cells, sd = self.cells, dict(zip(self.parts.names, np.exp(theta), strict=True))
         same = {f: np.array([v == levels.get(f) for v in known], dtype=np.float64) for f, known in cells.levels.items()}
         slope_own = sd.get("slope", 0.0) if self.form.pooled else SLOPE_SD
@@ -147,12 +156,11 @@ class Hierarchy:
         slope = (slope_all**2 + slope_own**2 * same[GROUP]) * cells.t if self.form.slope else 0.0 * cells.t
         slope_variance = slope_all**2 + slope_own**2 if self.form.slope else 0.0
         cross = np.stack([np.broadcast_to(level, cells.t.shape), slope])
-        total = self.parts.covariance(theta) + np.diag(self.site_variance)
-        solved = cho_solve((cholesky(total, lower=True), True), cross.T)
+        solved = cho_solve((factor, True), cross.T)
         return Line(solved.T @ self.site_mean, np.diag([own, slope_variance]) - cross @ solved, float(sd["within"]))
 
 
-def fit(cells: Cells, form: Form, seed: int = 0, draws: int = 24) -> Hierarchy:
+def fit(cells: Cells, form: Form, seed: int = 0, draws: int = 16) -> Hierarchy:
     """Fit one form of the model.
 
     Args:
@@ -175,7 +183,7 @@ def fit(cells: Cells, form: Form, seed: int = 0, draws: int = 24) -> Hierarchy:
         mean, variance = _match(cells.seen, parts.covariance(theta), mean, variance)
     if draws > 1:
         density = posterior.with_prior(_likelihood(parts, mean, variance), centre, spread)
-        settings = posterior.draw(density, posterior.mode(density, [theta], PRIOR_SPREAD), rng, draws, 4 * draws)
+        settings = posterior.draw(density, posterior.mode(density, [theta], PRIOR_SPREAD), rng, draws, 3 * draws)
     else:
         settings = theta[None, :]
     return Hierarchy(cells, form, parts, settings, mean, variance)
@@ -236,8 +244,11 @@ def _match(seen: Likelihoods, covariance: Array, mean: Array, variance: Array) -
         tilted_variance = (weight * (seen.grid[None, :] - tilted[:, None]) ** 2).sum(axis=1)
         new = np.maximum(1.0 / np.maximum(tilted_variance, 1e-6) - 1.0 / spread, LEAST_PRECISION)
         new_shift = np.where(new > LEAST_PRECISION, tilted / tilted_variance - cavity / spread, new * tilted)
+        settled = bool(np.all(np.abs(new - precision) < SETTLED * (1.0 + new)))
         precision = (1.0 - DAMPING) * precision + DAMPING * new
         shift = (1.0 - DAMPING) * shift + DAMPING * new_shift
+        if settled:
+            break
     return shift / precision, 1.0 / precision
 
 

@@ -16,7 +16,7 @@ from analysis.shapes import Shape
 Array = NDArray[np.float64]
 
 PHI_POINTS = 61
-LR_POINTS = 21
+LR_POINTS = 15
 SETTINGS = 12
 DRAWS = 24
 # Trials with a phi up to this much larger (in log phi) still say how high a base LR has been tried.

@@ -154,7 +154,7 @@ def gather(known: Sequence[CellDraws], quantity: Quantity) -> tuple[Cells, float
     return Cells(log_budget - log_budget.mean(), levels, seen), offset, float(np.exp(log_budget.mean()))
 
 
-def fit_trend(known: Sequence[CellDraws], quantity: Quantity, draws: int = 24) -> Trend:
+def fit_trend(known: Sequence[CellDraws], quantity: Quantity, draws: int = 16) -> Trend:
     """Fit and choose between a constant, a line partially pooled over the groups, and a line a group.
 
     Args:
@@ -190,9 +190,8 @@ def fit_trend(known: Sequence[CellDraws], quantity: Quantity, draws: int = 24) -
             return replace(trend, fitted=alone, reason=reason)
     if pooled <= plain:
         return replace(trend, reason="a slope does not predict left-out cells better than a constant")
-    slopes = [
-        _slope_interval(line.line({f: levels[i] for f, levels in cells.levels.items()})) for i in range(len(known))
-    ]
+    first = [cells.levels[GROUP].index(group) for group in located]
+    slopes = [_slope_interval(line.line({f: levels[i] for f, levels in cells.levels.items()})) for i in first]
     if all(low <= 0 <= high for low, high in slopes):
         return replace(trend, reason="the slope's 90 % interval contains zero")
     return replace(trend, fitted=line, reason="a slope predicts left-out cells better than a constant")

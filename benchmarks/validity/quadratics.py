@@ -108,8 +108,9 @@ def score(guidelines: Path) -> dict[str, object]:
     """Every cell and every slope against the truth.
 
     Returns:
-        `cells` and `slopes` (of workloads for which one was fitted), a row each, and `summary`: share of intervals of φ* that cover, shares of losses at UBA's
-        recommended (φ, base LR) within 2 and 5 % of the optimum, and of slopes within 20 % of the true curve's.
+        `cells` and `slopes` (of workloads for which one was fitted), a row each, and `summary`: share of intervals of
+        φ* that cover, shares of losses at UBA's recommended (φ, base LR) within 2 and 5 % of the optimum, and of slopes
+        within 20 % of the true curve's.
     """
     content = json.loads(guidelines.read_text(encoding="utf-8"))
     cells = [_cell(cell) for cell in content["cells"] if cell["phi"] is not None]
