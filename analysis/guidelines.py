@@ -15,7 +15,8 @@ from analysis.budget_model import BudgetModel
 from analysis.cell_guideline import CellGuideline
 from analysis.cell_surface import CellSurface
 from analysis.compare import Comparison, FamilyResult, compare_cell, difference
-from analysis.ranks import average_ranks
+from analysis.comparisons import Comparisons, compare
+from analysis.results.table import CELL
 from analysis.shapes import COSINE_PHI
 from analysis.surface import fit_surface
 from analysis.trends import cell_draws, fit_models
@@ -37,7 +38,7 @@ class Guidelines:
             population's (workload None) where there are two workloads.
         validation: What the recommendations cost where they were not fitted; see `analysis.validation`.
         curvature: Whether curvature predicts phi* of a workload left out, by predictor; see `analysis.curvature`.
-        ranks: Average rank of each family over cells that have all families.
+        comparisons: Families against each other across cells: ranks, scores, tuning curves, budget saved.
         provenance: Study, tracking URI, counts, versions, date.
         surfaces: The fitted surfaces, in the cells' order (not in the JSON).
     """
@@ -46,7 +47,7 @@ class Guidelines:
     models: tuple[BudgetModel, ...]
     validation: dict[str, Any]
     curvature: dict[str, Any]
-    ranks: dict[str, float]
+    comparisons: Comparisons
     provenance: dict[str, Any]
     surfaces: tuple[CellSurface, ...]
 
@@ -58,7 +59,7 @@ class Guidelines:
             "models": [m.to_dict() for m in self.models],
             "validation": self.validation,
             "curvature": self.curvature,
-            "ranks": self.ranks,
+            "comparisons": self.comparisons.to_dict(),
             "provenance": self.provenance,
         }
         return json.dumps(_strict(values), indent=1, allow_nan=False, ensure_ascii=False)
@@ -81,10 +82,11 @@ def build(
     Returns:
         The guidelines.
     """
-    groups = [cell for _, cell in table.groupby(["workload", "optimizer", "budget"], sort=True)]
+    groups = [cell for _, cell in table.groupby(CELL, sort=True)]
     jobs = min(len(groups) // CELLS_A_PROCESS + 1, cpu_count())
     parts = Parallel(n_jobs=jobs)(delayed(_analyse)(cell, phi_range, seed) for cell in groups)
     cells, surfaces, comparisons = zip(*parts, strict=True) if parts else ((), (), ())
+    keys = [(c.label, c.optimizer, c.budget) for c in cells]
     known = cell_draws(cells, surfaces)
     models = fit_models(known, [(c.label, c.optimizer) for c in cells])
     sloped = any(m.quantity == "phi" and m.kind == "log-linear" for m in models)
@@ -93,7 +95,7 @@ def build(
         models=models,
         validation=validate(cells, surfaces),
         curvature=curvature.tried(known, curvature.measured(table), sloped),
-        ranks=average_ranks(list(comparisons)),
+        comparisons=compare(table, dict(zip(keys, comparisons, strict=True)), seed),
         provenance=dict(provenance or {}),
         surfaces=surfaces,
     )

@@ -68,11 +68,6 @@ def rank_families(comparisons: list[Comparison]) -> Ranks:
     )
 
 
-def average_ranks(comparisons: list[Comparison]) -> dict[str, float]:
-    """Mean rank of each family (1 is best) over the cells that have all families, best first; empty if none has."""
-    return rank_families(comparisons).ranks
-
-
 def critical_difference(families: int, cells: int, confidence: float = CONFIDENCE) -> float:
     """Nemenyi's: q / sqrt(2) * sqrt(k (k + 1) / (6 N)), q of the studentized range (Demšar 2006, section 3.2.2)."""
     quantile = float(studentized_range.ppf(confidence, families, np.inf)) / np.sqrt(2.0)

@@ -131,10 +131,10 @@ def _phi_phrase(cell: CellGuideline) -> str:
 def family_lines(guidelines: Guidelines) -> list[str]:
     """How the families rank, and on what evidence."""
     lines = []
-    if guidelines.ranks:
-        ranked = ", ".join(f"{family} {rank:.2f}" for family, rank in guidelines.ranks.items())
-        full = sum(len(c.families) == len(guidelines.ranks) for c in guidelines.cells)
-        lines.append(f"Average rank over the {full} cells that have all families (1 is best): {ranked}.")
+    ranks = guidelines.comparisons.ranks
+    if ranks.ranks:
+        ranked = ", ".join(f"{family} {rank:.2f}" for family, rank in ranks.ranks.items())
+        lines.append(f"Average rank over the {ranks.cells} cells that have all families (1 is best): {ranked}.")
     biased = sum(c.comparison_evidence == "explore" for c in guidelines.cells)
     if biased:
         lines.append(

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import ttest_rel
 
 from analysis.compare import compare_cell
-from analysis.ranks import average_ranks
+from analysis.ranks import rank_families
 from tests.analysis.made_study import Recipe, table
 from tests.analysis.quadratic_twin import expected_loss
 
@@ -64,7 +64,7 @@ def test_best_family_stands_first_and_ranks_average() -> None:
     for comparison in found:
         values = [f.objective for f in comparison.families]
         assert values == sorted(values)
-    ranks = average_ranks(found)
+    ranks = rank_families(found).ranks
     positions = {f: np.mean([[x.family for x in c.families].index(f) + 1 for c in found]) for f in ranks}
     assert ranks == pytest.approx(positions)
 
