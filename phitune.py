@@ -117,7 +117,8 @@ def analyze(
     from rich.table import Table
 
     from analysis import analyze as run_analysis
-    from analysis.wording import headlines, summary_table
+    from analysis.headlines import headlines
+    from analysis.wording import summary_table
 
     console = _console()
     analysis = run_analysis(studies, tracking_uri, out)

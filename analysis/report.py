@@ -1,6 +1,5 @@
 """From a study to its report: load, compute, write, and log on the study's MLflow run."""
 
-import base64
 import os
 import shutil
 import tempfile
@@ -13,12 +12,11 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from analysis import plots, results, trend_wording, wording
+from analysis import results
 from analysis.guidelines import Guidelines, build
+from analysis.pages import note, write_files
 from analysis.results import Results, StudyRef
-from analysis.wording import summary_table
 from trainables.errors import InputError
 from trainables.schedules import Uba
 
@@ -26,23 +24,6 @@ DEFAULT_PHI_RANGE = (Uba.parameters["phi"].low, Uba.parameters["phi"].high)
 PACKAGES = ("phitune", "ray", "optuna", "mlflow", "torch", "numpy", "scipy")
 NOTE = "mlflow.note.content"
 SEARCHED = "## What was searched"
-CAPTIONS = {
-    "quality_against_phi": (
-        "Loss of quality against φ",
-        "What choosing φ costs against the best φ, with the LR at its best for every φ. Bands: 90 %. Dots: φ*; hollow "
-        "where φ does not matter. Dashed: cosine (φ = 2).",
-    ),
-    "phi_against_budget": (
-        "φ* against the budget",
-        "φ* with its 90 % interval against the budget. Hollow: φ does not matter. Diamond: the interval touches the "
-        "end of the range searched. Cross: unclear. Dashed: cosine (φ = 2).",
-    ),
-    "families": (
-        "Schedule families compared with cosine",
-        "Gain of each family at its own best LR over cosine at its own. Bars: 90 % intervals, paired by seed; hollow "
-        "dots are single runs. To the right is better; arrowheads lie beyond the axis.",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -144,7 +125,7 @@ def write(table: pd.DataFrame, guidelines: Guidelines, study: str, out: Path) ->
     except OSError as error:
         raise InputError(f"--out: cannot write to {str(out)!r} ({error.strerror})") from None
     try:
-        _write_files(table, guidelines, study, made)
+        write_files(table, guidelines, study, made)
         (out / "figures").mkdir(exist_ok=True)
         written = sorted(p.relative_to(made) for p in made.rglob("*") if p.is_file())
         for path in written:
@@ -152,76 +133,6 @@ def write(table: pd.DataFrame, guidelines: Guidelines, study: str, out: Path) ->
         return written
     finally:
         shutil.rmtree(made, ignore_errors=True)
-
-
-def _write_files(table: pd.DataFrame, guidelines: Guidelines, study: str, out: Path) -> None:
-    (out / "figures").mkdir()
-    shown = []
-    for name, figure in plots.figures(guidelines).items():
-        drawn = {kind: plots.render(figure, kind) for kind in ("svg", "png")}
-        for kind, content in drawn.items():
-            (out / "figures" / f"{name}.{kind}").write_bytes(content)
-        alt, caption = CAPTIONS[name]
-        data = base64.b64encode(drawn["svg"]).decode("ascii")
-        shown.append({"name": name, "alt": alt, "caption": caption, "data": data})
-    values = {
-        "study": study,
-        "guidelines": guidelines,
-        "figures": shown,
-        "counts": guidelines.provenance,
-        "groups": _groups(guidelines),
-        "answer": answer_markdown(guidelines),
-        "headlines": wording.headlines(guidelines),
-        "family_lines": wording.family_lines(guidelines),
-        "model_lines": trend_wording.model_lines(guidelines),
-        "validation_lines": trend_wording.validation_lines(guidelines),
-        "method": wording.METHOD,
-        "gain_note": "",
-    }
-    loader = FileSystemLoader(Path(__file__).parent / "templates")
-    for name, escape in (("report.html", True), ("report.md", False)):
-        environment = Environment(loader=loader, autoescape=escape, undefined=StrictUndefined)
-        (out / name).write_text(environment.get_template(f"{name}.j2").render(values), encoding="utf-8")
-    (out / "guidelines.json").write_text(guidelines.to_json() + "\n", encoding="utf-8")
-    results.write_parquet(table, out / "results.parquet")
-
-
-def answer_markdown(guidelines: Guidelines) -> str:
-    """The answer as Markdown tables, one a workload and optimizer."""
-    parts = []
-    for group in _groups(guidelines):
-        lines = [
-            f"**{group['title']}**",
-            "",
-            "| " + " | ".join(group["heads"]) + " |",
-            "|---" * len(group["heads"]) + "|",
-        ]
-        parts.append("\n".join(lines + ["| " + " | ".join(row) + " |" for row in group["rows"]]))
-    return "\n\n".join(parts)
-
-
-def note(guidelines: Guidelines) -> str:
-    """The description of a study's run in MLflow: the answers in short."""
-    lines = [f"- {line}" for line in wording.headlines(guidelines)]
-    where = "The whole report with figures: Artifacts, `report/report.html`."
-    return "\n".join(["## Answers", "", *lines, "", answer_markdown(guidelines), "", where])
-
-
-def _groups(guidelines: Guidelines) -> list[dict[str, Any]]:
-    rows = summary_table(guidelines)
-    keys = dict.fromkeys((row["workload"], row["optimizer"]) for row in rows)
-    return [
-        {
-            "title": f"{workload}, {optimizer}",
-            "heads": list(wording.HEADS),
-            "rows": [
-                [row[head] for head in wording.HEADS]
-                for row in rows
-                if (row["workload"], row["optimizer"]) == (workload, optimizer)
-            ],
-        }
-        for workload, optimizer in keys
-    ]
 
 
 def _log(found: Results, guidelines: Guidelines, out: Path, written: list[Path]) -> str | None:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from analysis.plots import COLOURS, STYLE
+from analysis.figures.style import COLOURS, STYLE
 from trainables.errors import InputError
 from trainables.schedules import Schedule, refine, schedule
 

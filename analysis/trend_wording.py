@@ -72,7 +72,7 @@ def _validation_line(name: str, found: dict[str, Any]) -> str:
     if found["regret"] is None:
         return f"{name} ({found['n']} cells): every recommended LR lies above those that went well; nothing to score."
     rivals = [
-        f"{label} {found[key]['median']:.2g} %"
+        f"{label} {_percent(found[key]['median'])} %"
         for key, label in (
             ("constant_phi", "φ = 2 with the same mean LR"),
             ("cosine", "cosine at its own best LR"),
@@ -88,6 +88,11 @@ def _validation_line(name: str, found: dict[str, Any]) -> str:
     )
     return (
         f"{name} ({found['regret']['n']} cells{beyond}): the recommended φ and base LR are, in the median, "
-        f"{found['regret']['median']:.2g} % (worst {found['regret']['worst']:.2g} %) worse than the best known there; "
+        f"{_percent(found['regret']['median'])} % (worst {_percent(found['regret']['worst'])} %) worse than "
+        f"the best known there; "
         f"{', '.join(rivals)}."
     )
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}"

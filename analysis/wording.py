@@ -1,10 +1,10 @@
 """Guidelines in plain words: table rows and sentences for the report and the command line."""
 
+from analysis.budget_saved import BudgetSaved
 from analysis.cell_guideline import CellGuideline
 from analysis.compare import Gain
 from analysis.guidelines import Guidelines
 from analysis.recommendation import beside_phi
-from analysis.trend_wording import warning_lines
 
 VERDICTS = {
     "ok": "φ* found",
@@ -14,7 +14,12 @@ VERDICTS = {
     "thin": "too few trials",
     "absent": "UBA not searched",
 }
-HEADS = ("budget", "family", "φ", "base LR", "over cosine", "over linear", "verdict")
+HEADS = ("budget", "family", "φ", "base LR", "over cosine", "over linear", "linear's quality in", "verdict")
+
+BRACKETS = (
+    "Brackets hold 90 % intervals. Gains are in per cent of the objective, positive is better. “Linear's quality in”: "
+    "the share of the iterations after which the recommended family is as good as linear after all of them."
+)
 
 METHOD = (
     "Trials are compared only inside a cell: one workload, optimizer and budget. Every budget is its own run, with a "
@@ -26,6 +31,10 @@ METHOD = (
     "only marks a bad region. Failed trials are left out.",
     "Families are compared by replicates: the family's best trial again with fresh seeds, paired by seed. Where there "
     "are none, single runs are compared, which flatters the families tried most.",
+    "Budget saved: the baseline's quality at its best LR is a curve over the budgets; a family's quality at T is "
+    "looked up on it. It rests on the replicates of both; '?' marks an end beyond the budgets searched.",
+    "Gains and budget saved belong to the family's best trial, run again; φ and base LR in the table come from the "
+    "fitted surface and may differ from that trial's.",
     "UBA has one parameter more than the others and therefore usually more trials. The replicates take away the luck "
     "of the draw, not the advantage of having searched more.",
     "Model-based sampling and early stopping concentrate trials near the best; far from it the bands are wide.",
@@ -68,12 +77,33 @@ def gain_text(gain: Gain | None) -> str:
     )
 
 
+def saved_text(saved: BudgetSaved | None) -> str:
+    """The share of the iterations that reach the baseline's quality, "–" if unknown."""
+    if saved is None or saved.percent is None:
+        return "–"
+    sign = {"less than": "< ", "more than": "> ", None: ""}[saved.bound]
+    text = f"{sign}{number(saved.percent)} %"
+    if saved.interval is None:
+        return text
+    low, high = ("?" if end is None else number(end) for end in saved.interval)
+    return f"{text} [{low}, {high}]"
+
+
 def summary_table(guidelines: Guidelines) -> list[dict[str, str]]:
     """The answer, one row a cell: workload, optimizer and the columns of `HEADS`, all as text."""
-    return [{"workload": c.label, "optimizer": c.optimizer, **_answer(c)} for c in guidelines.cells]
+    saved = {(s.workload, s.optimizer, s.budget, s.family): s for s in guidelines.comparisons.budget_saved
+             if s.baseline == "linear"}  # fmt: skip
+    return [
+        {
+            "workload": c.label,
+            "optimizer": c.optimizer,
+            **_answer(c, saved.get((c.label, c.optimizer, c.budget, c.family or ""))),
+        }
+        for c in guidelines.cells
+    ]
 
 
-def _answer(cell: CellGuideline) -> dict[str, str]:
+def _answer(cell: CellGuideline, saved: BudgetSaved | None) -> dict[str, str]:
     share = f" ({100.0 * cell.budget / cell.full_budget:.3g} %)" if cell.full_budget else ""
     phi = with_interval(cell.phi, cell.phi_interval)
     own = {
@@ -86,46 +116,9 @@ def _answer(cell: CellGuideline) -> dict[str, str]:
         "φ": phi if cell.family in ("uba", None) or cell.phi is None else f"(uba: {phi})",
         "base LR": with_interval(cell.base_lr, cell.base_lr_interval),
         **own,
+        "linear's quality in": "itself" if cell.family == "linear" else saved_text(saved),
         "verdict": VERDICTS[cell.verdict],
     }
-
-
-def headlines(guidelines: Guidelines) -> list[str]:
-    """Whether the guideline is to be trusted elsewhere; the answer in a sentence or two a workload and optimizer."""
-    lines = warning_lines(guidelines)
-    for label, optimizer in dict.fromkeys((c.label, c.optimizer) for c in guidelines.cells):
-        cells = [c for c in guidelines.cells if (c.label, c.optimizer) == (label, optimizer)]
-        lines.append(f"{label} with {optimizer}: {_headline(cells)}")
-    return lines
-
-
-def _headline(cells: list[CellGuideline]) -> str:
-    families = [c.family or "" for c in cells]
-    winner = max(dict.fromkeys(families), key=families.count)
-    count = families.count(winner)
-    share = "at every budget" if count == len(cells) else f"at {count} of {len(cells)} budgets"
-    if all(c.verdict == "absent" for c in cells):
-        return f"{winner} is recommended {share}; UBA was not searched."
-    if all(c.phi is None for c in cells):
-        return "too few trials to say which φ is best; the table shows the best configuration seen."
-    if all(c.verdict == "flat" for c in cells):
-        return f"{winner} is recommended {share}; φ does not matter at any of the budgets searched."
-    located = [f"{_phi_phrase(c)} at {c.budget}" for c in cells if c.verdict not in ("thin", "unclear")]
-    lost = [str(c.budget) for c in cells if c.verdict in ("thin", "unclear")]
-    parts = ["φ* (90 % interval) " + ", ".join(located)] if located else []
-    parts += [f"unclear at {', '.join(lost)} iterations: more trials are needed"] if lost else []
-    return f"{winner} is recommended {share}; {'; '.join(parts)}."
-
-
-def _phi_phrase(cell: CellGuideline) -> str:
-    """Where phi* is: an interval, or a bound if the interval touches the end of the searched range."""
-    if cell.phi_interval is None or cell.phi_range is None or cell.verdict == "flat":
-        return "does not matter"
-    low, high = cell.phi_interval
-    if cell.verdict == "boundary":
-        upper_end = high / cell.phi_range[1] > cell.phi_range[0] / low
-        return f"at least {number(low)}" if upper_end else f"at most {number(high)}"
-    return f"{number(low)} to {number(high)}"
 
 
 def family_lines(guidelines: Guidelines) -> list[str]:
@@ -135,12 +128,19 @@ def family_lines(guidelines: Guidelines) -> list[str]:
     if ranks.ranks:
         ranked = ", ".join(f"{family} {rank:.2f}" for family, rank in ranks.ranks.items())
         lines.append(f"Average rank over the {ranks.cells} cells that have all families (1 is best): {ranked}.")
-    biased = sum(c.comparison_evidence == "explore" for c in guidelines.cells)
-    if biased:
+    if ranks.critical_difference is not None and ranks.p_value is not None:
         lines.append(
-            f"In {biased} of {len(guidelines.cells)} cells families are compared on single explore runs, for want of "
-            "replicates; that is biased towards the families with more trials."
+            f"Friedman's test of all families being equal: p = {ranks.p_value:.2g}; average ranks that differ by less "
+            f"than {ranks.critical_difference:.2f} cannot be told apart."
         )
+    elif ranks.why_not:
+        lines.append(f"Whether the ranks differ is not tested: {ranks.why_not}.")
+    scores = guidelines.comparisons.scores
+    if scores.families:
+        told = ", ".join(f"{f.family} {with_interval(f.iqm, f.interval)}" for f in scores.families)
+        lines.append(f"Interquartile mean of the scores over {scores.cells} cells (1: as good as the best): {told}.")
+    else:
+        lines.append(f"No scores and performance profiles: {scores.why_not}.")
     chosen = [c for c in guidelines.cells if c.family not in ("uba", None)]
     lines += [f"{c.label}, {c.optimizer}, {c.budget} iterations: {c.family_reason}." for c in chosen]
-    return lines or ["UBA is recommended in every cell."]
+    return lines

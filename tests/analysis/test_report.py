@@ -81,11 +81,40 @@ def test_all_files_are_there_and_the_page_stands_alone(guidelines_file: Path) ->
     assert {p.suffix for p in (out / "figures").iterdir()} == {".svg", ".png"}
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "quadratic(kappa=100,noise=1)" in page and "data:image/svg+xml;base64," in page
-    assert not re.search(r"""(src|href)\s*=\s*["'](?!data:|#)|@import|url\(|<script""", page)
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!data:|#)|@import|url\((?!#)|<script""", page)
     assert not re.search(r"\bnan\b|\bNone\b", re.sub(r"base64,[^\"]*", "", page))
     linked = re.findall(r"\]\((figures/[^)]+)\)", (out / "report.md").read_text(encoding="utf-8"))
     assert linked and all((out / path).is_file() for path in linked)
     assert not list(out.parent.glob(".report-*"))
+
+
+def test_the_pages_first_lines_are_the_answer(guidelines_file: Path) -> None:
+    page = (guidelines_file.parent / "report.html").read_text(encoding="utf-8")
+    first = page[page.index("<h1>") : page.index("<h2>")]
+    assert "The evidence is thin" in first and "linear&#39;s quality in" in first
+    assert first.index("<strong>quadratic(kappa=100,noise=1) with sgd</strong>") < first.index("<table>")
+    headings = re.findall(r"<h2>([^<]+)</h2>", page)
+    assert headings[0] == "φ and the budget" and headings[-1] == "Provenance"
+
+
+def test_every_figure_has_a_caption_and_both_files(guidelines_file: Path) -> None:
+    page = (guidelines_file.parent / "report.html").read_text(encoding="utf-8")
+    drawn = {path.stem for path in (guidelines_file.parent / "figures").glob("*.png")}
+    assert drawn == {path.stem for path in (guidelines_file.parent / "figures").glob("*.svg")}
+    assert {"phi_against_budget", "quality_against_phi", "families", "ranks", "performance_profiles"} <= drawn
+    assert {"tuning_curves", "trials_ended", "rung_correlations", "surface-quadratic-kappa-100-noise-1"} <= drawn
+    captions = re.findall(r"<figcaption>([^<]+)</figcaption>", page)
+    assert len(captions) == page.count("<figure>") == len(drawn) and all(len(c) > 60 for c in captions)
+
+
+def test_comparisons_across_cells_stand_in_the_file(content: dict[str, Any]) -> None:
+    found = content["comparisons"]
+    assert set(found) == {"ranks", "scores", "tuning_curves", "budget_saved"}
+    # Six cells have all four families, one has no replicates.
+    assert found["scores"]["cells"] == 6 and found["scores"]["left_out"] == 1
+    assert {(s["workload"], s["budget"]) for s in found["budget_saved"]} == {
+        (r.label, r.budget) for r in RECIPES if r.replicates
+    }
 
 
 def test_the_report_is_logged_on_the_studys_run(study: StudyRef, guidelines_file: Path) -> None:

@@ -1,0 +1,97 @@
+"""The report's first lines: how far to trust it, then what to do."""
+
+from analysis.cell_guideline import CellGuideline
+from analysis.guidelines import Guidelines
+from analysis.trend_wording import LEFT_OUT, warning_lines
+from analysis.wording import gain_text, number, summary_table
+
+NEEDS = {
+    "leave_workload_out": "it takes two workloads with enough trials",
+    "leave_largest_budget_out": "it takes two budgets with enough trials",
+}
+
+
+def headlines(guidelines: Guidelines) -> list[str]:
+    """Whether the guideline is to be trusted; the answer in a sentence or two a workload and optimizer."""
+    return [*warning_lines(guidelines), *evidence_lines(guidelines), *answer_lines(guidelines)]
+
+
+def evidence_lines(guidelines: Guidelines) -> list[str]:
+    """Where the evidence is thin, and what could not be checked; empty where nothing is to be said."""
+    cells = guidelines.cells
+    single = sum(c.comparison_evidence == "explore" for c in cells)
+    lost = sum(c.verdict in ("thin", "unclear") for c in cells)
+    parts = []
+    if single:
+        parts.append(
+            f"in {single} of {len(cells)} cells families are compared on single runs for want of replicates, which "
+            "flatters those with most trials"
+        )
+    if lost:
+        parts.append(f"in {lost} of {len(cells)} cells φ* is unclear or trials are too few")
+    lines = [f"The evidence is thin: {'; '.join(parts)}."] if parts else []
+    for key, name in LEFT_OUT.items():
+        if not guidelines.validation.get(key, {}).get("n"):
+            lines.append(f"{name}: not checked, {NEEDS[key]}.")
+    return lines
+
+
+def answer_lines(guidelines: Guidelines) -> list[str]:
+    """What to do, a line a workload and optimizer."""
+    rows = summary_table(guidelines)
+    lines = []
+    for label, optimizer in dict.fromkeys((c.label, c.optimizer) for c in guidelines.cells):
+        pairs = [(c, row) for c, row in zip(guidelines.cells, rows, strict=True)
+                 if (c.label, c.optimizer) == (label, optimizer)]  # fmt: skip
+        cells = [c for c, _ in pairs]
+        told = [f"{label} with {optimizer}: {_advice(cells)}.", _payoff(*pairs[-1])]
+        lines.append(" ".join(filter(None, told)))
+    return lines
+
+
+def _advice(cells: list[CellGuideline]) -> str:
+    families = [c.family or "" for c in cells]
+    winner = max(dict.fromkeys(families), key=families.count)
+    if not winner:
+        return "no trial completed, so nothing is recommended"
+    count = families.count(winner)
+    share = "at every budget" if count == len(cells) else f"at {count} of {len(cells)} budgets"
+    use = f"use {winner} {share}"
+    if all(c.verdict == "absent" for c in cells):
+        return f"{use}; UBA was not searched"
+    if all(c.phi is None for c in cells):
+        return f"{use}; too few trials to say which φ is best, the table shows the best configuration seen"
+    if all(c.verdict == "flat" for c in cells):
+        return f"{use}; φ does not matter at any of the budgets searched"
+    located = [c for c in cells if c.verdict in ("ok", "boundary")]
+    parts = [use]
+    if located:
+        ends = located[:1] + located[1:][-1:]
+        parts.append(
+            "φ* (90 % interval) " + " and ".join(f"{_phi_phrase(c)} at {c.budget}" for c in ends) + " iterations"
+        )
+    flat = [str(c.budget) for c in cells if c.verdict == "flat"]
+    parts += [f"φ does not matter at {', '.join(flat)}"] if flat else []
+    lost = [str(c.budget) for c in cells if c.verdict in ("thin", "unclear")]
+    parts += [f"φ* is unclear at {', '.join(lost)}: add trials"] if lost else []
+    return "; ".join(parts)
+
+
+def _payoff(cell: CellGuideline, row: dict[str, str]) -> str:
+    """What the recommendation gains at a budget; empty where that is unknown."""
+    gains = [f"{gain_text(gain)} over {base}" for base, gain in cell.gains.items()]
+    if not gains:
+        return ""
+    saved = row["linear's quality in"]
+    reached = f", and it reaches linear's quality in {saved} of the iterations" if saved[-1] in "%]" else ""
+    return f"At {cell.budget} iterations {cell.family} gains {' and '.join(gains)}{reached}."
+
+
+def _phi_phrase(cell: CellGuideline) -> str:
+    """Where phi* is: an interval, or a bound if the interval touches the end of the searched range."""
+    assert cell.phi_interval is not None and cell.phi_range is not None
+    low, high = cell.phi_interval
+    if cell.verdict == "boundary":
+        upper_end = high / cell.phi_range[1] > cell.phi_range[0] / low
+        return f"at least {number(low)}" if upper_end else f"at most {number(high)}"
+    return f"{number(low)} to {number(high)}"

@@ -1,0 +1,139 @@
+"""The report's files: what is said and drawn, put on a page and as Markdown.
+
+Figures stand in the page as SVG images, which need no script, print, and take some hundred kilobytes each. Plotly was
+weighed: its script alone is over four megabytes a report, and what hovering would show stands in results.parquet.
+"""
+
+import base64
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from analysis import results, trend_wording, wording
+from analysis.figures import Drawn, draw_all, render
+from analysis.guidelines import Guidelines
+from analysis.headlines import answer_lines, evidence_lines, headlines
+from analysis.results.table import STATUSES
+from analysis.search_quality import SearchQuality, search_quality
+
+# Of the figure's width in inches: on a phone it scrolls sideways rather than shrink further.
+PIXELS_AN_INCH = 62
+
+
+def write_files(table: pd.DataFrame, guidelines: Guidelines, study: str, out: Path) -> None:
+    """Write guidelines.json, results.parquet, report.html, report.md and figures/ to an empty directory."""
+    (out / "figures").mkdir()
+    quality = search_quality(table)
+    figures = [_written(drawn, out / "figures") for drawn in draw_all(guidelines, table, quality)]
+    values = {
+        "study": study,
+        "counts": guidelines.provenance,
+        "cells": len(guidelines.cells),
+        "sections": list(dict.fromkeys(figure["section"] for figure in figures)),
+        "figures": figures,
+        "warnings": [*trend_wording.warning_lines(guidelines), *evidence_lines(guidelines)],
+        "answers": answer_lines(guidelines),
+        "groups": _groups(guidelines),
+        "brackets": wording.BRACKETS,
+        "family_lines": wording.family_lines(guidelines),
+        "model_lines": trend_wording.model_lines(guidelines),
+        "validation_lines": trend_wording.validation_lines(guidelines),
+        "saved": _saved(guidelines),
+        "ended": _ended(quality),
+        "method": wording.METHOD,
+        "provenance": _provenance(guidelines.provenance),
+    }
+    loader = FileSystemLoader(Path(__file__).parent / "templates")
+    for name, escape in (("report.html", True), ("report.md", False)):
+        environment = Environment(
+            loader=loader, autoescape=escape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        )
+        (out / name).write_text(environment.get_template(f"{name}.j2").render(values), encoding="utf-8")
+    (out / "guidelines.json").write_text(guidelines.to_json() + "\n", encoding="utf-8")
+    results.write_parquet(table, out / "results.parquet")
+
+
+def note(guidelines: Guidelines) -> str:
+    """The description of a study's run in MLflow: the answers in short."""
+    lines = [f"- {line}" for line in headlines(guidelines)]
+    tables = []
+    for group in _groups(guidelines):
+        heads = ["| " + " | ".join(group["heads"]) + " |", "|---" * len(group["heads"]) + "|"]
+        rows = ["| " + " | ".join(row) + " |" for row in group["rows"]]
+        tables.append("\n".join([f"**{group['title']}**", "", *heads, *rows]))
+    where = "The whole report with figures: Artifacts, `report/report.html`."
+    return "\n".join(["## Answers", "", *lines, "", "\n\n".join(tables), "", where])
+
+
+def _written(drawn: Drawn, folder: Path) -> dict[str, Any]:
+    files = render(drawn.figure)
+    for kind, content in files.items():
+        (folder / f"{drawn.name}.{kind}").write_bytes(content)
+    return {
+        "name": drawn.name,
+        "section": drawn.section,
+        "title": drawn.title,
+        "caption": drawn.caption,
+        "folded": drawn.folded,
+        "data": base64.b64encode(files["svg"]).decode("ascii"),
+        "least": round(PIXELS_AN_INCH * float(drawn.figure.get_figwidth())),
+        "most": round(1.6 * PIXELS_AN_INCH * float(drawn.figure.get_figwidth())),
+    }
+
+
+def _groups(guidelines: Guidelines) -> list[dict[str, Any]]:
+    rows = wording.summary_table(guidelines)
+    keys = dict.fromkeys((row["workload"], row["optimizer"]) for row in rows)
+    return [
+        {
+            "title": f"{workload}, {optimizer}",
+            "heads": list(wording.HEADS),
+            "rows": [
+                [row[head] for head in wording.HEADS]
+                for row in rows
+                if (row["workload"], row["optimizer"]) == (workload, optimizer)
+            ],
+        }
+        for workload, optimizer in keys
+    ]
+
+
+def _saved(guidelines: Guidelines) -> dict[str, Any]:
+    """All that is known of budget saved."""
+    known = [s for s in guidelines.comparisons.budget_saved if s.percent is not None]
+    return {
+        "heads": ["workload", "budget", "family", "φ", "against", "iterations it needs"],
+        "rows": [
+            [s.workload, str(s.budget), s.family, "" if s.phi is None else wording.number(s.phi), s.baseline,
+             wording.saved_text(s)]
+            for s in known
+        ],
+    }  # fmt: skip
+
+
+def _ended(quality: Iterable[SearchQuality]) -> dict[str, Any]:
+    """How trials ended and what rungs foretold, a row a cell and one a family in it."""
+    return {
+        "heads": ["workload", "optimizer", "budget", "family", *STATUSES, "rungs told the end"],
+        "rows": [
+            [q.workload, q.optimizer, str(q.budget), q.family or "all", *(str(q.ended[s]) for s in STATUSES),
+             ", ".join("–" if r is None else f"{r:.2f}" for r in q.rungs)]
+            for q in quality
+        ],
+    }  # fmt: skip
+
+
+def _provenance(found: dict[str, Any]) -> dict[str, str]:
+    """Names and values as a person reads them; what is empty is left out."""
+    told = {}
+    for key, value in found.items():
+        if isinstance(value, dict):
+            text = ", ".join(f"{name} {version}" for name, version in value.items())
+        else:
+            text = "; ".join(value) if isinstance(value, list) else str(value)
+        if text:
+            told[key.replace("_", " ")] = text
+    return told
