@@ -3,7 +3,7 @@
 from analysis.cell_guideline import CellGuideline
 from analysis.guidelines import Guidelines
 from analysis.trend_wording import LEFT_OUT, warning_lines
-from analysis.wording import gain_text, number, summary_table
+from analysis.wording import gain_text, number, saved_text
 
 NEEDS = {
     "leave_workload_out": "it takes two workloads with enough trials",
@@ -38,13 +38,10 @@ def evidence_lines(guidelines: Guidelines) -> list[str]:
 
 def answer_lines(guidelines: Guidelines) -> list[str]:
     """What to do, a line a workload and optimizer."""
-    rows = summary_table(guidelines)
     lines = []
     for label, optimizer in dict.fromkeys((c.label, c.optimizer) for c in guidelines.cells):
-        pairs = [(c, row) for c, row in zip(guidelines.cells, rows, strict=True)
-                 if (c.label, c.optimizer) == (label, optimizer)]  # fmt: skip
-        cells = [c for c, _ in pairs]
-        told = [f"{label} with {optimizer}: {_advice(cells)}.", _payoff(*pairs[-1])]
+        cells = [c for c in guidelines.cells if (c.label, c.optimizer) == (label, optimizer)]
+        told = [f"{label} with {optimizer}: {_advice(cells)}.", _payoff(cells[-1]), _saving(cells, guidelines)]
         lines.append(" ".join(filter(None, told)))
     return lines
 
@@ -77,14 +74,27 @@ def _advice(cells: list[CellGuideline]) -> str:
     return "; ".join(parts)
 
 
-def _payoff(cell: CellGuideline, row: dict[str, str]) -> str:
+def _payoff(cell: CellGuideline) -> str:
     """What the recommendation gains at a budget; empty where that is unknown."""
     gains = [f"{gain_text(gain)} over {base}" for base, gain in cell.gains.items()]
-    if not gains:
+    return f"At {cell.budget} iterations {cell.family} gains {' and '.join(gains)}." if gains else ""
+
+
+def _saving(cells: list[CellGuideline], guidelines: Guidelines) -> str:
+    """The budget saved against linear, at the largest budget where it is more than a bound; empty where it is not."""
+    recommended = {(c.label, c.optimizer, c.budget, c.family) for c in cells}
+    known = [
+        s
+        for s in guidelines.comparisons.budget_saved
+        if s.baseline == "linear"
+        and (s.workload, s.optimizer, s.budget, s.family) in recommended
+        and s.percent is not None
+        and s.bound is None
+    ]
+    if not known:
         return ""
-    saved = row["linear's quality in"]
-    reached = f", and it reaches linear's quality in {saved} of the iterations" if saved[-1] in "%]" else ""
-    return f"At {cell.budget} iterations {cell.family} gains {' and '.join(gains)}{reached}."
+    last = max(known, key=lambda s: s.budget)
+    return f"At {last.budget} {last.family} reaches linear's quality in {saved_text(last)} of the iterations."
 
 
 def _phi_phrase(cell: CellGuideline) -> str:

@@ -52,8 +52,8 @@ def _draw(axis: Axes, curve: TuningCurve) -> None:
         # A band without an end runs out of the panel.
         known = np.abs(best[np.isfinite(best)])
         low, high = (np.array(side, dtype=np.float64) for side in (curve.low, curve.high))
-        axis.fill_between(n, np.where(np.isnan(low), 1e-3 * known.min(), low), np.where(np.isnan(high), 1e3 * known.max(), high),
-                          where=np.isfinite(best), color=colour, alpha=0.10, linewidth=0)  # fmt: skip
+        low, high = np.where(np.isnan(low), 1e-3 * known.min(), low), np.where(np.isnan(high), 1e3 * known.max(), high)
+        axis.fill_between(n, low, high, where=np.isfinite(best), color=colour, alpha=0.10, linewidth=0)
     axis.plot(n, best, color=colour, linewidth=1.7, linestyle=FAMILY_LINES.get(curve.family, "-"))
     if curve.sampling == "guided":
         axis.plot(n[-1], best[-1], ".", color=colour, ms=9)

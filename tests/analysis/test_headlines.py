@@ -1,5 +1,6 @@
 """The report's first lines: warnings before advice, and no advice without ground."""
 
+import re
 from dataclasses import replace
 
 import pandas as pd
@@ -38,6 +39,9 @@ def test_advice_names_family_and_what_it_gains_at_the_largest_budget(replicated:
     last = replicated.cells[-1]
     assert line.startswith("quadratic(kappa=100,noise=1) with sgd: use ")
     assert f"At 400 iterations {last.family} gains" in line
+    known = {s.budget: s for s in replicated.comparisons.budget_saved if s.family == last.family and not s.bound}
+    told = re.search(r"At (\d+) (\w+) reaches linear's quality in ([^%]+ %)", line)
+    assert told is not None and told[2] == last.family and saved_text(known[int(told[1])]).startswith(told[3])
 
 
 def test_without_replicates_the_evidence_is_called_thin() -> None:
