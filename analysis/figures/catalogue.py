@@ -112,8 +112,8 @@ def _families(guidelines: Guidelines, shown: list[Panel]) -> Iterator[Entry]:
         "The objective that the best of n trials reaches with probability one half: read off, for the number of trials "
         "you can afford, which family is lowest (highest, for an accuracy). Trials that were stopped or diverged "
         "count as worse than all that completed, so curves start where half the searches have one. Bands: 90 %, for "
-        "the whole curve at once. A dot at the end: the trials were guided by a model; the curve is too good for "
-        "small n and has no band.",
+        "the whole curve at once; one that leaves the panel has no known end. A dot at the end: guided by a model; the "
+        "curve is too good for small n and has no band.",
         tuning(shown, comparisons.tuning_curves),
     )  # fmt: skip
 
@@ -140,6 +140,6 @@ def _search(shown: list[Panel], quality: tuple[SearchQuality, ...]) -> Iterator[
         "rung_correlations", SEARCH, "Whether rungs foretold the end",
         "Rank correlation between the objective at a rung and at the end, a mark a budget. Near 1 stopping early is "
         "safe; near 0 the rungs cut blindly. Only trials that completed can be used, those that did well at the "
-        "rungs, so the correlation over all trials is higher.",
+        "rungs, so over all trials it is likely to be higher.",
         rung_correlations(shown, quality),
     )  # fmt: skip

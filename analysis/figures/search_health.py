@@ -55,7 +55,7 @@ def rung_correlations(shown: list[Panel], quality: tuple[SearchQuality, ...]) ->
     axis.set_yticks(range(len(rows)), [title for title, _ in shown])
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.set_xlim(min(-0.1, *(r for q in cells for r in q.rungs if r is not None)) - 0.05, 1.05)
-    axis.set_xlabel("Spearman's correlation of the rung with the end (completed trials)")
+    axis.set_xlabel("rank correlation with the end (Spearman)")
     handles = [
         Line2D([], [], color=COLOURS[k % len(COLOURS)], marker="osD^v"[k % 5], linestyle="", label=f"rung {k + 1}")
         for k in range(rungs)

@@ -25,8 +25,11 @@ def tuning(shown: list[Panel], curves: tuple[TuningCurve, ...]) -> Figure | None
     guided = False
     for axis, (title, cell) in zip(axes, largest, strict=True):
         drawn = known[cell.label, cell.optimizer, cell.budget]
+        _limits(axis, drawn)
+        limits = axis.get_ylim()
         for curve in drawn:
             _draw(axis, curve)
+        axis.set_ylim(limits)
         names |= dict.fromkeys(c.family for c in drawn)
         guided |= any(c.sampling == "guided" for c in drawn)
         axis.set_title(f"{title}, T = {budget_name(cell)}", fontsize=9.5)
@@ -34,7 +37,6 @@ def tuning(shown: list[Panel], curves: tuple[TuningCurve, ...]) -> Figure | None
         axis.set_ylabel(f"best {quantity(cell)} of n (median)")
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        _limits(axis, drawn)
     handles = [
         Line2D([], [], color=family_colour(n), linestyle=FAMILY_LINES.get(n, "-"), label=n) for n in sorted(names)
     ]
@@ -49,11 +51,13 @@ def _draw(axis: Axes, curve: TuningCurve) -> None:
     colour = family_colour(curve.family)
     best = np.array(curve.best, dtype=np.float64)
     if curve.low:
-        # A band without an end runs out of the panel.
-        known = np.abs(best[np.isfinite(best)])
         low, high = (np.array(side, dtype=np.float64) for side in (curve.low, curve.high))
-        low, high = np.where(np.isnan(low), 1e-3 * known.min(), low), np.where(np.isnan(high), 1e3 * known.max(), high)
-        axis.fill_between(n, low, high, where=np.isfinite(best), color=colour, alpha=0.10, linewidth=0)
+        for end in (low, high):
+            axis.plot(n, end, color=colour, linewidth=0.7, alpha=0.6)
+        # A band without an end runs out of the panel.
+        bottom, top = axis.get_ylim()
+        low, high = np.where(np.isnan(low), bottom, low), np.where(np.isnan(high), top, high)
+        axis.fill_between(n, low, high, where=np.isfinite(best), color=colour, alpha=0.06, linewidth=0)
     axis.plot(n, best, color=colour, linewidth=1.7, linestyle=FAMILY_LINES.get(curve.family, "-"))
     if curve.sampling == "guided":
         axis.plot(n[-1], best[-1], ".", color=colour, ms=9)
