@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis import results, trend_wording, wording
 from analysis.figures import Drawn, draw_all, render
+from analysis.figures.catalogue import MOST_SURFACES
 from analysis.guidelines import Guidelines
 from analysis.headlines import answer_lines, evidence_lines, headlines
 from analysis.results.table import STATUSES
@@ -36,6 +37,7 @@ def write_files(table: pd.DataFrame, guidelines: Guidelines, study: str, out: Pa
         "figures": figures,
         "warnings": [*trend_wording.warning_lines(guidelines), *evidence_lines(guidelines)],
         "answers": answer_lines(guidelines),
+        "not_shown": max(0, len({(c.label, c.optimizer) for c in guidelines.cells}) - MOST_SURFACES),
         "groups": _groups(guidelines),
         "brackets": wording.BRACKETS,
         "family_lines": wording.family_lines(guidelines),
