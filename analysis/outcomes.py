@@ -192,8 +192,6 @@ def points(cell: pd.DataFrame, shape: Shape) -> Points:
     diverged = status == "diverged"
     y = np.where(diverged, cap, y)
     keep = np.isfinite(y) & (done | diverged | (status == "stopped"))
-    # A prediction can come out better than anything completed; a trial that was cut is not the best one.
-    y = np.where(status == "stopped", np.maximum(y, best), y)
     extra = np.where(status == "stopped", np.nan_to_num(spread), 0.0)
     above = np.clip(y - best, 0.0, None)
     misfit = MISFIT * above + MISFIT_SQUARED * above**2

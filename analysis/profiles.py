@@ -39,6 +39,7 @@ class Draws:
         log_lr: Log mean LR of it, shape (s, g).
         beyond: Lowest value over all LRs up to the highest tried at any phi, shape (s, g): a better phi may lie where
             nobody looked, and the interval must say so.
+        beyond_lr: Log mean LR of it, shape (s, g).
         noise: Standard deviation between seeds, median over settings.
         lowest_tried, highest_tried: Base LRs between which the trials speak about each phi, shape (g,).
         window: Log mean LRs looked at for each phi, shape (g, `LR_POINTS`).
@@ -49,6 +50,7 @@ class Draws:
     profile: Array
     log_lr: Array
     beyond: Array
+    beyond_lr: Array
     noise: float
     lowest_tried: Array
     highest_tried: Array
@@ -84,13 +86,13 @@ def draw_profiles(found: Points, shape: Shape, deterministic: bool, rng: np.rand
     at = np.stack([np.tile(np.repeat(log_phi, LR_POINTS), 2), np.concatenate(windows).ravel()], axis=1)
     surfaces = np.concatenate([gp.draw_functions(data, h, at, DRAWS, rng) for h in settings.draws])
     both = surfaces.reshape(-1, 2, PHI_POINTS, LR_POINTS)
-    profile, where = minimise(both[:, 0])
-    start, step = windows[0][:, 0], windows[0][:, 1] - windows[0][:, 0]
+    (profile, log_lr), (beyond, beyond_lr) = (_profiles(both[:, k], windows[k]) for k in (0, 1))
     return Draws(
         log_phi=log_phi,
         profile=profile,
-        log_lr=start + step * where,
-        beyond=minimise(both[:, 1])[0],
+        log_lr=log_lr,
+        beyond=beyond,
+        beyond_lr=beyond_lr,
         noise=0.0 if deterministic else float(np.median([h.noise for h in settings.draws])),
         lowest_tried=np.exp(tried[0]),
         highest_tried=np.exp(tried[1]),
@@ -98,6 +100,12 @@ def draw_profiles(found: Points, shape: Shape, deterministic: bool, rng: np.rand
         data=data,
         settings=settings,
     )
+
+
+def _profiles(surfaces: Array, window: Array) -> tuple[Array, Array]:
+    """Lowest values of surfaces (s, g, l) over the LRs of a window (g, l), and the log LRs of them: both (s, g)."""
+    lowest, where = minimise(surfaces)
+    return lowest, window[:, 0] + (window[:, 1] - window[:, 0]) * where
 
 
 def lr_trend(found: Points) -> float:

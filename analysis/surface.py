@@ -72,15 +72,16 @@ def _read(draws: Draws, found: Points, shape: Shape, replicates: int, seed: int)
     first, step = draws.log_phi[0], draws.log_phi[1] - draws.log_phi[0]
     stars = first + step * (where + near_done[0])
     anywhere = first + step * minimise(draws.beyond)[1]
-    lo, mid, hi = np.quantile(stars, QUANTILES)
-    lo, hi = min(lo, np.quantile(anywhere, 0.05)), max(hi, np.quantile(anywhere, 0.95))
+    mid = float(np.median(stars))
+    interval = _hull(stars, anywhere)
     excess = np.maximum(draws.profile - lowest[:, None], 0.0)
     delta = max(RELATIVE_TOLERANCE, 2.0 * draws.noise / np.sqrt(max(replicates, 1)))
     typical = np.median(excess, axis=0)
     near = np.flatnonzero(typical <= max(delta, typical.min()))
     grid = np.exp(draws.log_phi)
     log_mean_lr = _column(draws.log_lr, draws.log_phi, mid)
-    at_star = log_mean_lr - shape.log_mean(np.array([mid]))[0]
+    log_mean = float(shape.log_mean(np.array([mid]))[0])
+    at_star = log_mean_lr - log_mean
     value = _values_at(draws, mid, float(np.median(log_mean_lr)), np.random.default_rng(seed))
     lr_limit = float(np.interp(mid, draws.log_phi, np.log(draws.highest_tried)))
     best = np.stack([draws.log_phi, np.median(draws.log_lr, axis=0)], axis=1)
@@ -91,15 +92,15 @@ def _read(draws: Draws, found: Points, shape: Shape, replicates: int, seed: int)
     resampled = resampled_argmins(draws.data, draws.settings.mode, draws.log_phi[::2], draws.window[::2, ::2], seed)
     return CellSurface(
         shape=shape,
-        verdict=_verdict(draws, excess, delta, (lo, hi), no_effect),
+        verdict=_verdict(draws, excess, delta, interval, no_effect),
         no_effect=no_effect,
         points=len(found.y),
         delta=float(delta),
         phi=float(np.exp(mid)),
-        phi_interval=(float(np.exp(lo)), float(np.exp(hi))),
+        phi_interval=interval,
         bootstrap_interval=_pair(np.exp(np.quantile(resampled, [0.05, 0.95]))),
         base_lr=float(np.exp(np.median(at_star))),
-        base_lr_interval=_pair(np.exp(np.quantile(at_star, [0.05, 0.95]))),
+        base_lr_interval=_hull(at_star, _column(draws.beyond_lr, draws.log_phi, mid) - log_mean),
         base_lr_at_limit=float(np.median(at_star)) > lr_limit - EDGE,
         phi_near=(float(grid[near[0]]), float(grid[near[-1]])),
         noise=draws.noise,
@@ -133,9 +134,10 @@ def _verdict(draws: Draws, excess: Array, delta: float, interval: tuple[float, f
     if no_effect > NO_EFFECT:
         return "flat"
     low, high = draws.log_phi[0], draws.log_phi[-1]
-    if interval[1] - interval[0] > UNCLEAR_SHARE * (high - low):
+    left, right = np.log(interval)
+    if right - left > UNCLEAR_SHARE * (high - low):
         return "unclear"
-    return "boundary" if interval[0] < low + EDGE or interval[1] > high - EDGE else "ok"
+    return "boundary" if left < low + EDGE or right > high - EDGE else "ok"
 
 
 def _cosine_excess(excess: Array, log_phi: Array, shape: Shape) -> tuple[float, float, float] | None:
@@ -166,6 +168,12 @@ def _nearest_best(found: Points) -> Points:
 def _replicates(cell: pd.DataFrame) -> int:
     done = cell[(cell["phase"] == "replicate") & (cell["status"] == "completed")]
     return max(int(done.groupby("finalist").size().median()), 1) if len(done) else 1
+
+
+def _hull(logs: Array, beyond: Array) -> tuple[float, float]:
+    """The smallest interval that holds both 90 % intervals, from draws of logarithms: near what was tried, beyond."""
+    ends = np.exp(np.quantile(np.stack([logs, beyond]), [0.05, 0.95], axis=1))
+    return float(ends[0].min()), float(ends[1].max())
 
 
 def _pair(values: Array) -> tuple[float, float]:
