@@ -3,7 +3,49 @@
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.cell_surface import CellSurface
 from analysis.compare import FamilyResult, Gain
+
+
+@dataclass(frozen=True)
+class ShapeGuideline:
+    """What is said of another family's shape parameter, as of UBA's phi.
+
+    Attributes:
+        family: Its label.
+        parameter: The parameter's name.
+        searched: The range of it.
+        verdict: ok, flat, boundary, unclear or thin.
+        best: The best value; None when thin.
+        interval: Its 90 % interval.
+        base_lr: The base LR that belongs to it.
+        base_lr_interval: Its 90 % interval.
+    """
+
+    family: str
+    parameter: str
+    searched: tuple[float, float]
+    verdict: str
+    best: float | None
+    interval: tuple[float, float] | None
+    base_lr: float | None
+    base_lr_interval: tuple[float, float] | None
+
+    @classmethod
+    def of(cls, surface: CellSurface) -> "ShapeGuideline":
+        """From a fitted surface of a family that was searched."""
+        shape = surface.shape
+        assert shape is not None
+        return cls(
+            family=shape.family,
+            parameter=shape.parameter,
+            searched=(shape.low, shape.high),
+            verdict=surface.verdict,
+            best=surface.phi,
+            interval=surface.phi_interval,
+            base_lr=surface.base_lr,
+            base_lr_interval=surface.base_lr_interval,
+        )
 
 
 @dataclass(frozen=True)
@@ -20,6 +62,9 @@ class CellGuideline:
         family_reason: Why that family, in plain words.
         phi: UBA's phi*, whatever the recommended family; None when the evidence is thin.
         phi_interval: Its 90 % interval.
+        phi_bootstrap_interval: The same by resampling the trials, a second opinion.
+        phi_opinions_differ: Whether the two intervals have nothing in common.
+        no_effect: Probability that phi has no effect once the LR is at its best; None when thin.
         phi_near: Range of phi whose quality is within `delta` of the best.
         delta: What counted as equal, a relative difference of the objective (of the error, for an accuracy).
         uba_schedule: UBA at `phi`, with the study's warmup, floor and sampling; None when the evidence is thin.
@@ -42,6 +87,7 @@ class CellGuideline:
         phi_gain: Gain of phi* over phi = 2 on UBA's fitted surface, per cent: (median, 5 %, 95 %); None when thin.
         families: All families compared, best first.
         comparison_evidence: replicates, exact, or explore (biased).
+        shapes: The other families of which exactly one parameter was searched.
     """
 
     workload: str | dict[str, Any]
@@ -53,6 +99,9 @@ class CellGuideline:
     family_reason: str
     phi: float | None
     phi_interval: tuple[float, float] | None
+    phi_bootstrap_interval: tuple[float, float] | None
+    phi_opinions_differ: bool
+    no_effect: float | None
     phi_near: tuple[float, float] | None
     phi_range: tuple[float, float] | None
     delta: float
@@ -78,3 +127,4 @@ class CellGuideline:
     phi_gain: tuple[float, float, float] | None
     families: tuple[FamilyResult, ...]
     comparison_evidence: str
+    shapes: tuple[ShapeGuideline, ...]

@@ -12,12 +12,12 @@ from joblib import Parallel, cpu_count, delayed
 
 from analysis import curvature
 from analysis.budget_model import BudgetModel
-from analysis.cell_guideline import CellGuideline
+from analysis.cell_guideline import CellGuideline, ShapeGuideline
 from analysis.cell_surface import CellSurface
 from analysis.compare import Comparison, FamilyResult, compare_cell, difference
 from analysis.comparisons import Comparisons, compare
 from analysis.results.table import CELL
-from analysis.shapes import COSINE_PHI
+from analysis.shapes import COSINE_PHI, Shape
 from analysis.surface import fit_surface
 from analysis.trends import cell_draws, fit_models
 from analysis.validation import validate
@@ -82,6 +82,8 @@ def build(
     Returns:
         The guidelines.
     """
+    # A row that stands there twice is not evidence twice.
+    table = table.drop_duplicates(["study", "trial_id"], keep="last")
     groups = [cell for _, cell in table.groupby(CELL, sort=True)]
     jobs = min(len(groups) // CELLS_A_PROCESS + 1, cpu_count())
     parts = Parallel(n_jobs=jobs)(delayed(_analyse)(cell, phi_range, seed) for cell in groups)
@@ -106,10 +108,19 @@ def _analyse(
 ) -> tuple[CellGuideline, CellSurface, Comparison]:
     surface = fit_surface(cell, phi_range, seed=seed)
     comparison = compare_cell(cell, surface.delta, seed)
-    return _guideline(cell, surface, comparison), surface, comparison
+    labels = sorted(set(cell["family"]) - {"uba"})
+    shapes = {label: Shape.of(cell, label) for label in labels}
+    others = [
+        fit_surface(cell, phi_range if shape.parameter == "phi" else None, seed=seed, family=label)
+        for label, shape in shapes.items()
+        if shape is not None
+    ]
+    return _guideline(cell, surface, comparison, others), surface, comparison
 
 
-def _guideline(cell: pd.DataFrame, surface: CellSurface, comparison: Comparison) -> CellGuideline:
+def _guideline(
+    cell: pd.DataFrame, surface: CellSurface, comparison: Comparison, others: list[CellSurface]
+) -> CellGuideline:
     first = cell.iloc[0]
     spec = Spec.parse(str(first["workload"]))
     explore, replicate = cell[cell["phase"] == "explore"], cell[cell["phase"] == "replicate"]
@@ -141,6 +152,9 @@ def _guideline(cell: pd.DataFrame, surface: CellSurface, comparison: Comparison)
         family_reason=reason,
         phi=surface.phi,
         phi_interval=surface.phi_interval,
+        phi_bootstrap_interval=surface.bootstrap_interval,
+        phi_opinions_differ=surface.second_opinion_differs,
+        no_effect=surface.no_effect if surface.phi is not None else None,
         phi_near=surface.phi_near,
         phi_range=(float(surface.grid[0]), float(surface.grid[-1])) if len(surface.grid) else None,
         delta=surface.delta,
@@ -166,6 +180,7 @@ def _guideline(cell: pd.DataFrame, surface: CellSurface, comparison: Comparison)
         phi_gain=_phi_gain(surface),
         families=comparison.families,
         comparison_evidence=comparison.evidence,
+        shapes=tuple(ShapeGuideline.of(other) for other in others),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from joblib import Parallel, cpu_count, delayed
 
 from analysis import results, trend_wording, wording
 from analysis.figures import Drawn, draw_all, render
@@ -22,13 +23,17 @@ from analysis.search_quality import SearchQuality, search_quality
 
 # Of the figure's width in inches: on a phone it scrolls sideways rather than shrink further.
 PIXELS_AN_INCH = 62
+# MLflow takes 8000 characters, of which what was searched needs some.
+MOST_OF_NOTE = 5000
 
 
 def write_files(table: pd.DataFrame, guidelines: Guidelines, study: str, out: Path) -> None:
     """Write guidelines.json, results.parquet, report.html, report.md and figures/ to an empty directory."""
     (out / "figures").mkdir()
     quality = search_quality(table)
-    figures = [_written(drawn, out / "figures") for drawn in draw_all(guidelines, table, quality)]
+    drawn = draw_all(guidelines, table, quality)
+    rendered = Parallel(n_jobs=min(cpu_count(), len(drawn)) or 1)(delayed(render)(one.figure) for one in drawn)
+    figures = [_written(one, files, out / "figures") for one, files in zip(drawn, rendered, strict=True)]
     values = {
         "study": study,
         "counts": guidelines.provenance,
@@ -59,7 +64,7 @@ def write_files(table: pd.DataFrame, guidelines: Guidelines, study: str, out: Pa
 
 
 def note(guidelines: Guidelines) -> str:
-    """The description of a study's run in MLflow: the answers in short."""
+    """The description of a study's run in MLflow: the answers in short, with the tables if there is room for them."""
     lines = [f"- {line}" for line in headlines(guidelines)]
     tables = []
     for group in _groups(guidelines):
@@ -67,11 +72,11 @@ def note(guidelines: Guidelines) -> str:
         rows = ["| " + " | ".join(row) + " |" for row in group["rows"]]
         tables.append("\n".join([f"**{group['title']}**", "", *heads, *rows]))
     where = "The whole report with figures: Artifacts, `report/report.html`."
-    return "\n".join(["## Answers", "", *lines, "", "\n\n".join(tables), "", where])
+    whole = "\n".join(["## Answers", "", *lines, "", "\n\n".join(tables), "", where])
+    return whole if len(whole) <= MOST_OF_NOTE else "\n".join(["## Answers", "", *lines, "", where])
 
 
-def _written(drawn: Drawn, folder: Path) -> dict[str, Any]:
-    files = render(drawn.figure)
+def _written(drawn: Drawn, files: dict[str, bytes], folder: Path) -> dict[str, Any]:
     for kind, content in files.items():
         (folder / f"{drawn.name}.{kind}").write_bytes(content)
     return {

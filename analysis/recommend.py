@@ -134,6 +134,9 @@ def _cautions(cell: Cell) -> list[str]:
         )
     elif verdict == "boundary":
         warnings.append("phi's interval touches the end of the range searched; widen space.phi or add trials")
+    if cell.get("phi_opinions_differ") and cell.get("phi_bootstrap_interval"):
+        low, high = cell["phi_bootstrap_interval"]
+        warnings.append(f"resampling the trials puts phi elsewhere ({low:.3g} to {high:.3g}): trust its place less")
     if cell.get("base_lr_at_limit") and cell.get("family") == "uba":
         warnings.append("base LR is as high as was tried there; a higher one may be better: widen space.base_lr")
     if cell.get("comparison_evidence") == "explore":
