@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from analysis.guidelines import Guidelines, build
+from analysis.headlines import headlines
 from analysis.trend_wording import model_lines, validation_lines, warning_lines
-from analysis.wording import headlines, summary_table
+from analysis.wording import summary_table
 from tests.analysis.made_study import PHI_RANGE, Recipe, table
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from analysis import curvature
 from analysis.guidelines import Guidelines, build
+from analysis.headlines import headlines
 from analysis.trend_wording import warning_lines
 from analysis.trends import CellDraws
 from analysis.validation import LeftOut, summary
-from analysis.wording import headlines
 from tests.analysis.made_study import PHI_RANGE, Recipe, table
 from tests.analysis.quadratic_twin import expected_loss
 from tests.analysis.test_trends import BUDGETS, cell
