@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.budget_model import Quantity
+from analysis.cell_draws import CellDraws, gather
 from analysis.hierarchy import GROUP, Cells, Form, fit
-from analysis.trends import CellDraws, gather
 
 MIN_WORKLOADS = 4
 COLUMNS = ("hessian_max", "hessian_min")
@@ -63,7 +63,7 @@ def _tried(
     if len(values) < MIN_WORKLOADS or np.ptp(list(values.values())) == 0:
         return {"workloads": len(values), "gain": None, "helps": None}
     quantity: Quantity = "phi"
-    plain = gather(used, quantity)[0]
+    plain = gather(used, quantity).cells
     column = np.array([values[c.workload] for c in used])
     column = (column - column.mean()) / column.std()
     with_it = replace(plain, covariates=column[:, None])

@@ -12,6 +12,7 @@ from joblib import Parallel, cpu_count, delayed
 
 from analysis import curvature
 from analysis.budget_model import BudgetModel
+from analysis.cell_draws import cell_draws
 from analysis.cell_guideline import CellGuideline, ShapeGuideline
 from analysis.cell_surface import CellSurface
 from analysis.compare import Comparison, FamilyResult, compare_cell, difference
@@ -19,7 +20,7 @@ from analysis.comparisons import Comparisons, compare
 from analysis.results.table import CELL
 from analysis.shapes import COSINE_PHI, Shape
 from analysis.surface import fit_surface
-from analysis.trends import cell_draws, fit_models
+from analysis.trends import fit_models
 from analysis.validation import validate
 from trainables.spec import Spec
 

@@ -11,11 +11,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from analysis.cell_draws import Gathered, cell_draws, gather
 from analysis.cell_guideline import CellGuideline
 from analysis.cell_surface import CellSurface
 from analysis.shapes import COSINE_PHI
-from analysis.trends import Trend, cell_draws, fit_trend
+from analysis.trends import QUANTITIES, Trend, fit_trend
 
 RIVALS = ("cosine", "linear", "rex")
 BOOTSTRAPS = 500
@@ -60,14 +62,18 @@ def validate(cells: Sequence[CellGuideline], surfaces: Sequence[CellSurface]) ->
         phi = 2 with its interval, how many recommended LRs were too high to be scored, and the rows (`LeftOut`).
     """
     pairs = [(c, s) for c, s in zip(cells, surfaces, strict=True) if s.log_phi_draws.size]
-    labels = {c.label for c, _ in pairs}
+    if not pairs:
+        return {"leave_workload_out": summary([]), "leave_largest_budget_out": summary([])}
+    known = cell_draws([c for c, _ in pairs], [s for _, s in pairs])
+    gathered = [gather(known, quantity) for quantity in QUANTITIES]
+    labels = np.array([c.label for c, _ in pairs])
     by_workload: list[LeftOut] = []
-    if len(labels) >= 2:
-        for label in sorted(labels):
-            by_workload += _predicted(pairs, {(label, c.optimizer, c.budget) for c, _ in pairs}, new=True)
+    for label in sorted(set(labels)):
+        by_workload += _predicted(pairs, gathered, labels == label, new=True)
     # Cells come by budget, so the largest is what stays.
     largest = {(c.label, c.optimizer): c.budget for c, _ in pairs}
-    by_budget = _predicted(pairs, {(*group, budget) for group, budget in largest.items()}, new=False)
+    last = np.array([largest[c.label, c.optimizer] == c.budget for c, _ in pairs])
+    by_budget = _predicted(pairs, gathered, last, new=False)
     return {"leave_workload_out": summary(by_workload), "leave_largest_budget_out": summary(by_budget)}
 
 
@@ -84,13 +90,10 @@ def summary(rows: Sequence[LeftOut]) -> dict[str, Any]:
     return found | {"rows": [asdict(r) for r in rows]}
 
 
-def _predicted(pairs: Sequence[Pair], left_out: set[tuple[str, str, int]], new: bool) -> list[LeftOut]:
+def _predicted(pairs: Sequence[Pair], gathered: Sequence[Gathered], out: NDArray[np.bool_], new: bool) -> list[LeftOut]:
     """The left-out cells, predicted from the others: as cells of a new workload, or of a known one."""
-    out = [(c.label, c.optimizer, c.budget) in left_out for c, _ in pairs]
-    rest = [pair for pair, gone in zip(pairs, out, strict=True) if not gone]
-    known = cell_draws([c for c, _ in rest], [s for _, s in rest])
-    optimizers = {c.optimizer for c in known}
-    groups = {(c.workload, c.optimizer) for c in known}
+    rest = [c for (c, _), gone in zip(pairs, out, strict=True) if not gone]
+    optimizers, groups = {c.optimizer for c in rest}, {(c.label, c.optimizer) for c in rest}
     targets = [
         (c, s)
         for (c, s), gone in zip(pairs, out, strict=True)
@@ -98,8 +101,8 @@ def _predicted(pairs: Sequence[Pair], left_out: set[tuple[str, str, int]], new: 
     ]
     if not targets:
         return []
-    trends = fit_trend(known, "phi", draws=1), fit_trend(known, "mean_lr", draws=1)
-    return [_left_out(c, s, *trends, new) for c, s in targets]
+    phis, lrs = (fit_trend(each.take(~out), draws=1) for each in gathered)
+    return [_left_out(c, s, phis, lrs, new) for c, s in targets]
 
 
 def _left_out(cell: CellGuideline, surface: CellSurface, phis: Trend, lrs: Trend, new: bool) -> LeftOut:

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from analysis.trends import CellDraws, fit_trend
+from analysis.cell_draws import CellDraws, gather
+from analysis.trends import fit_trend
 from benchmarks.validity.surfaces import PHI_RANGE, Floats
 
 BUDGETS = (50, 100, 200, 400, 800)
@@ -47,7 +48,7 @@ def coverage(studies: int, workloads: int = 4, seed: int = 0) -> dict[str, float
     for number in range(studies):
         rng = np.random.default_rng([seed, number])
         cells, lines, known = study(rng, workloads)
-        found = fit_trend(cells, "phi")
+        found = fit_trend(gather(cells, "phi"))
         own, new = found.model("sgd", "w0"), found.model("sgd", None)
         if own.kind != "log-linear" or own.slope_interval is None:
             continue

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from analysis.budget_model import BudgetModel
-from analysis.trends import CellDraws, Trend, fit_trend
+from analysis.cell_draws import CellDraws, gather
+from analysis.trends import Trend, fit_trend
 
 RANGE = (math.log(0.05), math.log(50.0))
 BUDGETS = (50, 100, 200, 400, 800)
@@ -41,7 +42,7 @@ def study(
 
 
 def trend(cells: list[CellDraws]) -> Trend:
-    return fit_trend(cells, "phi")
+    return fit_trend(gather(cells, "phi"))
 
 
 def model(cells: list[CellDraws], workload: str | None = "w0") -> BudgetModel:

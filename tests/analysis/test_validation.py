@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from analysis import curvature
+from analysis.cell_draws import CellDraws
 from analysis.guidelines import Guidelines, build
 from analysis.headlines import headlines
 from analysis.trend_wording import warning_lines
-from analysis.trends import CellDraws
 from analysis.validation import LeftOut, summary
 from tests.analysis.made_study import PHI_RANGE, Recipe, table
 from tests.analysis.quadratic_twin import expected_loss
