@@ -5,6 +5,8 @@ figures, so that choosing the best does not flatter it. Without replicates the e
 they are biased towards families with more trials, and say so.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -117,65 +119,116 @@ def compare_cell(cell: pd.DataFrame, delta: float = 0.01, seed: int = 0) -> Comp
     Returns:
         The comparison; without families if nothing completed.
     """
-    rng = np.random.default_rng(seed)
-    # Arrays: pandas takes its time over hundreds of small tables.
-    word = {c: cell[c].to_numpy(dtype=object, na_value="") for c in _WORDS}
-    number = {c: cell[c].to_numpy(dtype=np.float64, na_value=np.nan) for c in _NUMBERS}
-    mode = str(word["mode"][0])
-    signed = number["objective"] if mode == "min" else -number["objective"]
-    done = (word["status"] == "completed") & np.isfinite(signed)
-    replicate = word["phase"] == "replicate"
-    repeated = set(word["finalist"][replicate])
-    # Of equally good trials the one that was replicated.
-    unrepeated = np.array([trial not in repeated for trial in word["trial_id"]])
-    explore = np.flatnonzero(done & (word["phase"] == "explore"))
-    explore = explore[np.lexsort((unrepeated[explore], signed[explore]))]
-    best: dict[str, int] = {}
-    for row in explore:
-        best.setdefault(str(word["family"][row]), int(row))
-    diverged = set(word["finalist"][replicate & (word["status"] == "diverged")])
-    set_aside = tuple(family for family, i in best.items() if word["trial_id"][i] in diverged)
-    if len(set_aside) < len(best):
-        best = {family: i for family, i in best.items() if family not in set_aside}
-    repeats = {
-        family: _by_seed(np.flatnonzero(done & replicate & (word["finalist"] == word["trial_id"][i])), number["seed"])
-        for family, i in best.items()
-    }
+    rows = _Rows.of(cell)
+    best, set_aside = rows.finalists()
+    repeats = {family: rows.repeats(i) for family, i in best.items()}
     evidence: Evidence = "explore"
     if repeats and all(repeats.values()):
-        evidence = "exact" if bool(cell["deterministic"].all()) else "replicates"
+        evidence = "exact" if rows.exact else "replicates"
     values = {
-        family: {seed: float(number["objective"][i]) for seed, i in rows.items()}
-        if evidence != "explore"
-        else {0: float(number["objective"][best[family]])}
-        for family, rows in repeats.items()
+        family: rows.objectives(repeats[family] if evidence != "explore" else {0: i}) for family, i in best.items()
     }
-    results = []
-    for family, i in best.items():
-        rows = list(repeats[family].values())
-        mine = explore[word["family"][explore] == family]
-        results.append(
-            FamilyResult(
-                family=family,
-                trial_id=str(word["trial_id"][i]),
-                phi=float(number["phi"][i]) if family == "uba" else None,
-                base_lr=float(number["base_lr"][i]),
-                base_lr_interval=_equal_lrs(number["objective"][mine], number["base_lr"][mine], delta, mode),
-                schedule=str(word["schedule"][i]),
-                objective=_mean(np.array(list(values[family].values()))),
-                metric=_mean(number["val_metric"][rows or [i]]),
-                test_metric=_mean(number["test_metric"][rows]),
-                replicates=len(rows),
-                trials=int(((word["phase"] == "explore") & (word["family"] == family)).sum()),
-                gains={
-                    b: gain(values[family], values[b], mode == "min", evidence, rng)
-                    for b in BASELINES
-                    if b != family and b in values
-                },
-            )
+    rng = np.random.default_rng(seed)
+    results = [
+        rows.result(
+            family,
+            i,
+            repeats[family],
+            values[family],
+            delta,
+            {
+                b: gain(values[family], values[b], rows.minimise, evidence, rng)
+                for b in BASELINES
+                if b != family and b in values
+            },
         )
-    results.sort(key=lambda r: r.objective if mode == "min" else -r.objective)
+        for family, i in best.items()
+    ]
+    results.sort(key=lambda r: r.objective if rows.minimise else -r.objective)
     return Comparison(tuple(results), evidence, set_aside)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A cell's rows as arrays: pandas takes its time over hundreds of small tables.
+
+    Attributes:
+        word: Columns of text.
+        number: Columns of numbers.
+        minimise: Whether a smaller objective is better.
+        exact: Whether the workload has no seed noise.
+        explore: Rows of the completed explore trials, best first; of equally good ones the one that was replicated.
+    """
+
+    word: Mapping[str, NDArray[np.object_]]
+    number: Mapping[str, Array]
+    minimise: bool
+    exact: bool
+    explore: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, cell: pd.DataFrame) -> _Rows:
+        word = {c: cell[c].to_numpy(dtype=object, na_value="") for c in _WORDS}
+        number = {c: cell[c].to_numpy(dtype=np.float64, na_value=np.nan) for c in _NUMBERS}
+        minimise = word["mode"][0] == "min"
+        signed = number["objective"] if minimise else -number["objective"]
+        done = (word["status"] == "completed") & np.isfinite(signed)
+        repeated = set(word["finalist"][word["phase"] == "replicate"])
+        unrepeated = np.array([trial not in repeated for trial in word["trial_id"]])
+        explore = np.flatnonzero(done & (word["phase"] == "explore"))
+        explore = explore[np.lexsort((unrepeated[explore], signed[explore]))]
+        return cls(word, number, minimise, bool(cell["deterministic"].all()), explore)
+
+    def finalists(self) -> tuple[dict[str, int], tuple[str, ...]]:
+        """Each family's best row, and the families set aside as it diverged on a fresh seed."""
+        best: dict[str, int] = {}
+        for row in self.explore:
+            best.setdefault(str(self.word["family"][row]), int(row))
+        gone = (self.word["phase"] == "replicate") & (self.word["status"] == "diverged")
+        diverged = set(self.word["finalist"][gone])
+        set_aside = tuple(family for family, i in best.items() if self.word["trial_id"][i] in diverged)
+        if len(set_aside) < len(best):
+            best = {family: i for family, i in best.items() if family not in set_aside}
+        return best, set_aside
+
+    def repeats(self, finalist: int) -> dict[int, int]:
+        """Row of each seed that a finalist was repeated with to the end; the first that has it."""
+        mine = (self.word["phase"] == "replicate") & (self.word["finalist"] == self.word["trial_id"][finalist])
+        rows = np.flatnonzero(mine & (self.word["status"] == "completed") & np.isfinite(self.number["objective"]))
+        return {int(self.number["seed"][i]): int(i) for i in rows[::-1]}
+
+    def objectives(self, rows: Mapping[int, int]) -> dict[int, float]:
+        """Objective of each seed."""
+        return {seed: float(self.number["objective"][i]) for seed, i in rows.items()}
+
+    def result(
+        self,
+        family: str,
+        finalist: int,
+        repeats: Mapping[int, int],
+        values: Mapping[int, float],
+        delta: float,
+        gains: dict[str, Gain],
+    ) -> FamilyResult:
+        rows = list(repeats.values())
+        mine = self.word["family"] == family
+        equal = self.explore[mine[self.explore]]
+        return FamilyResult(
+            family=family,
+            trial_id=str(self.word["trial_id"][finalist]),
+            phi=float(self.number["phi"][finalist]) if family == "uba" else None,
+            base_lr=float(self.number["base_lr"][finalist]),
+            base_lr_interval=_equal_lrs(
+                self.number["objective"][equal], self.number["base_lr"][equal], delta, "min" if self.minimise else "max"
+            ),
+            schedule=str(self.word["schedule"][finalist]),
+            objective=_mean(np.array(list(values.values()))),
+            metric=_mean(self.number["val_metric"][rows or [finalist]]),
+            test_metric=_mean(self.number["test_metric"][rows]),
+            replicates=len(rows),
+            trials=int(((self.word["phase"] == "explore") & mine).sum()),
+            gains=gains,
+        )
 
 
 def gain(
@@ -199,22 +252,13 @@ def gain(
 
 def difference(cell: pd.DataFrame, ours: FamilyResult, theirs: FamilyResult, seed: int = 0) -> Gain:
     """Gain of one family's finalist over another's in a cell, paired by seed."""
-    done = cell[(cell["status"] == "completed") & (cell["phase"] == "replicate")]
-    a, b = (
-        {int(seed): float(value) for seed, value in zip(rows["seed"], rows["objective"], strict=True)}
-        for rows in (done[done["finalist"] == f.trial_id].drop_duplicates("seed") for f in (ours, theirs))
-    )
-    minimise = str(cell["mode"].iloc[0]) == "min"
+    rows = _Rows.of(cell)
+    at = {str(trial): i for i, trial in enumerate(rows.word["trial_id"])}
+    a, b = (rows.objectives(rows.repeats(at[f.trial_id])) for f in (ours, theirs))
     rng = np.random.default_rng(seed)
     if not a or not b:
-        return gain({0: ours.objective}, {0: theirs.objective}, minimise, "explore", rng)
-    exact = bool(cell["deterministic"].all())
-    return gain(a, b, minimise, "exact" if exact else "replicates", rng)
-
-
-def _by_seed(rows: NDArray[np.int64], seeds: Array) -> dict[int, int]:
-    """Row of each seed, the first that has it."""
-    return {int(seeds[i]): int(i) for i in rows[::-1]} if len(rows) else {}
+        return gain({0: ours.objective}, {0: theirs.objective}, rows.minimise, "explore", rng)
+    return gain(a, b, rows.minimise, "exact" if rows.exact else "replicates", rng)
 
 
 def _mean(values: Array) -> float:
