@@ -24,7 +24,7 @@ def header(syne_tune_python: str | None = None) -> dict[str, str]:
         versions.append(f"syne-tune {answer.stdout.strip() or 'unknown'}")
     memory = psutil.virtual_memory().total / 2**30
     return {
-        "command": " ".join(["python -m benchmarks.overhead", *_shown(sys.argv[1:])]),
+        "command": " ".join(["python -m", _module(), *_shown(sys.argv[1:])]),
         "machine": f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.machine()}, {platform.system()}",
         "versions": ", ".join(versions),
         "date": datetime.now(UTC).date().isoformat(),
@@ -43,6 +43,12 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "-"
+
+
+def _module() -> str:
+    """The module that Python was asked to run."""
+    spec = sys.modules["__main__"].__spec__
+    return spec.name.removesuffix(".__main__") if spec else Path(sys.argv[0]).name
 
 
 def _shown(arguments: list[str]) -> list[str]:
