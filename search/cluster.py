@@ -14,7 +14,7 @@ import ray
 from ray._private import worker as ray_worker
 
 from search.sections import Resources
-from search.slots import living_nodes, places
+from search.slots import RAYS_NAMES, living_nodes, places
 from search.study import Study
 from trainables.errors import InputError, SurroundingsError
 
@@ -70,7 +70,7 @@ def _require_room(resources: Resources) -> None:
     nodes = living_nodes()
     if places(resources, nodes):
         return
-    for field, name in (("cpu", "CPU"), ("gpu", "GPU")):
+    for field, name in RAYS_NAMES.items():
         asked, have = getattr(resources, field), max((node.get(name, 0.0) for node in nodes), default=0.0)
         if asked > have:
             all_have = sum(node.get(name, 0.0) for node in nodes)

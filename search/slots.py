@@ -12,12 +12,13 @@ import ray
 from search.sections import Resources
 
 _LOOK_EVERY = 1.0
-_NAMES = {"cpu": "CPU", "gpu": "GPU"}
+#: A study file's words and Ray's.
+RAYS_NAMES = {"cpu": "CPU", "gpu": "GPU"}
 
 
 def places(resources: Resources, nodes: Sequence[Mapping[str, float]]) -> int:
     """How many trials fit on nodes with such resources (as `ray.nodes` tells them); a trial lies on one node."""
-    asked = {name: getattr(resources, field) for field, name in _NAMES.items() if getattr(resources, field)}
+    asked = {name: getattr(resources, field) for field, name in RAYS_NAMES.items() if getattr(resources, field)}
 
     def on(node: Mapping[str, float]) -> int:
         # A third of a GPU goes three times into one.
