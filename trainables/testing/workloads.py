@@ -74,7 +74,7 @@ class WorkloadConformance:
     def network(self, built: Workload) -> TorchWorkload:
         """The workload if it is one of torch; other kinds skip the test."""
         if not isinstance(built, TorchWorkload):
-            pytest.skip("not a TorchWorkload")
+            pytest.skip("not a TorchWorkload: there is no torch network to look into")
         return built
 
     def test_says_what_a_search_needs(self, built: Workload) -> None:
