@@ -7,14 +7,16 @@ import os
 import signal
 import socket
 import warnings
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import optuna
 import ray
 from ray._private import worker as ray_worker
 
+from search.nodes import Node, living_nodes, may_come
 from search.sections import Resources
-from search.slots import RAYS_NAMES, living_nodes, places
+from search.slots import RAYS_NAMES, bundle, places, words
 from search.study import Study
 from trainables.errors import InputError, SurroundingsError
 
@@ -53,7 +55,7 @@ def connect(study: Study, address: str | None, verbose: bool) -> None:
         verbose: Whether Ray's own messages are shown.
 
     Raises:
-        InputError: There is no such cluster, or none of its nodes can hold a trial.
+        InputError: There is no such cluster, or no node of it, there or to be started, can hold a trial.
         SurroundingsError: Ray does not start here.
     """
     if not ray.is_initialized():
@@ -63,20 +65,25 @@ def connect(study: Study, address: str | None, verbose: bool) -> None:
             _mute_raylet()
         # Ray has put its own handler for SIGTERM; a study stops the same way for both signals.
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    _require_room(study.resources)
+    _require_room({cell.resources for cell in study.cells()})
 
 
-def _require_room(resources: Resources) -> None:
+def _require_room(kinds: Iterable[Resources]) -> None:
     nodes = living_nodes()
-    if places(resources, nodes):
-        return
+    for resources in kinds:
+        if not places(resources, nodes) and not may_come(bundle(resources)):
+            raise _no_room(resources, nodes)
+
+
+def _no_room(resources: Resources, nodes: Sequence[Node]) -> InputError:
     for field, name in RAYS_NAMES.items():
         asked, have = getattr(resources, field), max((node.get(name, 0.0) for node in nodes), default=0.0)
         if asked > have:
             all_have = sum(node.get(name, 0.0) for node in nodes)
             where = f"the cluster has {all_have:g} {name}s" + (f", {have:g} on one node" if have < all_have else "")
-            raise InputError(f"resources.{field}: {asked:g} is not allowed; {where}")
-    raise InputError(
+            none = f", and no autoscaler that starts a node with {words(resources)}"
+            return InputError(f"resources.{field}: {asked:g} is not allowed; {where}{none}")
+    return InputError(
         f"resources: {resources.cpu:g} CPUs and {resources.gpu:g} GPUs are not allowed; no node of the cluster has both"
     )
 

@@ -28,7 +28,7 @@ from search.lifeline import Lifeline, RayLostError
 from search.progress import Progress
 from search.proposer import Proposer
 from search.record import Journal, Record, VerdictLog, cut_torn_line
-from search.slots import Slots
+from search.slots import Slots, words
 from search.stopping import Ladder, rungs
 from search.study import Study
 from search.thrift import Silence
@@ -154,8 +154,7 @@ class _Search(tune.Callback):  # type: ignore[misc]
     def run(self) -> None:
         """Trains until every cell is finished or the user interrupts."""
         began = time.monotonic()
-        self._slots = Slots(self._study.resources)
-        self._searcher.slots = self._slots.now
+        self._slots = self._searcher.slots = Slots({cell.cell.resources for cell in self._cells})
         # As many as the proposer gives: all processes start at once, not one after the other.
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(_ALL))
         in_flight = (trial_id for cell in self._cells for trial_id in cell.in_flight)
@@ -195,12 +194,11 @@ class _Search(tune.Callback):  # type: ignore[misc]
 
     def _tune(self, scratch: Path) -> None:
         """One `tune.Tuner` over all cells; what Tune writes to ``scratch`` nobody reads."""
-        resources = {key: value for key, value in self._study.resources.model_dump().items() if value}
         survive_memory_kills()
-        scheduler = self._scheduler = FailureAsha(self._ladders, self._verdicts.append, self._slots.now)
+        scheduler = FailureAsha(self._ladders, self._verdicts.append, self._slots.warm)
         scheduler.on_failure = self._searcher.note_failure
         tuner = tune.Tuner(
-            tune.with_resources(TrialActor, resources),
+            tune.with_resources(TrialActor, lambda config: tune.PlacementGroupFactory([json.loads(config["bundle"])])),
             tune_config=tune.TuneConfig(
                 search_alg=self._searcher,
                 scheduler=scheduler,
@@ -231,12 +229,15 @@ class _Search(tune.Callback):  # type: ignore[misc]
 
     def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
         self._lifeline.check()
-        self._searcher.slots = self._scheduler.warm = self._slots.look()
+        self._slots.look()
         self._end_hung(trials)
         self._tell_given_up()
-        trouble = self._tracker.trouble
-        note = f"{self._tracker.waiting} trials wait for {trouble}" if trouble else None
-        self._progress.tick(len(self._searcher.live), self._expected(), note)
+        waiting = self._slots.waiting()
+        notes = [f"{count} trials wait for a node with {words(kind)}" for kind, count in waiting.items()]
+        if trouble := self._tracker.trouble:
+            notes.append(f"{self._tracker.waiting} trials wait for {trouble}")
+        running = len(self._searcher.live) - waiting.total()
+        self._progress.tick(running, self._expected(), "; ".join(notes) or None)
 
     def _end(self, record: Record) -> None:
         """The only way an ended trial takes: disk first, then everyone who counts it."""

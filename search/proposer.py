@@ -12,6 +12,7 @@ from ray.tune.search import Searcher
 from search.cell_proposer import CellProposer
 from search.failures import Failure, Retries
 from search.record import Record, Trial
+from search.slots import Slots, bundle
 from search.stopping import rungs
 from search.study import Cell, Study
 from trainables.checkpoint import CheckpointFolder
@@ -41,8 +42,8 @@ class Proposer(Searcher):  # type: ignore[misc]
 
     Attributes:
         live: The trials in flight, by Tune's id.
-        slots: How many trials may be in flight, if that is known. Tune asks for one trial more than it can place, for
-            which Ray would make ready a placement group and a process.
+        slots: Room for trials, if that is known. Tune asks for one trial more than it can place, for which Ray would
+            make ready a placement group and a process.
     """
 
     def __init__(
@@ -55,24 +56,30 @@ class Proposer(Searcher):  # type: ignore[misc]
         super().__init__(metric="judged", mode="min")
         self._checkpoints = checkpoints
         self._cells = sorted(cells, key=lambda proposer: -proposer.cell.budget)
+        self._kinds = {proposer.cell.resources for proposer in self._cells}
         self._by_key = {proposer.cell.key: proposer for proposer in self._cells}
         self._study = study
         self._on_end = on_end
         self._retries = Retries()
         self._failures: dict[str, Failure] = {}
         self.live: dict[str, Live] = {}
-        self.slots: int | None = None
+        self.slots: Slots | None = None
         self._freed: str | None = None
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if self.slots is not None and len(self.live) >= self.slots:
-            return None
-        for proposer in sorted(self._cells, key=self._turn):
-            trial = proposer.propose()
+        room = {kind for kind in self._kinds if self.slots is None or self.slots.may_start(kind)}
+        for proposer in sorted(self._cells, key=self._turn) if room else ():
+            cell = proposer.cell
+            trial = proposer.propose() if cell.resources in room else None
             if trial is not None:
-                self.live[trial_id] = Live(trial, proposer.cell)
-                return self._config(trial, proposer.cell)
-        return None if self.live else Searcher.FINISHED
+                self.live[trial_id] = Live(trial, cell)
+                if self.slots is not None:
+                    self.slots.take(cell.resources)
+                return self._config(trial, cell)
+        if self.slots is not None and len(room) < len(self._kinds):
+            # Those that have room have nothing to propose now.
+            self.slots.release(room)
+        return None if self.live or len(room) < len(self._kinds) else Searcher.FINISHED
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         live = self.live[trial_id]
@@ -84,6 +91,8 @@ class Proposer(Searcher):  # type: ignore[misc]
         if live is None:
             return
         self._freed = live.cell.workload.label
+        if self.slots is not None:
+            self.slots.free(live.cell.resources)
         # Retries are not left to Tune, which gives up a trial whose process dies while it is being reset.
         if error and self._retries.allow(live.trial.trial_id, failure):
             if self._retries.last(live.trial.trial_id):
@@ -126,13 +135,19 @@ class Proposer(Searcher):  # type: ignore[misc]
             "rungs": () if replicate else rungs(cell, self._study),
             "test": replicate,
             "diagnostics": self._study.diagnostics.of(replicate),
-            "threads": self._study.resources.cpu,
+            "threads": cell.resources.cpu,
             "checkpoint": {
                 "path": str(self._checkpoints.file_of(trial.trial_id)),
                 "seconds": self._study.failures.checkpoint_seconds,
             },
         }
-        return {"trial_id": trial.trial_id, "cell": cell.key, "family": trial.family, "task": json.dumps(task)}
+        return {
+            "trial_id": trial.trial_id,
+            "cell": cell.key,
+            "family": trial.family,
+            "task": json.dumps(task),
+            "bundle": json.dumps(bundle(cell.resources)),
+        }
 
 
 def _record(live: Live, result: dict[str, Any], failure: Failure | None) -> Record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -11,9 +12,10 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.record import Verdict
-from search.sections import Asha
+from search.sections import Asha, Resources
+from search.slots import bundle
 from search.study import Cell, Study
-from search.thrift import forget_ended, keep_processes
+from search.thrift import forget_ended, has_process, keep_no_state, keep_processes
 
 # So many of a family, the best so far, go on from a rung whatever the other families do: none is judged on fewer
 # uncensored trials.
@@ -97,32 +99,39 @@ class CellAsha(FIFOScheduler):  # type: ignore[misc]
     Args:
         ladders: By cell key. Trials of other cells, and replicates, run to their end.
         on_verdict: Called with every verdict before it takes effect.
-        warm: How many processes Tune is to keep when there is nothing for them to do; of its own accord it keeps one,
-            and what is left to do at the end of a study would wait for others to start. It may grow.
+        warm: Gives how many processes of each kind Tune is to keep when there is nothing for them to do; of its own
+            accord it keeps one, and what is left to do at the end of a study would wait for others to start.
     """
 
-    def __init__(self, ladders: Mapping[str, Ladder], on_verdict: Callable[[Verdict], None], warm: int = 0) -> None:
+    def __init__(
+        self,
+        ladders: Mapping[str, Ladder],
+        on_verdict: Callable[[Verdict], None],
+        warm: Callable[[], Mapping[Resources, int]] = dict,
+    ) -> None:
         super().__init__()
         self._ladders = ladders
         self._on_verdict = on_verdict
-        self.warm = warm
-        self._kept = 0
+        self._warm = warm
+        self._kept: Counter[Resources] = Counter()
 
     def on_trial_add(self, tune_controller: TuneController, trial: TuneTrial) -> None:
-        if self.warm > self._kept:
-            keep_processes(tune_controller, trial, self.warm - self._kept)
-            self._kept = self.warm
+        keep_no_state(tune_controller)
         forget_ended(tune_controller)
         super().on_trial_add(tune_controller, trial)
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> TuneTrial | None:
-        """The newest that waits, for which no process is being started yet.
+        """The newest that waits and for which a process is there; else the newest.
 
         The oldest, Tune's choice, has a process on its way; given one that has just come free, Tune throws the other
         away, and where trials are shorter than a process takes to start, does so again and again.
         """
-        waiting = (trial for trial in reversed(tune_controller.get_trials()) if trial.status == TuneTrial.PENDING)
-        return next(waiting, None)
+        for kind, number in self._warm().items():
+            if number != self._kept[kind]:
+                keep_processes(tune_controller, bundle(kind), number - self._kept[kind])
+                self._kept[kind] = number
+        waiting = [trial for trial in reversed(tune_controller.get_trials()) if trial.status == TuneTrial.PENDING]
+        return next((trial for trial in waiting if has_process(tune_controller, trial)), next(iter(waiting), None))
 
     def on_trial_result(self, tune_controller: TuneController, trial: TuneTrial, result: dict[str, Any]) -> str:
         go_on, stop = str(TrialScheduler.CONTINUE), str(TrialScheduler.STOP)

@@ -37,6 +37,7 @@ class Cell:
         base_lr: Range of the base LR.
         deterministic: Whether seeds change nothing, so that one replicate says all.
         families: The families that are searched.
+        resources: What a trial occupies.
     """
 
     workload: Spec
@@ -50,6 +51,7 @@ class Cell:
     base_lr: tuple[float, float]
     deterministic: bool
     families: tuple[FamilySpace, ...]
+    resources: Resources
 
     @property
     def key(self) -> str:
@@ -59,6 +61,10 @@ class Cell:
     def slug(self) -> str:
         """The key fit for ids and file names."""
         return re.sub(r"[^\w.,=()%+-]", "-", f"{self.workload.label}.{self.optimizer.label}.{self.budget}")
+
+
+class _Placed(Section):
+    resources: Resources
 
 
 class Study(Section):
@@ -102,11 +108,26 @@ class Study(Section):
             )
         optimizers = [Spec.of(entry, "optimizers") for entry in self.optimizers]
         _no_repeats("optimizers", [spec.label for spec in optimizers])
-        specs = [Spec.of(entry) for entry in self.workloads]
-        _no_repeats("workloads", [spec.label for spec in specs])
+        entries = [self._placed(entry) for entry in self.workloads]
+        _no_repeats("workloads", [spec.label for spec, _ in entries])
         return [
-            cell for spec in specs for optimizer in optimizers for cell in self._cells_of(spec, optimizer, families)
+            cell
+            for spec, resources in entries
+            for optimizer in optimizers
+            for cell in self._cells_of(spec, optimizer, families, resources)
         ]
+
+    def _placed(self, entry: str | dict[str, Any]) -> tuple[Spec, Resources]:
+        """A workload, and what its trials occupy: the entry's own ``resources`` before the study's."""
+        if isinstance(entry, str) or "resources" not in entry:
+            return Spec.of(entry), self.resources
+        own = entry["resources"]
+        spec = Spec.of({key: value for key, value in entry.items() if key != "resources"})
+        values = {"resources": self.resources.model_dump() | own if isinstance(own, dict) else own}
+        try:
+            return spec, _Placed.model_validate(values).resources
+        except ValidationError as error:
+            raise InputError(f"workloads.{spec.name}.{_one_line(error, values)}") from None
 
     def _families(self) -> list[str | dict[str, Any]]:
         """The families and, where they are not among them, the baselines."""
@@ -116,7 +137,9 @@ class Study(Section):
                 raise InputError(f"baselines: {name!r} is not allowed; baselines may be: {', '.join(BASELINES)}")
         return [*self.families, *(name for name in self.baselines if name not in labels)]
 
-    def _cells_of(self, spec: Spec, optimizer: Spec, families: list[FamilySpace]) -> Iterable[Cell]:
+    def _cells_of(
+        self, spec: Spec, optimizer: Spec, families: list[FamilySpace], resources: Resources
+    ) -> Iterable[Cell]:
         built = workload(spec)
         if optimizer.name not in built.base_lr:
             raise InputError(
@@ -144,6 +167,7 @@ class Study(Section):
                 base_lr=self.space.base_lr or built.base_lr[optimizer.name],
                 deterministic=built.deterministic,
                 families=tuple(families),
+                resources=resources,
             )
 
     def to_yaml(self) -> str:

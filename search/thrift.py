@@ -5,8 +5,10 @@ Everything here may be left out: a study then takes longer and more memory.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from ray.tune import PlacementGroupFactory
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.progress_reporter import TrialProgressCallback
@@ -25,13 +27,21 @@ class Silence(TrialProgressCallback):  # type: ignore[misc]
     def on_trial_complete(self, *args: Any, **info: Any) -> None: ...
 
 
-def keep_processes(controller: TuneController, trial: TuneTrial, number: int) -> None:
-    """Has Tune keep so many processes while there is nothing for them to do.
+def keep_processes(controller: TuneController, bundle: Mapping[str, float], number: int) -> None:
+    """Has Tune keep so many more (or fewer) processes of a kind while there is nothing for them to do.
 
     Of its own accord it keeps one, and what is left to do at the end of a study would wait for others to start.
     """
-    controller._actor_cache.increase_max(trial.placement_group_factory, by=number)
-    # Its own record of trials, which nobody reads, and which is written whole at the end.
+    controller._actor_cache.increase_max(PlacementGroupFactory([dict(bundle)]), by=number)
+
+
+def has_process(controller: TuneController, trial: TuneTrial) -> bool:
+    """Whether Tune keeps a process that a trial could have."""
+    return bool(controller._actor_cache.has_cached_object(trial.placement_group_factory))
+
+
+def keep_no_state(controller: TuneController) -> None:
+    """Has Tune keep no record of its own of trials, which nobody reads, and which is written whole at the end."""
     controller._mark_trial_to_checkpoint = lambda trial: None
 
 

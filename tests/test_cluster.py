@@ -1,4 +1,4 @@
-"""The cluster file, checked by Ray's own schema; a cluster that grows while it is searched on."""
+"""The cluster file, checked by Ray's own schema; clusters that grow while they are searched on."""
 
 import re
 import subprocess
@@ -11,7 +11,8 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.cluster_utils import Cluster
 
-from tests.conftest import command, environment
+from tests.autoscaling import Head, autoscaling_head
+from tests.conftest import Run, command, environment
 
 STUDY = """
 name: growing
@@ -27,7 +28,7 @@ def test_cluster_file_is_valid_for_rays_launcher() -> None:
     config = prepare_config(yaml.safe_load(Path("cluster.yaml").read_text(encoding="utf-8")))
     validate_config(config)
     workers = config["available_node_types"]["gpu-worker"]
-    assert (workers["min_workers"], config["max_workers"]) == (1, 8)
+    assert (workers["min_workers"], config["max_workers"]) == (0, 8)
 
 
 @pytest.fixture
@@ -64,3 +65,42 @@ def test_a_node_that_joins_is_used_and_one_that_dies_is_done_without(tmp_path: P
     slots = re.search(r"s on ([0-9.]+) slots", out)
     assert slots and 1.2 < float(slots[1]) < 3, out
     assert " failed" not in out.splitlines()[-1]
+
+
+MIXED = """
+name: mixed
+workloads: [quadratic, {name: mlp/digits, resources: {cpu: 2}}]
+budgets: [64]
+families: [uba, linear]
+trials: 8
+replicates: 1
+"""
+
+
+@pytest.fixture(scope="module")
+def autoscaling() -> Iterator[Head]:
+    """No room for trials, until the autoscaler brings nodes of 3 CPUs."""
+    with autoscaling_head({"CPU": 3}, nodes=2) as head:
+        yield head
+
+
+def test_trials_of_two_kinds_wait_for_the_autoscaler_and_are_done(
+    tmp_path: Path, autoscaling: Head, phitune: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The way a user gives the token.
+    for key, value in autoscaling.token.items():
+        monkeypatch.setenv(key, value)
+    (tmp_path / "study.yaml").write_text(MIXED, encoding="utf-8")
+    refused = phitune(
+        "search", "study.yaml", "--address", autoscaling.address, "--set", "resources.cpu=4", cwd=tmp_path
+    )
+    assert refused.returncode == 2
+    assert "no autoscaler that starts a node with 4 CPUs" in refused.stderr
+    assert not (tmp_path / "runs/mixed").exists()
+    done = phitune("search", "study.yaml", "--address", autoscaling.address, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for kind in ("1 CPU", "2 CPUs"):
+        assert re.search(rf"[0-9] trials wait for a node with {kind}", done.stdout), done.stdout
+    slots = re.search(r"s on ([0-9.]+) slots", done.stdout)
+    assert slots and float(slots[1]) > 2, "the first node alone has room for two"
+    assert " failed" not in done.stdout.splitlines()[-1]

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 import search.study
+from search.sections import Resources
 from search.study import parse_study, read_study
 from trainables.errors import InputError
 
@@ -66,6 +67,15 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
     assert (study.trials, study.space.phi, study.families) == (12, (0.5, 5.0), ["uba"])
 
 
+def test_a_workload_may_occupy_something_of_its_own() -> None:
+    entry = {"name": "quadratic", "kappa": 10, "resources": {"gpu": 0.5}}
+    study = parse_study({"name": "s", "workloads": [entry, "mlp/digits"], "budgets": [64], "resources": {"cpu": 2}})
+    own, other = study.cells()
+    assert (own.key, own.resources) == ("quadratic(kappa=10) sgd 64", Resources(cpu=2, gpu=0.5))
+    assert other.resources == Resources(cpu=2)
+    assert parse_study(yaml.safe_load(study.to_yaml())).cells() == study.cells()
+
+
 def test_shipped_studies_are_valid() -> None:
     shipped = list((Path(search.study.__file__).parent / "studies").glob("*.yaml"))
     assert "quickstart.yaml" in {file.name for file in shipped}
@@ -122,6 +132,15 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"early_stopping": "hyperband"}, "early_stopping: 'hyperband' is not allowed"),
     ({"objective": "accuracy"}, "objective: 'accuracy' is not allowed"),
     ({"resources": {"cpu": 0}}, "resources.cpu: 0 is not allowed"),
+    (
+        {"workloads": [{"name": "quadratic", "resources": {"gpus": 1}}]},
+        "workloads.quadratic.resources.gpus: unknown key; did you mean 'gpu'?",
+    ),
+    (
+        {"workloads": [{"name": "quadratic", "resources": {"gpu": 0.3}}]},
+        "workloads.quadratic.resources.gpu: 0.3 is not allowed",
+    ),
+    ({"workloads": [{"name": "quadratic", "resources": 1}]}, "workloads.quadratic.resources: 1 is not allowed"),
     ({"resources": {"gpu": 0.3}}, "resources.gpu: 0.3 is not allowed; it must be a whole number or 1/k"),
 ]
 

@@ -22,6 +22,7 @@ from search.cluster import quiet
 from search.failures import FailureAsha
 from search.proposer import Proposer
 from search.record import Record
+from search.slots import Slots, bundle
 from search.study import parse_study
 from search.thrift import Silence
 from trainables.checkpoint import CheckpointFolder
@@ -85,12 +86,12 @@ def search(folder: Path) -> Seen:
     cells = [CellProposer(study, cell, optuna.storages.InMemoryStorage(), []) for cell in study.cells()]
     ended: list[Record] = []
     proposer = Proposer(cells, study, ended.append, CheckpointFolder(folder))
-    proposer.slots = SLOTS
-    scheduler = FailureAsha({}, lambda verdict: None, SLOTS)
+    slots = proposer.slots = Slots([study.resources])
+    scheduler = FailureAsha({}, lambda verdict: None, slots.warm)
     scheduler.on_failure = proposer.note_failure
     listed = Listed()
     tune.Tuner(
-        tune.with_resources(noting(folder), {"cpu": 1}),
+        tune.with_resources(noting(folder), tune.PlacementGroupFactory([bundle(study.resources)])),
         tune_config=tune.TuneConfig(search_alg=proposer, scheduler=scheduler, num_samples=-1, reuse_actors=True),
         run_config=tune.RunConfig(
             storage_path=str(folder),
