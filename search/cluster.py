@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,13 +13,12 @@ import optuna
 import ray
 from ray._private import worker as ray_worker
 
+from search.handshake import require_cluster
 from search.nodes import Node, living_nodes, may_come
 from search.sections import Resources
 from search.slots import RAYS_NAMES, bundle, places, words
 from search.study import Study
 from trainables.errors import InputError, SurroundingsError
-
-_PATIENCE = 10.0
 
 
 def quiet(verbose: bool) -> None:
@@ -55,11 +53,12 @@ def connect(study: Study, address: str | None, verbose: bool) -> None:
         verbose: Whether Ray's own messages are shown.
 
     Raises:
-        InputError: There is no such cluster, or no node of it, there or to be started, can hold a trial.
+        InputError: There is no such cluster, it does not take this process, or no node of it, there or to be started,
+            can hold a trial.
         SurroundingsError: Ray does not start here.
     """
     if not ray.is_initialized():
-        _require_listener(address)
+        require_cluster(address)
         _start_ray(address, verbose)
         if not verbose:
             _mute_raylet()
@@ -127,14 +126,3 @@ def _mute_raylet() -> None:
 def _module_path() -> list[str]:
     """The working directory, and where modules are looked for already."""
     return [os.getcwd(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-
-
-def _require_listener(address: str | None) -> None:
-    """Asks cheaply whether anything listens at HOST:PORT: Ray itself waits for minutes."""
-    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
-    except (OSError, OverflowError) as error:
-        raise InputError(f"--address: no Ray cluster at {address!r} ({error})") from error

@@ -1,0 +1,100 @@
+"""Asks a Ray cluster who it is before it is joined: Ray itself waits for minutes, and tells it in many lines."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import grpc
+import ray
+from ray._common.usage import usage_constants
+from ray._private import ray_constants
+from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+from ray._private.authentication.authentication_utils import is_token_auth_enabled
+from ray._private.grpc_utils import init_grpc_channel
+from ray._private.services import canonicalize_bootstrap_address
+from ray._private.utils import check_version_info, compute_version_info
+from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
+from ray.exceptions import AuthenticationError
+
+from trainables.errors import InputError
+
+_PATIENCE = 10.0
+
+
+def require_cluster(address: str | None) -> None:
+    """Checks that a cluster of the same Ray and Python is there and takes this process's token.
+
+    Args:
+        address: HOST:PORT, or ``auto`` for the one of this machine; None, for no cluster, and what only Ray can resolve
+            are not checked.
+
+    Raises:
+        InputError: Nothing answers within ten seconds, the token is missing or wrong, or the versions differ.
+    """
+    resolved = _resolved(address)
+    if not address or not resolved:
+        return
+    request = gcs_service_pb2.InternalKVGetRequest(
+        key=usage_constants.CLUSTER_METADATA_KEY, namespace=ray_constants.KV_NAMESPACE_CLUSTER
+    )
+    # Without it, a proxy of the environment would be asked for the cluster.
+    direct = [("grpc.enable_http_proxy", 0)]
+    try:
+        with init_grpc_channel(resolved, direct) as channel:
+            stub = gcs_service_pb2_grpc.InternalKVGcsServiceStub(channel)
+            answer = stub.InternalKVGet(request, timeout=_PATIENCE)
+    except AuthenticationError as error:
+        raise token_missing(address, error) from error
+    except grpc.RpcError as error:
+        if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+            raise (token_wrong if is_token_auth_enabled() else token_missing)(address) from error
+        told = " ".join(str(error.details()).split())[:160]
+        raise InputError(f"--address: no Ray cluster at {address!r} ({told})") from error
+    if answer.value:
+        _require_same(address, json.loads(answer.value))
+
+
+def token_missing(address: str, error: Exception | None = None) -> InputError:
+    """What to tell where the cluster wants a token and there is none."""
+    why = f"there is none ({str(error).partition('. ')[0]})" if error else "none was sent"
+    return InputError(
+        f"--address: the cluster at {address!r} wants a token, and {why}; "
+        "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+    )
+
+
+def token_wrong(address: str) -> InputError:
+    """What to tell where the cluster does not take the token."""
+    return InputError(
+        f"--address: the cluster at {address!r} does not take the token; "
+        "RAY_AUTH_TOKEN, else the file RAY_AUTH_TOKEN_PATH, else ~/.ray/auth_token, must hold the cluster's"
+    )
+
+
+def versions_differ(address: str, theirs: str, ours: str) -> InputError:
+    """What to tell where the cluster runs something else."""
+    return InputError(
+        f"--address: the cluster at {address!r} has {theirs}, here is {ours}; they must be the same: "
+        "install the same constraints.txt in both places"
+    )
+
+
+def _resolved(address: str | None) -> str | None:
+    """HOST:PORT, None where there is none."""
+    if address == "auto":
+        # As `ray.init` does for ``auto``, and for no other address.
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+        found: str | None = canonicalize_bootstrap_address("auto")
+        return found
+    host, colon, port = (address or "").rpartition(":")
+    return address if colon and port.isdigit() and "://" not in host else None
+
+
+def _require_same(address: str, metadata: dict[str, str]) -> None:
+    try:
+        check_version_info(metadata, "here")
+    except RuntimeError as error:
+        theirs = f"Ray {metadata['ray_version']} and Python {metadata['python_version']}"
+        _, python = compute_version_info()
+        raise versions_differ(address, theirs, f"Ray {ray.__version__} and Python {python}") from error
