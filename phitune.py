@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
+
+    from search.jobs import Job
     from search.study import Study
 
 app = typer.Typer(
@@ -37,6 +40,13 @@ TrackingUri = Annotated[
         show_default=False,
     ),
 ]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study file; repeatable.")
+]
+DASHBOARD = "http://127.0.0.1:8265"
+Dashboard = Annotated[
+    str, typer.Option(metavar="URL", envvar="RAY_API_SERVER_ADDRESS", help="The Ray cluster's dashboard.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what Ray and MLflow say themselves.")]
 
 
@@ -50,9 +60,7 @@ def search(
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to join (auto or HOST:PORT); without it Ray starts here.")
     ] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study file; repeatable.")
-    ] = None,
+    overrides: Overrides = None,
     dry_run: Annotated[bool, typer.Option(help="Check the study and show its cells; run nothing.")] = False,
     verbose: Verbose = False,
 ) -> None:
@@ -67,11 +75,11 @@ def search(
         return
     _quiet(verbose)
     from search.launch import launch
-    from search.tracking import without_credentials
 
     uri = _tracking_uri(tracking_uri)
     outcome = launch(study, out, uri, address, console, verbose)
-    again = shlex.join(["phitune", *map(without_credentials, sys.argv[1:])])
+    # A job of a cluster was started by another line.
+    again = os.environ.get("PHITUNE_AGAIN") or _this_line()
     if outcome.unwritten:
         console.print(
             f"{outcome.unwritten} trials are not in MLflow yet; they are safe in {out}. To write them: {again}"
@@ -87,6 +95,91 @@ def search(
     console.print(f"Next: phitune analyze {out if out != RUNS / study.name else study.name}", soft_wrap=True)
     if outcome.unwritten:
         raise typer.Exit(1)
+
+
+@app.command()
+def submit(
+    study_file: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")],
+    address: Dashboard = DASHBOARD,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Directory on the cluster's head, absolute or below the home directory there.  "
+            "[default: phitune-runs/NAME]",
+            show_default=False,
+        ),
+    ] = None,
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URI",
+            envvar="MLFLOW_TRACKING_URI",
+            help="MLflow as the head sees it, without credentials.  [default: MLFLOW_TRACKING_URI of the head, "
+            "else mlflow.db beside the study's directory]",
+            show_default=False,
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job until it ends.")] = True,
+) -> None:
+    """Search a study as a job of a Ray cluster, which goes on without this machine."""
+    from search.study import read_study
+
+    study = read_study(study_file, overrides or [])
+    from search import jobs
+    from search.jobs.submission import out_on_head
+
+    submission = jobs.Submission(study, out_on_head(out, study.name), tracking_uri, _this_line())
+    client = jobs.jobs_at(address)
+    job = jobs.submit(client, submission, Path.cwd())
+    typer.echo(
+        f"Job {job}: {study.name} to {submission.shown_out} on the cluster's head. It goes on without this machine."
+    )
+    typer.echo(f"Follow it: {_line('status', job, '--follow', address=address)}")
+    typer.echo(f"Stop it:   {_line('stop', job, address=address)}")
+    if wait:
+        _follow(client, jobs.find(client, job), address)
+
+
+@app.command()
+def status(
+    job_id: Annotated[str | None, typer.Argument(metavar="[JOB]", help="A job's id.", show_default=False)] = None,
+    address: Dashboard = DASHBOARD,
+    follow: Annotated[bool, typer.Option("--follow", help="Show what the job prints until it ends.")] = False,
+) -> None:
+    """List a cluster's jobs, or show one and the end of its log."""
+    from search import jobs
+
+    client = jobs.jobs_at(address)
+    if job_id is None:
+        _print_jobs(jobs.listed(client))
+        return
+    job = jobs.find(client, job_id)
+    if follow:
+        _follow(client, job, address)
+        return
+    _print_jobs([job])
+    typer.echo(f"\nIn {job.out} on the cluster's head; the same study goes on with: {job.again}\n")
+    typer.echo(jobs.log_end(client, job, 20))
+
+
+@app.command()
+def stop(
+    job_id: Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")],
+    address: Dashboard = DASHBOARD,
+) -> None:
+    """End a job as Ctrl-C ends a search."""
+    from search import jobs
+
+    client = jobs.jobs_at(address)
+    job = jobs.find(client, job_id)
+    if not job.alive:
+        typer.echo(f"Job {job.id} has ended already ({job.status}).")
+        return
+    typer.echo(f"Stopping job {job.id}; MLflow gets what has ended.")
+    job = jobs.stop(client, job)
+    typer.echo(job.ending[1] or f"Job {job.id} had just ended ({job.status}).")
 
 
 @app.command()
@@ -259,6 +352,51 @@ def _parameter(cls: Any, key: str) -> str:
     field, searched = cls.__dataclass_fields__[key], cls.parameters.get(key)
     default = "" if key in cls.required() else f"={field.default}"
     return key + default + (f" [{searched.low:g}, {searched.high:g}]" if searched else "")
+
+
+def _print_jobs(found: list[Job]) -> None:
+    from datetime import datetime
+
+    from rich.table import Table
+
+    table = Table("job", "study", "status", "since", "message", box=None, pad_edge=False)
+    for job in found:
+        since = datetime.fromtimestamp(job.since).strftime("%Y-%m-%d %H:%M")
+        table.add_row(job.id, job.study, job.status, since, textwrap.shorten(job.message, 60, placeholder=" …"))
+    _console().print(table if found else "No study has been submitted there.")
+
+
+def _follow(client: JobSubmissionClient, job: Job, address: str) -> None:
+    """Shows what a job prints; exits as it did. Ctrl-C ends only this."""
+    from search import jobs
+
+    try:
+        job = jobs.follow(client, job, lambda text: typer.echo(text, nl=False))
+    except KeyboardInterrupt:
+        typer.echo(f"\nJob {job.id} goes on. Follow it: {_line('status', job.id, '--follow', address=address)}")
+        typer.echo(f"Stop it: {_line('stop', job.id, address=address)}")
+        raise typer.Exit(130) from None
+    code, told = job.ending
+    if told:
+        typer.echo(told)
+    if code:
+        raise typer.Exit(code)
+
+
+def _line(*words: str, address: str) -> str:
+    """A line of this command for a cluster."""
+    from search.tracking import without_credentials
+
+    return shlex.join(
+        ["phitune", *words, *([] if address == DASHBOARD else ["--address", without_credentials(address)])]
+    )
+
+
+def _this_line() -> str:
+    """The line that this process was started with, fit to be shown."""
+    from search.tracking import without_credentials
+
+    return shlex.join(["phitune", *map(without_credentials, sys.argv[1:])])
 
 
 def _tracking_uri(given: str | None) -> str:

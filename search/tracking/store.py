@@ -188,5 +188,5 @@ class Store:
 
 
 def brief(error: Exception) -> str:
-    """An error in one short line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    """An error in one short line, without the credentials of a URI that it quotes."""
+    return without_credentials(" ".join(str(error).split()))[:200] or type(error).__name__

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 _SQLITE = "sqlite:///"
 # Names the view of the runs table in the tag that holds it and in the addresses that open it.
 VIEW_KEY = "phitune"
+# ``user:password@``. A database's password may hold slashes, but what begins as ``:5000/`` is a port.
+_USER = re.compile(r"(?<=://)[^\s:/?#@]*(?::(?!\d+(?:[/?#]|$))\S*)?@")
+_SECRET_PARAMETER = re.compile(r"(?<=[?&])(?:password|passwd|sslpassword|token)=[^&\s]*&?", re.IGNORECASE)
+_LAST = re.compile(r"[?&](?=\s|$)")
 
 
-def without_credentials(uri: str) -> str:
-    """A tracking URI that may be printed and stored."""
-    parts = urlsplit(uri)
-    if not parts.username and not parts.password:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+def without_credentials(text: str) -> str:
+    """A tracking URI, or a text with one in it, that may be printed and stored."""
+    return _LAST.sub("", _SECRET_PARAMETER.sub("", _USER.sub("", text)))
 
 
 def absolute(uri: str) -> str:

@@ -1,0 +1,81 @@
+"""The cluster's job server, asked first who it is."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import ray
+import requests
+from ray._private.authentication.authentication_utils import is_token_auth_enabled
+from ray._private.authentication.http_token_authentication import get_auth_headers_if_auth_enabled
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobSubmissionClient
+
+from search.handshake import token_missing, token_wrong, versions_differ
+from search.tracking import without_credentials
+from trainables.errors import InputError, SurroundingsError
+
+_PATIENCE = 10.0
+
+
+def jobs_at(address: str) -> JobSubmissionClient:
+    """A client of the job server.
+
+    Args:
+        address: The cluster's dashboard, such as ``http://127.0.0.1:8265``.
+
+    Raises:
+        InputError: Nothing answers there within ten seconds or it is no Ray cluster, it does not take the token, or it
+            runs another Ray.
+    """
+    parts = urlsplit(address)
+    shown = without_credentials(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError(
+            f"--address: {shown!r} is not allowed; write the address of the cluster's dashboard, "
+            "such as http://127.0.0.1:8265"
+        )
+    # Ray's client would take these instead of what it is given.
+    for name in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
+        os.environ.pop(name, None)
+    for name in ("ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        headers = get_auth_headers_if_auth_enabled({})
+    except AuthenticationError as error:
+        raise token_missing(shown, error) from error
+    theirs = _ray_version(address, shown, headers)
+    if theirs != ray.__version__:
+        raise versions_differ(shown, f"Ray {theirs}", f"Ray {ray.__version__}")
+    with reachable(shown):
+        return JobSubmissionClient(address)
+
+
+@contextmanager
+def reachable(address: str) -> Iterator[None]:
+    """Tells in one line what fails between here and the job server.
+
+    Raises:
+        SurroundingsError: The server went away or failed.
+    """
+    try:
+        yield
+    except (requests.RequestException, ConnectionError, RuntimeError) as error:
+        told = " ".join(str(error).split())[:160]
+        raise SurroundingsError(f"--address: the cluster at {without_credentials(address)!r} fails ({told})") from error
+
+
+def _ray_version(address: str, shown: str, headers: dict[str, str]) -> str:
+    try:
+        answer = requests.get(f"{address.rstrip('/')}/api/version", headers=headers, timeout=_PATIENCE)
+        if answer.status_code in (401, 403):
+            raise (token_wrong if is_token_auth_enabled() else token_missing)(shown)
+        answer.raise_for_status()
+        return str(answer.json()["ray_version"])
+    except (requests.RequestException, KeyError, TypeError) as error:
+        told = without_credentials(" ".join(str(error).split()))[:160]
+        raise InputError(f"--address: no Ray dashboard at {shown!r} ({told})") from error
