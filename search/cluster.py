@@ -15,6 +15,7 @@ from ray._private import worker as ray_worker
 
 from search.handshake import require_cluster
 from search.nodes import Node, living_nodes, may_come
+from search.secrets import keep_secrets_here
 from search.sections import Resources
 from search.slots import RAYS_NAMES, bundle, places, words
 from search.study import Study
@@ -59,6 +60,7 @@ def connect(study: Study, address: str | None, verbose: bool) -> None:
     """
     if not ray.is_initialized():
         require_cluster(address)
+        keep_secrets_here()
         _start_ray(address, verbose)
         if not verbose:
             _mute_raylet()

@@ -1,0 +1,104 @@
+"""A real Ray cluster of one machine with its dashboard, on loopback, with a token, in processes of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conftest import environment
+
+TOKEN = "head-token-5d1f0c" * 3
+
+
+@dataclass(frozen=True)
+class Head:
+    """Where it is.
+
+    Attributes:
+        dashboard: URL of the job server.
+        gcs: HOST:PORT that drivers join.
+        home: The home directory of its jobs.
+        temp: Ray's own files, logs among them.
+        env: The environment of one who may use it.
+    """
+
+    dashboard: str
+    gcs: str
+    home: Path
+    temp: Path
+    env: dict[str, str]
+
+
+@contextmanager
+def ray_head(more: Mapping[str, str]) -> Iterator[Head]:
+    """Starts a head with two CPUs, with ``more`` in its environment; ends it with all its processes."""
+    # Ray's sockets lie below, and their paths must be short.
+    temp = Path(tempfile.mkdtemp(prefix="ph", dir="/tmp"))
+    home = temp / "home"
+    home.mkdir()
+    port, agent, client = _free_ports(3)
+    env = {
+        **environment(),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "HOME": str(home),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": TOKEN,
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    arguments = ["--port=0", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}"]
+    arguments += [f"--dashboard-agent-listen-port={agent}", f"--ray-client-server-port={client}", "--num-cpus=2"]
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "ray.scripts.scripts",
+            "start",
+            "--head",
+            f"--temp-dir={temp / 'r'}",
+            "--block",
+            *arguments,
+        ],
+        env={**env, **more},
+        stdout=(temp / "log").open("w"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        dashboard = f"http://127.0.0.1:{port}"
+        request = urllib.request.Request(f"{dashboard}/api/jobs/", headers={"Authorization": f"Bearer {TOKEN}"})
+        for _ in range(480):
+            assert process.poll() is None, (temp / "log").read_text(encoding="utf-8")
+            try:
+                urllib.request.urlopen(request, timeout=5)
+                gcs = (temp / "r/ray_current_cluster").read_text(encoding="utf-8")
+                break
+            except OSError:
+                time.sleep(0.25)
+        yield Head(dashboard, gcs, home, temp, env)
+    finally:
+        # It ends its own; what it leaves is ended after it.
+        process.terminate()
+        process.wait(timeout=60)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        shutil.rmtree(temp, ignore_errors=True)
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        found = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in found:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in found]
