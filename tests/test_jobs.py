@@ -28,17 +28,17 @@ PASSWORD, CLOUD = "tracking-pw-81c2f7", "cloud-key-0a94e3"
 OWN = """
 name: own
 workloads: ["own_workload:Spirals"]
-budgets: [20, 40]
+budgets: [20]
 families: [uba, linear]
-trials: 6
+trials: 3
 replicates: 1
 """
 LONG = """
 name: s
-workloads: [{name: quadratic, kappa: 10, noise: 1.0, dim: 60}]
-budgets: [400, 800]
+workloads: [mlp/digits]
+budgets: [1000]
 families: [uba, linear]
-trials: 120
+trials: 30
 replicates: 1
 """
 
@@ -90,12 +90,12 @@ def test_a_submitted_study_is_searched_there_and_no_secret_is_kept(place: Place,
     shutil.copy("docs/examples/own_workload.py", laptop)
     study = laptop.parent / "own.yaml"
     study.write_text(OWN, encoding="utf-8")
-    done = on(head, laptop, "submit", "../own.yaml", "--set", "trials=8")
+    done = on(head, laptop, "submit", "../own.yaml", "--set", "trials=6")
     assert done.returncode == 0, done.stdout + done.stderr
     out = head.home / "phitune-runs/own"
     records = Journal(out / "trials.jsonl").records
     assert {record.status for record in records} <= {"completed", "stopped", "diverged"}
-    assert sum(record.trial.phase == "explore" for record in records) == 2 * 8
+    assert sum(record.trial.phase == "explore" for record in records) == 6
     client = MlflowClient(tracking_uri=place.server)
     runs = client.search_runs([client.get_experiment_by_name("own").experiment_id])
     assert len(runs) == len(records) + 1
@@ -125,6 +125,15 @@ def test_a_job_is_followed_left_stopped_and_goes_on(place: Place, laptop: Path) 
     submitted = on(head, laptop, *line, "--no-wait")
     assert submitted.returncode == 0, submitted.stderr
     job = submitted.stdout.split()[1].rstrip(":")
+    second = on(head, laptop, *line)
+    assert (second.returncode, second.stderr.count("\n")) == (2, 1)
+    assert f"job {job} is at work on 's'" in second.stderr
+    listed = on(head, laptop, "status")
+    assert [row.split()[1:3] for row in listed.stdout.splitlines() if row.startswith(job)] in (
+        [["s", "PENDING"]],
+        [["s", "RUNNING"]],
+    )
+
     follower = subprocess.Popen(
         command("status", job, "--follow", "--address", head.dashboard),
         cwd=laptop,
@@ -133,20 +142,15 @@ def test_a_job_is_followed_left_stopped_and_goes_on(place: Place, laptop: Path) 
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not (out / "trials.jsonl").exists() or len(Journal(out / "trials.jsonl").records) < 4:
-        assert follower.poll() is None, follower.communicate()
-        time.sleep(0.1)
+    assert follower.stdout is not None
+    assert any("starting" in line for line in follower.stdout)
     follower.send_signal(signal.SIGINT)
     told, err = follower.communicate(timeout=60)
     assert (follower.returncode, err) == (130, "")
     assert f"Job {job} goes on. Follow it: phitune status {job} --follow" in told
 
-    second = on(head, laptop, *line)
-    assert (second.returncode, second.stderr.count("\n")) == (2, 1)
-    assert f"job {job} is at work on 's'" in second.stderr
-    listed = on(head, laptop, "status")
-    assert [row.split()[1:3] for row in listed.stdout.splitlines() if row.startswith(job)] == [["s", "RUNNING"]]
-
+    while len(Journal(out / "trials.jsonl").records) < 4:
+        time.sleep(0.1)
     stopped = on(head, laptop, "stop", job)
     assert stopped.returncode == 0, stopped.stderr
     assert f"Job {job} was stopped; nothing is lost. To go on: phitune submit study.yaml" in stopped.stdout
@@ -204,34 +208,22 @@ def test_a_driver_without_the_token_is_told(place: Place, laptop: Path, env: dic
 # Last: it makes the cluster another's.
 def test_a_driver_of_another_version_is_told_before_anything_starts(place: Place, laptop: Path) -> None:
     (laptop / "study.yaml").write_text(LONG, encoding="utf-8")
-    for ray_version, python_version in (("1.0.0", "{python}"), ("{ray}", "3.8.1")):
-        subprocess.run(
-            [*command()[:1], "-c", _REWRITE, place.head.gcs, ray_version, python_version],
-            env=place.head.env,
-            check=True,
-        )
-        line = command("search", "study.yaml", "--address", place.head.gcs)
-        done = subprocess.run(line, cwd=laptop, env=place.head.env, capture_output=True, text=True, timeout=100)
-        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-        theirs = "has Ray 1.0.0 and Python 3." if ray_version == "1.0.0" else "and Python 3.8.1, here is Ray"
-        assert theirs in done.stderr and "they must be the same" in done.stderr
-        assert os.listdir(laptop / "runs") == ["unsent"]
+    subprocess.run([*command()[:1], "-c", _REWRITE, place.head.gcs], env=place.head.env, check=True)
+    line = command("search", "study.yaml", "--address", place.head.gcs)
+    done = subprocess.run(line, cwd=laptop, env=place.head.env, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert f"the cluster at '{place.head.gcs}' has Ray 1.0.0 and Python 3.8.1, here is Ray" in done.stderr
+    assert os.listdir(laptop / "runs") == ["unsent"]
 
 
-# What the head has written of itself is replaced by what another version would have written.
+# What the head has written of itself is replaced by what another would have written.
 _REWRITE = """
 import json, sys
-import ray
 from ray._common.usage.usage_constants import CLUSTER_METADATA_KEY
 from ray._private.ray_constants import KV_NAMESPACE_CLUSTER
 from ray._raylet import GcsClient
-address, ray_version, python_version = sys.argv[1:]
-python = ".".join(map(str, sys.version_info[:3]))
-told = {
-    "ray_version": ray_version.format(ray=ray.__version__),
-    "python_version": python_version.format(python=python),
-}
-client = GcsClient(address)
+client = GcsClient(sys.argv[1])
 written = json.loads(client.internal_kv_get(CLUSTER_METADATA_KEY, KV_NAMESPACE_CLUSTER))
-client.internal_kv_put(CLUSTER_METADATA_KEY, json.dumps({**written, **told}).encode(), True, KV_NAMESPACE_CLUSTER)
+told = json.dumps({**written, "ray_version": "1.0.0", "python_version": "3.8.1"})
+client.internal_kv_put(CLUSTER_METADATA_KEY, told.encode(), True, KV_NAMESPACE_CLUSTER)
 """
