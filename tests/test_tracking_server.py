@@ -101,3 +101,15 @@ def test_a_server_that_goes_away_delays_and_loses_nothing(tmp_path: Path, phitun
         assert analysed.returncode == 0, analysed.stderr
         parent = next(run for run in runs if run.data.tags["phitune.kind"] == "study")
         assert "report" in {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
+
+
+def test_a_bare_database_gets_no_password_and_artifacts_stay_with_the_study(tmp_path: Path, phitune: Run) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
+    with postgresql(free_port()) as uri:
+        opened = uri.replace("postgres@", "postgres:pw-77ab@")
+        done = phitune("search", "study.yaml", f"--tracking-uri={opened}", "--set", "trials=4", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"study.yaml", "runs"}
+    assert list((tmp_path / "runs/s/artifacts").rglob("study.yaml"))
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and b"pw-77ab" in path.read_bytes()]
+    assert not kept and "pw-77ab" not in done.stdout + done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, LifecycleStage, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from search.record import Record, Trial
@@ -31,7 +33,7 @@ class Store:
     Args:
         uri: MLflow tracking URI.
         facts: The study; its name is the experiment's.
-        artifacts: Folder for artifacts where the tracking store has no place of its own (SQLite).
+        artifacts: Folder for artifacts where the tracking store has no place of its own (a database).
 
     Raises:
         Refused: The tracking store cannot be reached or written.
@@ -47,7 +49,7 @@ class Store:
         try:
             with prepared(self._file) if self._file else nullcontext():
                 self._client = MlflowClient(tracking_uri=uri)
-                self.experiment_id = self._open_experiment(facts.name, artifacts if self._file else None)
+                self.experiment_id = self._open_experiment(facts.name, artifacts if _is_database(uri) else None)
             self.parent_run_id = self._open_parent()
             self._client.set_experiment_tag(self.experiment_id, *runs.view(facts))
             self._client.set_experiment_tag(self.experiment_id, runs.NOTE, runs.experiment_note(self.experiment_id))
@@ -185,6 +187,10 @@ class Store:
             token = page.token
             if not token:
                 return found
+
+
+def _is_database(uri: str) -> bool:
+    return re.split(r"[:+]", uri, maxsplit=1)[0] in DATABASE_ENGINES
 
 
 def brief(error: Exception) -> str:
