@@ -16,6 +16,7 @@ from ray._private.utils import check_version_info, compute_version_info
 from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 from ray.exceptions import AuthenticationError
 
+from search.tracking.uri import without_credentials
 from trainables.errors import InputError
 
 _PATIENCE = 10.0
@@ -29,8 +30,13 @@ def require_cluster(address: str | None) -> None:
             are not checked.
 
     Raises:
-        InputError: Nothing answers within ten seconds, the token is missing or wrong, or the versions differ.
+        InputError: It is a URL, nothing answers within ten seconds, the token is missing or wrong, the versions differ.
     """
+    if address and "://" in address:
+        raise InputError(
+            f"--address: {without_credentials(address)!r} is not allowed; write auto, or HOST:PORT of the cluster's "
+            "head; to a dashboard's URL a study is sent with phitune submit"
+        )
     resolved = _resolved(address)
     if not address or not resolved:
         return
@@ -87,7 +93,7 @@ def _resolved(address: str | None) -> str | None:
         found: str | None = canonicalize_bootstrap_address("auto")
         return found
     host, colon, port = (address or "").rpartition(":")
-    return address if colon and port.isdigit() and "://" not in host else None
+    return address if host and colon and port.isdigit() else None
 
 
 def _require_same(address: str, metadata: dict[str, str]) -> None:

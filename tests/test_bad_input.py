@@ -29,8 +29,13 @@ def folder(tmp_path: Path) -> Path:
         ("search study.yaml --set resources.cpu=4096", "resources.cpu: 4096 is not allowed; the cluster has"),
         ("search study.yaml --out file/below", "--out: 'file/below' cannot be written"),
         ("search study.yaml --tracking-uri http://127.0.0.1:9", "tracking URI: 'http://127.0.0.1:9' cannot be used"),
+        ("search study.yaml --tracking-uri http://user:pw@127.0.0.1:9", "tracking URI: 'http://127.0.0.1:9' cannot be"),
         ("search study.yaml --tracking-uri sqlite:///file/x.db", "tracking URI: 'sqlite:///file/x.db' cannot be used"),
         ("search study.yaml --address 127.0.0.1:9", "--address: no Ray cluster at '127.0.0.1:9'"),
+        (
+            "search study.yaml --address http://127.0.0.1:8265",
+            "--address: 'http://127.0.0.1:8265' is not allowed; write",
+        ),
         ("analyze none", "no MLflow database at"),
         ("recommend --workload mlp/digits --budget 100", "guidelines"),
         ("ui", "has no database yet"),
@@ -42,7 +47,7 @@ def test_one_line_and_exit_code_2(folder: Path, phitune: Run, arguments: str, sa
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     assert len(lines) == 1, done.stderr
     assert said in lines[0]
-    assert "Traceback" not in done.stdout
+    assert "Traceback" not in done.stdout and "user:pw" not in done.stdout + done.stderr
     left = {path.name for path in folder.rglob("*") if path.is_file()} - {"study.yaml", "file"}
     assert left <= {"mlflow.db"}
 

@@ -35,10 +35,10 @@ replicates: 1
 """
 LONG = """
 name: s
-workloads: [mlp/digits]
-budgets: [1000]
+workloads: [{name: quadratic, kappa: 10, noise: 1.0, dim: 60}]
+budgets: [4000, 8000]
 families: [uba, linear]
-trials: 30
+trials: 24
 replicates: 1
 """
 
