@@ -29,16 +29,18 @@ OWN = """
 name: own
 workloads: ["own_workload:Spirals"]
 budgets: [20]
-families: [uba, linear]
+families: [uba]
+baselines: []
 trials: 3
 replicates: 1
 """
 LONG = """
 name: s
 workloads: [{name: quadratic, kappa: 10, noise: 1.0, dim: 60}]
-budgets: [4000, 8000]
-families: [uba, linear]
-trials: 24
+budgets: [8000]
+families: [uba]
+baselines: []
+trials: 30
 replicates: 1
 """
 
@@ -90,12 +92,12 @@ def test_a_submitted_study_is_searched_there_and_no_secret_is_kept(place: Place,
     shutil.copy("docs/examples/own_workload.py", laptop)
     study = laptop.parent / "own.yaml"
     study.write_text(OWN, encoding="utf-8")
-    done = on(head, laptop, "submit", "../own.yaml", "--set", "trials=6")
+    done = on(head, laptop, "submit", "../own.yaml", "--set", "trials=4")
     assert done.returncode == 0, done.stdout + done.stderr
     out = head.home / "phitune-runs/own"
     records = Journal(out / "trials.jsonl").records
     assert {record.status for record in records} <= {"completed", "stopped", "diverged"}
-    assert sum(record.trial.phase == "explore" for record in records) == 6
+    assert sum(record.trial.phase == "explore" for record in records) == 4
     client = MlflowClient(tracking_uri=place.server)
     runs = client.search_runs([client.get_experiment_by_name("own").experiment_id])
     assert len(runs) == len(records) + 1
