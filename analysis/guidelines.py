@@ -17,6 +17,7 @@ from analysis.cell_guideline import CellGuideline, ShapeGuideline
 from analysis.cell_surface import CellSurface
 from analysis.compare import Comparison, FamilyResult, compare_cell, difference
 from analysis.comparisons import Comparisons, compare
+from analysis.number_text import percent
 from analysis.results.table import CELL
 from analysis.shapes import COSINE_PHI, Shape
 from analysis.surface import fit_surface
@@ -202,10 +203,10 @@ def _choose_family(cell: pd.DataFrame, surface: CellSurface, comparison: Compari
         return best, f"{best.family} has the best mean ({_evidence(comparison)}), and UBA's φ is unclear"
     ahead = difference(cell, best, uba)
     if ahead.certain and ahead.percent > 0:
-        return best, f"{best.family} beats UBA by {ahead.percent:.2g} % ({_evidence(comparison)})"
+        return best, f"{best.family} beats UBA by {percent(ahead.percent)} % ({_evidence(comparison)})"
     if surface.phi is None and comparison.evidence == "explore":
         return best, f"{best.family} has the best single run; too little evidence to tell it from UBA"
-    return uba, f"UBA; {best.family} is ahead by {ahead.percent:.2g} %, which is within the uncertainty"
+    return uba, f"UBA; {best.family} is ahead by {percent(ahead.percent)} %, which is within the uncertainty"
 
 
 def _evidence(comparison: Comparison) -> str:

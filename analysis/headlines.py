@@ -2,8 +2,9 @@
 
 from analysis.cell_guideline import CellGuideline
 from analysis.guidelines import Guidelines
+from analysis.number_text import number
 from analysis.trend_wording import LEFT_OUT, warning_lines
-from analysis.wording import gain_text, number, saved_text
+from analysis.wording import gain_text, saved_text
 
 NEEDS = {
     "leave_workload_out": "it takes two workloads with enough trials",

@@ -18,6 +18,7 @@ from analysis.figures import Drawn, draw_all, render
 from analysis.figures.catalogue import MOST_SURFACES
 from analysis.guidelines import Guidelines
 from analysis.headlines import answer_lines, evidence_lines, headlines
+from analysis.number_text import number
 from analysis.results.table import STATUSES
 from analysis.search_quality import SearchQuality, search_quality
 
@@ -114,7 +115,7 @@ def _saved(guidelines: Guidelines) -> dict[str, Any]:
     return {
         "heads": ["workload", "budget", "family", "φ", "against", "iterations it needs"],
         "rows": [
-            [s.workload, str(s.budget), s.family, "" if s.phi is None else wording.number(s.phi), s.baseline,
+            [s.workload, str(s.budget), s.family, "" if s.phi is None else number(s.phi), s.baseline,
              wording.saved_text(s)]
             for s in known
         ],

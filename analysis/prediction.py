@@ -6,6 +6,7 @@ from typing import Any
 
 from analysis.budget_model import NORMAL_90, BudgetModel
 from analysis.guidelines_file import Cell, GuidelinesFile
+from analysis.number_text import percent
 from analysis.recommendation import Evidence, Recommendation
 from trainables.errors import InputError
 from trainables.schedules import Schedule, from_dict
@@ -105,8 +106,8 @@ def for_new_workload(workload: str, cells: Sequence[Cell], steps: int, file: Gui
     lost = (file.validation.get("leave_workload_out") or {}).get("regret")
     if lost:
         warnings.append(
-            f"workloads left out in turn and predicted from the others ended {lost['median']:.2g} % worse than their "
-            f"best in the median, {lost['worst']:.2g} % at worst"
+            "workloads left out in turn and predicted from the others ended "
+            f"{percent(lost['median'])} % worse than their best in the median, {percent(lost['worst'])} % at worst"
         )
     budgets = [int(c["budget"]) for c in cells]
     if not min(budgets) <= steps <= max(budgets):

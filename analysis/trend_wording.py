@@ -5,6 +5,7 @@ from typing import Any
 
 from analysis.budget_model import BudgetModel
 from analysis.guidelines import Guidelines
+from analysis.number_text import number, percent
 
 WHAT = {"phi": "φ*", "mean_lr": "the mean LR that goes with φ*"}
 PREDICTORS = {"lambda_max": "the largest Hessian eigenvalue λ_max", "kappa": "the condition number κ of the Hessian"}
@@ -30,8 +31,9 @@ def warning_lines(guidelines: Guidelines) -> list[str]:
             continue
         verdict = "does worse than" if gain["high"] < 0 else "is not shown to beat"
         lines.append(
-            f"{name}: the guideline {verdict} φ = 2 (cosine) with the same mean LR: {gain['mean']:+.2g} % "
-            f"[{gain['low']:+.2g}, {gain['high']:+.2g}] of the objective."
+            f"{name}: the guideline {verdict} φ = 2 (cosine) with the same mean LR: "
+            f"{percent(gain['mean'], plus=True)} % [{percent(gain['low'], plus=True)}, "
+            f"{percent(gain['high'], plus=True)}] of the objective."
         )
     return lines
 
@@ -41,8 +43,8 @@ def _model_line(model: BudgetModel) -> str:
     what = WHAT[model.quantity]
     if model.kind == "none" or model.intercept is None:
         return f"{who}: no trend of {what} ({model.reason})."
-    low, high = (f"{v:.3g}" for v in model.interval(model.reference_budget))
-    middle = f"{math.exp(model.intercept):.3g} [{low}, {high}] at {model.reference_budget:.0f} iterations"
+    low, high = (number(v) for v in model.interval(model.reference_budget))
+    middle = f"{number(math.exp(model.intercept))} [{low}, {high}] at {model.reference_budget:.0f} iterations"
     if model.kind == "constant":
         return f"{who}: {what} is {middle}, whatever the budget; {model.reason}."
     slope = f"{model.slope:.2f}"
@@ -72,7 +74,7 @@ def _validation_line(name: str, found: dict[str, Any]) -> str:
     if found["regret"] is None:
         return f"{name} ({found['n']} cells): every recommended LR lies above those that went well; nothing to score."
     rivals = [
-        f"{label} {_percent(found[key]['median'])} %"
+        f"{label} {percent(found[key]['median'])} %"
         for key, label in (
             ("constant_phi", "φ = 2 with the same mean LR"),
             ("cosine", "cosine at its own best LR"),
@@ -88,11 +90,7 @@ def _validation_line(name: str, found: dict[str, Any]) -> str:
     )
     return (
         f"{name} ({found['regret']['n']} cells{beyond}): the recommended φ and base LR are, in the median, "
-        f"{_percent(found['regret']['median'])} % (worst {_percent(found['regret']['worst'])} %) worse than "
+        f"{percent(found['regret']['median'])} % (worst {percent(found['regret']['worst'])} %) worse than "
         f"the best known there; "
         f"{', '.join(rivals)}."
     )
-
-
-def _percent(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}"

@@ -4,6 +4,7 @@ from analysis.budget_saved import BudgetSaved
 from analysis.cell_guideline import CellGuideline
 from analysis.compare import Gain
 from analysis.guidelines import Guidelines
+from analysis.number_text import budget_share, number, percent, with_interval
 from analysis.recommendation import beside_phi
 
 VERDICTS = {
@@ -47,33 +48,17 @@ METHOD = (
 )
 
 
-def number(value: float) -> str:
-    """Three significant digits without exponent where it can be avoided."""
-    return f"{value:.3g}" if 1e-4 <= abs(value) < 1e4 or value == 0 else f"{value:.2e}"
-
-
-def with_interval(value: float | None, interval: tuple[float, float] | None) -> str:
-    """A value and its interval, "–" if there is none."""
-    if value is None:
-        return "–"
-    return number(value) if interval is None else f"{number(value)} [{number(interval[0])}, {number(interval[1])}]"
-
-
-def _percent(value: float) -> str:
-    return f"{value:+.0f}" if abs(value) >= 100 else f"{value:+.2g}"
-
-
 def gain_text(gain: Gain | None) -> str:
     """A gain in per cent with its interval, or the reason why it has none."""
     if gain is None:
         return "–"
-    text = f"{_percent(gain.percent)} %"
+    text = f"{percent(gain.percent, plus=True)} %"
     if gain.evidence == "exact":
         return text
     return (
         f"{text} (single runs)"
         if gain.interval is None
-        else f"{text} [{_percent(gain.interval[0])}, {_percent(gain.interval[1])}]"
+        else f"{text} [{percent(gain.interval[0], plus=True)}, {percent(gain.interval[1], plus=True)}]"
     )
 
 
@@ -104,14 +89,13 @@ def summary_table(guidelines: Guidelines) -> list[dict[str, str]]:
 
 
 def _answer(cell: CellGuideline, saved: BudgetSaved | None) -> dict[str, str]:
-    share = f" ({100.0 * cell.budget / cell.full_budget:.3g} %)" if cell.full_budget else ""
     phi = with_interval(cell.phi, cell.phi_interval)
     own = {
         f"over {base}": "itself" if cell.family == base else gain_text(cell.gains.get(base))
         for base in ("cosine", "linear")
     }
     return {
-        "budget": f"{cell.budget}{share}",
+        "budget": f"{cell.budget}{budget_share(cell.budget, cell.full_budget)}",
         "family": f"{cell.family or '–'}{beside_phi(cell.schedule)}",
         "φ": phi if cell.family in ("uba", None) or cell.phi is None else f"(uba: {phi})",
         "base LR": with_interval(cell.base_lr, cell.base_lr_interval),

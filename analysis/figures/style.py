@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from analysis.cell_guideline import CellGuideline
 from analysis.cell_surface import CellSurface
 from analysis.guidelines import Guidelines
+from analysis.number_text import budget_share
 
 Line = Literal["-", "--", "-.", ":"]
 
@@ -98,8 +99,7 @@ def shades(n: int) -> Sequence[tuple[float, float, float, float]]:
 
 
 def budget_name(cell: CellGuideline) -> str:
-    share = f" ({100.0 * cell.budget / cell.full_budget:.3g} %)" if cell.full_budget else ""
-    return f"{cell.budget:,}{share}".replace(",", " ")
+    return f"{cell.budget:,}{budget_share(cell.budget, cell.full_budget)}".replace(",", " ")
 
 
 def quantity(cell: CellGuideline) -> str:
