@@ -17,6 +17,7 @@ from analysis.cell_guideline import CellGuideline, ShapeGuideline
 from analysis.cell_surface import CellSurface
 from analysis.compare import Comparison, FamilyResult, compare_cell, difference
 from analysis.comparisons import Comparisons, compare
+from analysis.gain_wording import comparison_basis, no_evidence
 from analysis.number_text import percent
 from analysis.results.table import CELL
 from analysis.shapes import COSINE_PHI, Shape
@@ -198,23 +199,17 @@ def _choose_family(cell: pd.DataFrame, surface: CellSurface, comparison: Compari
         why = "UBA's best trial diverged on a fresh seed" if "uba" in comparison.set_aside else "UBA has none completed"
         return best, f"{best.family} is the best of the families compared; {why}"
     if best.family == "uba":
-        return uba, f"UBA has the best mean ({_evidence(comparison)})"
+        return uba, f"UBA has the best mean ({comparison_basis(comparison)})"
     if surface.verdict == "unclear":
-        return best, f"{best.family} has the best mean ({_evidence(comparison)}), and UBA's φ is unclear"
+        return best, f"{best.family} has the best mean ({comparison_basis(comparison)}), and UBA's φ is unclear"
     ahead = difference(cell, best, uba)
     if ahead.certain and ahead.percent > 0:
-        return best, f"{best.family} beats UBA by {percent(ahead.percent)} % ({_evidence(comparison)})"
+        basis = "no seed noise" if ahead.evidence == "exact" else f"{ahead.n} fresh seeds, paired"
+        return best, f"{best.family} beats UBA by {percent(ahead.percent)} % ({basis})"
     if surface.phi is None and comparison.evidence == "explore":
         return best, f"{best.family} has the best single run; too little evidence to tell it from UBA"
-    return uba, f"UBA; {best.family} is ahead by {percent(ahead.percent)} %, which is within the uncertainty"
-
-
-def _evidence(comparison: Comparison) -> str:
-    return {
-        "replicates": "fresh seeds, paired",
-        "exact": "no seed noise",
-        "explore": "single explore runs: biased",
-    }[comparison.evidence]
+    doubt = f" ({no_evidence(ahead)})" if ahead.interval is None else ", which is within the uncertainty"
+    return uba, f"UBA; {best.family} is ahead by {percent(ahead.percent)} %{doubt}"
 
 
 def _phi_gain(surface: CellSurface) -> tuple[float, float, float] | None:

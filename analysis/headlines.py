@@ -1,10 +1,11 @@
 """The report's first lines: how far to trust it, then what to do."""
 
 from analysis.cell_guideline import CellGuideline
+from analysis.gain_wording import payoff
 from analysis.guidelines import Guidelines
 from analysis.number_text import number
 from analysis.trend_wording import LEFT_OUT, warning_lines
-from analysis.wording import gain_text, saved_text
+from analysis.wording import saved_text
 
 NEEDS = {
     "leave_workload_out": "it takes two workloads with enough trials",
@@ -20,13 +21,21 @@ def headlines(guidelines: Guidelines) -> list[str]:
 def evidence_lines(guidelines: Guidelines) -> list[str]:
     """Where the evidence is thin, and what could not be checked; empty where nothing is to be said."""
     cells = guidelines.cells
-    single = sum(c.comparison_evidence == "explore" for c in cells)
+    compared = [c for c in cells if len(c.families) > 1]
+    single = sum(c.comparison_evidence == "explore" for c in compared)
+    repeated = [min(f.replicates for f in c.families) for c in compared if c.comparison_evidence == "replicates"]
+    one_seed = sum(count < 2 for count in repeated)
     lost = sum(c.verdict in ("thin", "unclear") for c in cells)
     parts = []
     if single:
         parts.append(
             f"in {single} of {len(cells)} cells families are compared on single runs for want of replicates, which "
-            "flatters those with most trials"
+            "is no evidence and flatters those with most trials"
+        )
+    if one_seed:
+        parts.append(
+            f"in {one_seed} of {len(cells)} cells a family was run again on one fresh seed alone, which says "
+            "nothing of chance"
         )
     if lost:
         parts.append(f"in {lost} of {len(cells)} cells φ* is unclear or trials are too few")
@@ -42,7 +51,7 @@ def answer_lines(guidelines: Guidelines) -> list[str]:
     lines = []
     for label, optimizer in dict.fromkeys((c.label, c.optimizer) for c in guidelines.cells):
         cells = [c for c in guidelines.cells if (c.label, c.optimizer) == (label, optimizer)]
-        told = [f"{label} with {optimizer}: {_advice(cells)}.", _payoff(cells[-1]), _saving(cells, guidelines)]
+        told = [f"{label} with {optimizer}: {_advice(cells)}.", payoff(cells[-1]), _saving(cells, guidelines)]
         lines.append(" ".join(filter(None, told)))
     return lines
 
@@ -73,12 +82,6 @@ def _advice(cells: list[CellGuideline]) -> str:
     lost = [str(c.budget) for c in cells if c.verdict in ("thin", "unclear")]
     parts += [f"φ* is unclear at {', '.join(lost)}: add trials"] if lost else []
     return "; ".join(parts)
-
-
-def _payoff(cell: CellGuideline) -> str:
-    """What the recommendation gains at a budget; empty where that is unknown."""
-    gains = [f"{gain_text(gain)} over {base}" for base, gain in cell.gains.items()]
-    return f"At {cell.budget} iterations {cell.family} gains {' and '.join(gains)}." if gains else ""
 
 
 def _saving(cells: list[CellGuideline], guidelines: Guidelines) -> str:

@@ -2,9 +2,9 @@
 
 from analysis.budget_saved import BudgetSaved
 from analysis.cell_guideline import CellGuideline
-from analysis.compare import Gain
+from analysis.gain_wording import gain_text
 from analysis.guidelines import Guidelines
-from analysis.number_text import budget_share, number, percent, with_interval
+from analysis.number_text import budget_share, number, with_interval
 from analysis.recommendation import beside_phi
 
 VERDICTS = {
@@ -18,7 +18,8 @@ VERDICTS = {
 HEADS = ("budget", "family", "φ", "base LR", "over cosine", "over linear", "linear's quality in", "verdict")
 
 BRACKETS = (
-    "Brackets hold 90 % intervals. Gains are in per cent of the objective, positive is better. “Linear's quality in”: "
+    "Brackets hold 90 % intervals. Gains are in per cent of the objective, positive is better; one without an interval "
+    "that is marked “no evidence” may be chance alone. “Linear's quality in”: "
     "the share of the iterations after which the recommended family is as good as linear after all of them."
 )
 
@@ -31,7 +32,8 @@ METHOD = (
     "A trial stopped early enters with its predicted final value and that prediction's uncertainty. A diverged trial "
     "only marks a bad region. Failed trials are left out.",
     "Families are compared by replicates: the family's best trial again with fresh seeds, paired by seed. Where there "
-    "are none, single runs are compared, which flatters the families tried most.",
+    "are none, single runs are compared, which flatters the families tried most. A single run or one pair of seeds "
+    "says nothing of chance: such a difference is shown, marked, and is no evidence.",
     "Budget saved: the baseline's quality at its best LR is a curve over the budgets; a family's quality at T is "
     "looked up on it. It rests on the replicates of both; '?' marks an end beyond the budgets searched.",
     "Gains and budget saved belong to the family's best trial, run again; φ and base LR in the table come from the "
@@ -46,20 +48,6 @@ METHOD = (
     "Validation predicts φ and base LR of cells that were left out and reads their cost off the cell's own surface, "
     "against the best that any family reached there. A handful of workloads says little about the next one.",
 )
-
-
-def gain_text(gain: Gain | None) -> str:
-    """A gain in per cent with its interval, or the reason why it has none."""
-    if gain is None:
-        return "–"
-    text = f"{percent(gain.percent, plus=True)} %"
-    if gain.evidence == "exact":
-        return text
-    return (
-        f"{text} (single runs)"
-        if gain.interval is None
-        else f"{text} [{percent(gain.interval[0], plus=True)}, {percent(gain.interval[1], plus=True)}]"
-    )
 
 
 def saved_text(saved: BudgetSaved | None) -> str:

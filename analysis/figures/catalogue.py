@@ -91,7 +91,7 @@ def _families(guidelines: Guidelines, shown: list[Panel]) -> Iterator[Entry]:
         "families", FAMILIES, "Families compared with cosine",
         "Gain of each family at its own best LR over cosine at its own: to the right of the dashed line is better. "
         "Bars: 90 % intervals, paired by seed; where one crosses the line, the two cannot be told apart. Hollow dots "
-        "are single runs without an interval; arrowheads lie beyond the axis.",
+        "are single runs or one pair, no evidence of a difference; arrowheads lie beyond the axis.",
         families_compared(guidelines),
     )  # fmt: skip
     yield (
