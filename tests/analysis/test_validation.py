@@ -58,9 +58,31 @@ def test_a_guideline_that_beats_nothing_is_told_in_the_first_line(found: Guideli
     rows = [_row("a", 5.0, 1.0), _row("a", 4.0, 2.0), _row("b", 6.0, 2.0)]
     worse = replace(found, validation={"leave_workload_out": summary(rows)})
     [line] = warning_lines(worse)
-    assert line in headlines(worse)[0] and "does worse than φ = 2" in line and "-3.3 %" in line
+    assert line in headlines(worse)[0] and "does worse than φ = 2" in line and "-3.5 %" in line
     better = [_row(r.workload, r.constant_phi, r.regret or 0.0) for r in rows]
     assert warning_lines(replace(found, validation={"leave_workload_out": summary(better)})) == []
+
+
+def test_one_workload_tells_nothing_of_the_next_and_that_is_said(found: Guidelines) -> None:
+    told = summary([_row("a", 1.0, 9.0), _row("a", 1.0, 9.5), _row("b", None, 3.0)])
+    assert told["gain_over_constant"] is None
+    [line] = warning_lines(replace(found, validation={"leave_workload_out": told}))
+    assert line.startswith("Workload left out") and "cannot be told" in line
+
+
+@pytest.mark.parametrize("runs", [pytest.param(300, id="quick"), pytest.param(4000, id="long", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workloads", [2, 3, 5])
+def test_the_gains_interval_holds_the_mean_over_workloads(workloads: int, runs: int) -> None:
+    """Workloads differ by as much as cells within them."""
+    rng = np.random.default_rng(workloads)
+    held = []
+    for _ in range(runs):
+        own = rng.standard_normal(workloads)
+        gains = [(f"w{i}", 2.0 + own[i] + rng.standard_normal()) for i in range(workloads) for _ in range(4)]
+        told = summary([_row(name, 0.0, gain) for name, gain in gains])["gain_over_constant"]
+        held.append(told["low"] <= 2.0 <= told["high"])
+    # Four standard errors of the share.
+    assert np.mean(held) == pytest.approx(0.9, abs=4 * np.sqrt(0.09 / runs))
 
 
 def test_what_cannot_be_scored_is_counted() -> None:
