@@ -1,6 +1,8 @@
 """Reading MLflow twice over: as SQL and through its client, with a cache and without."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from mlflow import MlflowClient
 from analysis.results import StudyRef, load, mlflow_client, mlflow_sqlite, tidy
 from analysis.results.cache import CACHE_FILE
 from analysis.results.load import CLOCKS_DIFFER_MS, from_server
+from analysis.results.study_ref import sqlite_file
 from tests.analysis.made_study import Recipe, add_trials
 
 
@@ -111,3 +114,25 @@ def test_from_a_server_only_what_ended_after_the_study_is_read_again(copied: Stu
     add_trials(copied.tracking_uri, copied.name, Recipe(10, 1.0, 240, uba=2, others=1, replicates=0))
     grown = from_server(copied, parent, marked, int(marked["started"].max() * 1000))
     assert set(grown["budget"]) - set(everything["budget"]) == {240}
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        pytest.param("DROP INDEX index_latest_metrics_run_uuid", id="an index is gone"),
+        pytest.param("ALTER TABLE tags RENAME TO kept; CREATE VIEW tags AS SELECT * FROM kept", id="tags are a view"),
+    ],
+)
+def test_a_database_of_another_schema_is_read_by_mlflow_itself(copied: StudyRef, altered: str) -> None:
+    """Both are changes that MLflow's client reads past and the SQL does not."""
+    expected = load(copied)
+    with closing(sqlite3.connect(sqlite_file(copied.tracking_uri))) as connection:
+        connection.executescript(altered)
+    parent = mlflow_client.parent_run_id(copied)
+    with pytest.raises(sqlite3.Error):
+        mlflow_sqlite.trials(copied, parent, mlflow_sqlite.ended_runs(copied, parent))
+    pd.testing.assert_frame_equal(load(replace(copied, out_dir=None)), expected)
+    pd.testing.assert_frame_equal(load(copied), expected)
+    assert copied.out_dir is not None
+    (copied.out_dir / CACHE_FILE).unlink()
+    pd.testing.assert_frame_equal(load(copied), expected)
