@@ -110,7 +110,10 @@ def family_lines(guidelines: Guidelines) -> list[str]:
     scores = guidelines.comparisons.scores
     if scores.families:
         told = ", ".join(f"{f.family} {with_interval(f.iqm, f.interval)}" for f in scores.families)
-        lines.append(f"Interquartile mean of the scores over {scores.cells} cells (1: as good as the best): {told}.")
+        lines.append(
+            f"Interquartile mean of the scores over {scores.cells} cells (1: as good as the best; families that are equal "
+            f"all fall a little short of 1): {told}."
+        )
     else:
         lines.append(f"No scores and performance profiles: {scores.why_not}.")
     chosen = [c for c in guidelines.cells if c.family not in ("uba", None)]
