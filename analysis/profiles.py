@@ -41,7 +41,7 @@ class Draws:
             nobody looked, and the interval must say so.
         beyond_lr: Log mean LR of it, shape (s, g).
         noise: Standard deviation between seeds, median over settings.
-        lowest_tried, highest_tried: Base LRs between which the trials speak about each phi, shape (g,).
+        highest_tried: The highest base LR that the trials speak about at each phi, shape (g,).
         window: Log mean LRs looked at for each phi, shape (g, `LR_POINTS`).
         data, settings: What the surface was fitted to, and its hyperparameters.
     """
@@ -52,7 +52,6 @@ class Draws:
     beyond: Array
     beyond_lr: Array
     noise: float
-    lowest_tried: Array
     highest_tried: Array
     window: Array
     data: gp.Data
@@ -94,7 +93,6 @@ def draw_profiles(found: Points, shape: Shape, deterministic: bool, rng: np.rand
         beyond=beyond,
         beyond_lr=beyond_lr,
         noise=0.0 if deterministic else float(np.median([h.noise for h in settings.draws])),
-        lowest_tried=np.exp(tried[0]),
         highest_tried=np.exp(tried[1]),
         window=windows[0],
         data=data,
