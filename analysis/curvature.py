@@ -50,7 +50,7 @@ def tried(known: Sequence[CellDraws], predictors: Mapping[str, Mapping[str, floa
 
     Returns:
         By predictor: `workloads`, `gain` (sum over left-out cells, natural log; None if there are under four workloads
-        with the predictor) and `helps`, whether the gain is positive.
+        with the predictor) and `helps`, whether the gain is more than its standard error over workloads.
     """
     return {name: _tried(known, predictors, name, slope) for name in PREDICTORS}
 
@@ -68,8 +68,10 @@ def _tried(
     column = (column - column.mean()) / column.std()
     with_it = replace(plain, covariates=column[:, None])
     labels = np.array([c.workload for c in used])
-    gain = sum(_left_out(with_it, labels == w, slope) - _left_out(plain, labels == w, slope) for w in values)
-    return {"workloads": len(values), "gain": float(gain), "helps": bool(gain > 0)}
+    gains = np.array([_left_out(with_it, labels == w, slope) - _left_out(plain, labels == w, slope) for w in values])
+    # Cells of one workload are not independent: the error is that of a sum over workloads.
+    error = np.sqrt(len(gains)) * gains.std(ddof=1)
+    return {"workloads": len(values), "gain": float(gains.sum()), "helps": bool(gains.sum() > error)}
 
 
 def _left_out(cells: Cells, out: NDArray[np.bool_], slope: bool) -> float:

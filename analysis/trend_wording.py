@@ -63,7 +63,7 @@ def _curvature_lines(curvature: dict[str, Any]) -> list[str]:
             reason = f"measured in {found['workloads']} workload(s), too few to try it"
             lines.append(f"Whether {PREDICTORS[name]} predicts φ* of a new workload is unknown: {reason}.")
             continue
-        verdict = "helps to predict" if found["helps"] else "does not help to predict"
+        verdict = "helps to predict" if found["helps"] else "is not shown to help to predict"
         lines.append(
             f"{PREDICTORS[name]} {verdict} φ* of a workload left out "
             f"(held-out log density {found['gain']:+.2g}, {found['workloads']} workloads)."

@@ -107,6 +107,10 @@ def test_curvature_helps_where_it_decides_and_is_refused_from_few_workloads() ->
     assert told["helps"] and told["gain"] > 5.0 and told["workloads"] == 8
     shuffled = {f"w{i}": {"kappa": float(k)} for i, k in enumerate(log_kappas[[3, 6, 1, 4, 7, 0, 5, 2]])}
     assert not curvature.tried(_known(log_kappas, 1.0), shuffled, slope=True)["kappa"]["helps"]
+    # Ahead by 0.1, by chance.
+    weak = {f"w{i}": {"kappa": float(k)} for i, k in enumerate(np.random.default_rng(9).standard_normal(8))}
+    lucky = curvature.tried(_known(log_kappas, 0.0), weak, slope=True)["kappa"]
+    assert lucky["gain"] > 0.0 and not lucky["helps"]
     few = curvature.tried(_known(log_kappas[:3], 1.0), predictors, slope=True)["kappa"]
     assert few["gain"] is None and few["workloads"] == 3
 
