@@ -136,7 +136,7 @@ def _against(
         else:
             ends = [_percent(budgets, drawn[0], drawn[1][:, i], budget) for i, budget in enumerate(both)]
     out = []
-    for i, (budget, pairs) in enumerate(both.items()):
+    for i, budget in enumerate(both):
         percent, bound, interval = None, None, None
         if ends is not None:
             middle = _percent(budgets, baseline_mean[None], family_mean[None, i], budget)[0]
@@ -153,7 +153,7 @@ def _against(
                 percent=percent,
                 bound=bound,
                 interval=interval,
-                seeds=len(pairs),
+                seeds=len(set(runs[budget][family].values.index) & set(runs[budget][baseline].values.index)),
                 budgets=len(budgets),
                 why_not=why_not,
             )

@@ -82,6 +82,13 @@ def test_one_seed_gives_no_figure() -> None:
     assert all(s.percent is None and s.interval is None and "two seeds" in str(s.why_not) for s in saved(seeds=1))
 
 
+def test_seeds_that_are_not_shared_are_not_counted() -> None:
+    rows = cell({"uba": [0.5, 0.6], "linear": [0.6, 0.7]})
+    rows.loc[rows["family"] == "uba", "seed"] += 10
+    [one] = budget_saved([(rows, compare_cell(rows))])
+    assert one.seeds == 0
+
+
 def test_one_budget_gives_no_figure() -> None:
     rows = cell({"uba": [0.5, 0.6], "linear": [0.6, 0.7]})
     (one,) = budget_saved([(rows, compare_cell(rows))])
