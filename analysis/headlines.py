@@ -15,7 +15,12 @@ NEEDS = {
 
 def headlines(guidelines: Guidelines) -> list[str]:
     """Whether the guideline is to be trusted; the answer in a sentence or two a workload and optimizer."""
-    return [*warning_lines(guidelines), *evidence_lines(guidelines), *answer_lines(guidelines)]
+    return [*caution_lines(guidelines), *answer_lines(guidelines)]
+
+
+def caution_lines(guidelines: Guidelines) -> list[str]:
+    """How far to trust the answer."""
+    return [*warning_lines(guidelines), *evidence_lines(guidelines)]
 
 
 def evidence_lines(guidelines: Guidelines) -> list[str]:

@@ -17,7 +17,7 @@ from analysis import results, trend_wording, wording
 from analysis.figures import Drawn, draw_all, render
 from analysis.figures.catalogue import MOST_SURFACES
 from analysis.guidelines import Guidelines
-from analysis.headlines import answer_lines, evidence_lines, headlines
+from analysis.headlines import answer_lines, caution_lines, headlines
 from analysis.number_text import number
 from analysis.results.table import STATUSES
 from analysis.search_quality import SearchQuality, search_quality
@@ -41,7 +41,7 @@ def write_files(table: pd.DataFrame, guidelines: Guidelines, study: str, out: Pa
         "cells": len(guidelines.cells),
         "sections": list(dict.fromkeys(figure["section"] for figure in figures)),
         "figures": figures,
-        "warnings": [*trend_wording.warning_lines(guidelines), *evidence_lines(guidelines)],
+        "warnings": caution_lines(guidelines),
         "answers": answer_lines(guidelines),
         "not_shown": max(0, len({(c.label, c.optimizer) for c in guidelines.cells}) - MOST_SURFACES),
         "groups": _groups(guidelines),
@@ -113,9 +113,9 @@ def _saved(guidelines: Guidelines) -> dict[str, Any]:
     """All that is known of budget saved."""
     known = [s for s in guidelines.comparisons.budget_saved if s.percent is not None]
     return {
-        "heads": ["workload", "budget", "family", "φ", "against", "iterations it needs"],
+        "heads": ["workload", "optimizer", "budget", "family", "φ", "against", "iterations it needs"],
         "rows": [
-            [s.workload, str(s.budget), s.family, "" if s.phi is None else number(s.phi), s.baseline,
+            [s.workload, s.optimizer, str(s.budget), s.family, "" if s.phi is None else number(s.phi), s.baseline,
              wording.saved_text(s)]
             for s in known
         ],

@@ -99,11 +99,16 @@ def family_lines(guidelines: Guidelines) -> list[str]:
     ranks = guidelines.comparisons.ranks
     if ranks.ranks:
         ranked = ", ".join(f"{family} {rank:.2f}" for family, rank in ranks.ranks.items())
-        lines.append(f"Average rank over the {ranks.cells} cells that have all families (1 is best): {ranked}.")
+        biased = "; some of them rest on single runs, which flatters families with most trials"
+        lines.append(
+            f"Average rank over the {ranks.cells} cells that have all families (1 is best"
+            f"{biased if ranks.evidence == 'explore' else ''}): {ranked}."
+        )
     if ranks.critical_difference is not None and ranks.p_value is not None:
         lines.append(
             f"Friedman's test of all families being equal: p = {ranks.p_value:.2g}; average ranks that differ by less "
-            f"than {ranks.critical_difference:.2f} cannot be told apart."
+            f"than {ranks.critical_difference:.2f} cannot be told apart. Both take cells to be independent, "
+            "which budgets of one workload are not, and are too sure."
         )
     elif ranks.why_not:
         lines.append(f"Whether the ranks differ is not tested: {ranks.why_not}.")
@@ -111,8 +116,8 @@ def family_lines(guidelines: Guidelines) -> list[str]:
     if scores.families:
         told = ", ".join(f"{f.family} {with_interval(f.iqm, f.interval)}" for f in scores.families)
         lines.append(
-            f"Interquartile mean of the scores over {scores.cells} cells (1: as good as the best; families that are equal "
-            f"all fall a little short of 1): {told}."
+            f"Interquartile mean of the scores over {scores.cells} cells (1: as good as the best; families that are "
+            f"equal all fall a little short of 1): {told}."
         )
     else:
         lines.append(f"No scores and performance profiles: {scores.why_not}.")

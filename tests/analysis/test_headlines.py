@@ -11,7 +11,7 @@ from analysis.compare import Evidence, Gain
 from analysis.gain_wording import gain_text, payoff
 from analysis.guidelines import Guidelines, build
 from analysis.headlines import answer_lines, evidence_lines, headlines
-from analysis.wording import saved_text, summary_table
+from analysis.wording import family_lines, saved_text, summary_table
 from tests.analysis.made_study import Recipe, table
 
 
@@ -89,6 +89,7 @@ def test_a_gain_of_single_runs_or_one_pair_is_nowhere_shown_as_measured(replicat
     [answer] = answer_lines(found)
     assert answer.count(mark) == len(cell.gains) and " gains " not in answer
     assert "no evidence" in cell.family_reason
+    assert ("rest on single runs" in family_lines(found)[0]) == (replicates == 0)
 
 
 def test_without_replicates_the_evidence_is_called_thin() -> None:
