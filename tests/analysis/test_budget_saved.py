@@ -60,7 +60,7 @@ def test_worse_than_the_smallest_budget_it_says_more_than() -> None:
     ("seeds", "noise", "runs"),
     [
         (3, 0.04, 40),
-        *(pytest.param(*told, 600, marks=pytest.mark.slow) for told in ((2, 0.04), (3, 0.04), (3, 0.1), (5, 0.04))),
+        *(pytest.param(*told, 400, marks=pytest.mark.slow) for told in ((2, 0.04), (3, 0.04), (3, 0.1), (5, 0.04))),
     ],
 )
 def test_the_interval_holds_the_truth_about_as_often_as_it_says(seeds: int, noise: float, runs: int) -> None:
