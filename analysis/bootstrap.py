@@ -6,7 +6,8 @@ between the trials, so as a rule its interval is the narrower one.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky
+from scipy.linalg import LinAlgError
+from scipy.linalg.lapack import dposv
 
 from analysis import gaussian_process as gp
 
@@ -32,11 +33,13 @@ def resampled_argmins(data: gp.Data, h: gp.Hyperparameters, log_phi: Array, log_
     n = len(data.y)
     at = np.stack([np.repeat(log_phi, log_lr.shape[1]), log_lr.ravel()], axis=1)
     clean, noise = gp.covariance(data, h)
-    cross = h.signal**2 * gp.matern52(at, data.x, h.lengths) + data.trend(at) @ data.basis.T
-    found = []
-    for _ in range(RESAMPLES):
+    weights = np.zeros((RESAMPLES, n))
+    for resample in weights:
         rows = rng.integers(0, n, n)
-        factor = cholesky(clean[np.ix_(rows, rows)] + np.diag(noise[rows]), lower=True)
-        mean = cross[:, rows] @ cho_solve((factor, True), data.centred[rows])
-        found.append(at[mean.argmin(), 0])
-    return np.array(found)
+        drawn = clean[np.ix_(rows, rows)]
+        drawn.flat[:: n + 1] += noise[rows]
+        _, solved, failed = dposv(drawn, data.centred[rows], lower=True)
+        if failed:
+            raise LinAlgError("the covariance of the resampled points is not positive definite")
+        np.add.at(resample, rows, solved)
+    return np.asarray(at[(gp.cross_covariance(data, h, at) @ weights.T).argmin(axis=0), 0], dtype=np.float64)

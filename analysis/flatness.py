@@ -28,10 +28,10 @@ def probability_of_no_effect(found: Points, with_effect: gp.Settings, determinis
     rng = np.random.default_rng(0)
     by_drift = [_without(found, float(drift)) for drift in DRIFTS]
     middle = gp.settings(by_drift[len(DRIFTS) // 2], priors, rng, draws=0, start=centre)
-    heights = np.array([gp.log_marginal(data, priors, middle.theta)[0] for data in by_drift])
+    heights = np.array([gp.log_marginal(data, priors, middle.theta) for data in by_drift])
     best = gp.settings(by_drift[heights.argmax()], priors, rng, draws=0, start=middle.theta)
     # The drift is integrated with the other hyperparameters held at their best, these with the drift at its best.
-    heights = np.array([gp.log_marginal(data, priors, best.theta)[0] for data in by_drift])
+    heights = np.array([gp.log_marginal(data, priors, best.theta) for data in by_drift])
     without = best.log_evidence + float(np.log(np.mean(np.exp(heights - heights.max()))))
     return float(1.0 / (1.0 + np.exp(np.clip(with_effect.log_evidence - without, -700.0, 700.0))))
 

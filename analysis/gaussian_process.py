@@ -12,11 +12,12 @@ Draws use pathwise conditioning (Wilson et al., ICML 2020, eq. 13) on random Fou
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky
+from scipy.linalg import LinAlgError
+from scipy.linalg.lapack import dtrtrs
 
 from analysis import posterior
 
@@ -100,9 +101,13 @@ class Data:
 
 def matern52(a: Array, b: Array, lengths: Array) -> Array:
     """Matern-5/2 correlation between rows of a (n, d) and b (m, d): shape (n, m)."""
-    squares = [((a[:, None, k] - b[None, :, k]) / lengths[k]) ** 2 for k in range(a.shape[1])]
-    scaled: Array = SQRT5 * np.sqrt(sum(squares))
-    return np.asarray((1.0 + scaled + scaled**2 / 3.0) * np.exp(-scaled), dtype=np.float64)
+    a, b = a * (SQRT5 / lengths), b * (SQRT5 / lengths)
+    scaled = np.zeros((len(a), len(b)))
+    for k in range(a.shape[1]):
+        apart = np.subtract.outer(a[:, k], b[:, k])
+        scaled += np.square(apart, out=apart)
+    np.sqrt(scaled, out=scaled)
+    return np.asarray((1.0 + scaled * (1.0 + scaled / 3.0)) * np.exp(-scaled), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -127,23 +132,38 @@ def unpack(theta: Array, priors: Priors) -> Hyperparameters:
 
 def covariance(data: Data, h: Hyperparameters) -> tuple[Array, Array]:
     """Covariance of the noise-free values (n, n), and the noise variances (n,)."""
-    clean = h.signal**2 * matern52(data.x, data.x, h.lengths) + data.trend_covariance
-    return clean, h.noise**2 + data.extra**2
+    scaled = np.sqrt(np.tensordot(5.0 / h.lengths**2, data.squares, 1))
+    smooth = (1.0 + scaled * (1.0 + scaled / 3.0)) * np.exp(-scaled)
+    return h.signal**2 * smooth + data.trend_covariance, h.noise**2 + data.extra**2
 
 
-def log_marginal(data: Data, priors: Priors, theta: Array) -> tuple[float, Array]:
-    """Log marginal likelihood of the centred values at log hyperparameters (see `unpack`), and its gradient."""
+def noisy_covariance(data: Data, h: Hyperparameters) -> Array:
+    """Covariance of the values, shape (n, n)."""
+    clean, noise = covariance(data, h)
+    clean.flat[:: len(noise) + 1] += noise
+    return clean
+
+
+def log_marginal(data: Data, priors: Priors, theta: Array) -> float:
+    """Log marginal likelihood of the centred values at log hyperparameters (see `unpack`)."""
+    return posterior.log_normal(data.centred, noisy_covariance(data, unpack(theta, priors)))
+
+
+def log_marginal_slope(data: Data, priors: Priors, theta: Array) -> tuple[float, Array]:
+    """`log_marginal` and its gradient."""
     h = unpack(theta, priors)
-    squares = data.squares / h.lengths[:, None, None] ** 2
-    scaled = SQRT5 * np.sqrt(squares.sum(axis=0))
+    squares = [square / length**2 for square, length in zip(data.squares, h.lengths, strict=True)]
+    scaled = SQRT5 * np.sqrt(sum(squares))
     decay = h.signal**2 * np.exp(-scaled)
-    smooth = decay * (1.0 + scaled + scaled**2 / 3.0)
-    slope = decay * (5.0 / 3.0) * (1.0 + scaled)
+    slope = decay * (1.0 + scaled)
+    smooth = slope + decay * np.square(scaled) / 3.0
+    slope *= 5.0 / 3.0
     derivatives = [2.0 * smooth, *(slope * square for square in squares)]
     if priors.noise is not None:
         derivatives.append(np.full(len(data.y), 2.0 * float(np.exp(2.0 * theta[-1]))))
-    noise = np.diag(h.noise**2 + data.extra**2)
-    return posterior.log_normal(data.centred, smooth + data.trend_covariance + noise, derivatives)
+    smooth += data.trend_covariance
+    smooth.flat[:: len(smooth) + 1] += h.noise**2 + data.extra**2
+    return posterior.log_normal_slope(data.centred, smooth, derivatives)
 
 
 @dataclass(frozen=True)
@@ -176,7 +196,8 @@ def settings(
         start: Logarithms from which to look for the mode; by default two likely places.
     """
     centre, spread = priors.centre_and_spread()
-    density = posterior.with_prior(lambda theta: log_marginal(data, priors, theta), centre, spread)
+    likelihood = posterior.Density(partial(log_marginal, data, priors), partial(log_marginal_slope, data, priors))
+    density = posterior.with_prior(likelihood, centre, spread)
     starts = [centre, centre + spread * np.where(np.arange(len(centre)) == 0, 1.0, -0.7)]
     at = posterior.mode(density, starts if start is None else [start], float(spread.max()))
     thetas = posterior.draw(density, at, rng, draws) if draws else np.empty((0, len(centre)))
@@ -187,34 +208,88 @@ def settings(
 
 def predict(data: Data, h: Hyperparameters, at: Array) -> tuple[Array, Array]:
     """Posterior mean and standard deviation of the noise-free surface at points (m, d): two arrays (m,)."""
-    clean, noise = covariance(data, h)
-    factor = cholesky(clean + np.diag(noise), lower=True)
+    lower = _factor(data, h)
     basis = data.trend(at)
-    cross = h.signal**2 * matern52(at, data.x, h.lengths) + basis @ data.basis.T
-    mean = cross @ cho_solve((factor, True), data.centred) + float(np.mean(data.y))
-    explained = np.einsum("ij,ji->i", cross, cho_solve((factor, True), cross.T))
+    half = posterior.half_solve(lower, cross_covariance(data, h, at, basis).T)
+    mean = posterior.half_solve(lower, data.centred) @ half + float(np.mean(data.y))
+    explained = np.square(half, out=half).sum(axis=0)
     return mean, np.sqrt(np.maximum(h.signal**2 + (basis**2).sum(axis=1) - explained, 0.0))
 
 
-def draw_functions(data: Data, h: Hyperparameters, at: Array, draws: int, rng: np.random.Generator) -> Array:
-    """Whole functions from the posterior, evaluated at points (m, d): shape (draws, m)."""
+def draw_functions(
+    data: Data, h: Hyperparameters, at: Array, draws: int, rng: np.random.Generator, run: int = 1
+) -> Array:
+    """Whole functions from the posterior, evaluated at points (m, d): shape (draws, m).
+
+    Args:
+        data: The points.
+        h: One setting.
+        at: Where; in runs of `run` points that are evenly spaced on a line, which take a fraction of the time.
+        draws: Number of functions.
+        rng: Source of randomness.
+        run: Length of a run.
+    """
     d = data.x.shape[1]
     # Matern-5/2's spectral density is a multivariate Student-t with five degrees of freedom.
     omega = rng.standard_normal((FEATURES, d)) * np.sqrt(5.0 / rng.chisquare(5.0, (FEATURES, 1))) / h.lengths
     weights = rng.standard_normal((2, FEATURES, draws)) * (h.signal * np.sqrt(1.0 / FEATURES))
-    slopes = rng.standard_normal((data.trend(data.x[:1]).shape[1], draws))
-
-    def prior(x: Array) -> Array:
-        # Waves in single precision, which processors do eight at a time; the sums keep six digits.
-        angle = (x @ omega.T).astype(np.float32)
-        waves = np.cos(angle) @ weights[0].astype(np.float32) + np.sin(angle) @ weights[1].astype(np.float32)
-        return np.asarray(waves + data.trend(x) @ slopes, dtype=np.float64)
-
-    clean, noise = covariance(data, h)
-    factor = cholesky(clean + np.diag(noise), lower=True)
-    noises = rng.standard_normal((len(noise), draws)) * np.sqrt(noise)[:, None]
-    residual = data.centred[:, None] - prior(data.x) - noises
     basis = data.trend(at)
-    cross = h.signal**2 * matern52(at, data.x, h.lengths) + basis @ data.basis.T
-    drawn = prior(at) + cross @ cho_solve((factor, True), residual)
+    slopes = rng.standard_normal((basis.shape[1], draws))
+    noises = rng.standard_normal((len(data.y), draws)) * np.sqrt(h.noise**2 + data.extra**2)[:, None]
+    tried = _waves(data.x, 1, omega, weights) + data.basis @ slopes
+    lower = _factor(data, h)
+    half = posterior.half_solve(lower, data.centred[:, None] - tried - noises)
+    solved = dtrtrs(lower, half, lower=True, trans=1)[0]
+    drawn = _waves(at, run, omega, weights) + basis @ slopes + cross_covariance(data, h, at, basis) @ solved
     return np.asarray(drawn.T + float(np.mean(data.y)), dtype=np.float64)
+
+
+def _waves(x: Array, run: int, omega: Array, weights: Array) -> Array:
+    """Sums of random waves at points (m, d) in runs: shape (m, draws).
+
+    In single precision, which processors do eight at a time; the sums keep six digits. Along a run a wave turns by the
+    same angle from point to point: multiplying takes a tenth of the time of a sine and a cosine.
+    """
+    lines = x.reshape(-1, run, x.shape[1])
+    waves = np.empty((run, len(lines), len(omega)), dtype=np.complex64)
+    waves[0] = _turned(lines[:, 0] @ omega.T)
+    if run > 1:
+        turn = _turned((lines[:, 1] - lines[:, 0]) @ omega.T)
+        for k in range(1, run):
+            np.multiply(waves[k - 1], turn, out=waves[k])
+    # Real and imaginary parts are cosines and sines, side by side.
+    parts = waves.view(np.float32).reshape(-1, 2 * len(omega))
+    sums = parts @ weights.swapaxes(0, 1).reshape(parts.shape[1], -1).astype(np.float32)
+    return np.asarray(sums.reshape(run, len(lines), -1).swapaxes(0, 1).reshape(len(x), -1), dtype=np.float64)
+
+
+def _turned(angle: Array) -> NDArray[np.complex64]:
+    """exp(i · angle) of angles of any shape, the same shape back."""
+    single = angle.astype(np.float32)
+    out = np.empty(single.shape, dtype=np.complex64)
+    out.real, out.imag = np.cos(single), np.sin(single)
+    return out
+
+
+def _factor(data: Data, h: Hyperparameters) -> Array:
+    """Cholesky factor of the values' covariance."""
+    lower = posterior.factor(noisy_covariance(data, h))
+    if lower is None:
+        raise LinAlgError("the covariance of the points is not positive definite")
+    return lower
+
+
+def cross_covariance(data: Data, h: Hyperparameters, at: Array, basis: Array | None = None) -> Array:
+    """Covariance of the surface at points (m, d) with that at the data: (m, n).
+
+    Args:
+        data: The points.
+        h: One setting.
+        at: Where.
+        basis: The trend's basis there (m, p), if it is known.
+    """
+    basis = data.trend(at) if basis is None else basis
+    smooth = matern52(at, data.x, h.lengths)
+    smooth *= h.signal**2
+    smooth += basis @ data.basis.T
+    return smooth

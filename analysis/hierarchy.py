@@ -9,13 +9,13 @@ normal ones where the model puts theta_i (expectation propagation: Minka 2001; R
 3.6). Leave-one-cell-out predictions are exact given those (ibid., eq. 5.12).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky
+from scipy.linalg import LinAlgError, cho_solve, cholesky
 
 from analysis import posterior
 from analysis.likelihood import Likelihoods
@@ -83,17 +83,25 @@ class Line:
 
 @dataclass(frozen=True)
 class _Parts:
-    """Covariance of theta as a sum of known matrices, each times the square of a standard deviation."""
+    """Covariance of theta as a sum of known matrices, each times the square of a standard deviation.
+
+    A diagonal matrix is given by its diagonal, shape (n,).
+    """
 
     fixed: Array
     names: tuple[str, ...]
     matrices: tuple[Array, ...]
     medians: Array
 
-    def covariance(self, theta: Array) -> Array:
+    def covariance(self, theta: Array, noise: Array) -> Array:
+        """Of what is seen through sites of these variances (n,)."""
         total = self.fixed.copy()
         for value, matrix in zip(np.exp(2.0 * theta), self.matrices, strict=True):
-            total += value * matrix
+            if matrix.ndim == 1:
+                total.flat[:: len(matrix) + 1] += value * matrix
+            else:
+                total += value * matrix
+        total.flat[:: len(noise) + 1] += noise
         return total
 
 
@@ -127,7 +135,9 @@ class Hierarchy:
         grid, seen = self.cells.seen.grid, self.cells.seen.values
         density, weight = [], []
         for theta in self.settings:
-            mean, variance = cavities(self.parts.covariance(theta), self.site_mean, self.site_variance)
+            mean, variance = cavities(
+                self.parts.covariance(theta, self.site_variance), self.site_mean, self.site_variance
+            )
             density.append((seen * _normal(grid, mean, variance)).sum(axis=1) * (grid[1] - grid[0]))
             # The settings were drawn with the cell in: weigh them as if it had been left out.
             total = variance + self.site_variance
@@ -138,8 +148,7 @@ class Hierarchy:
     @cached_property
     def _factors(self) -> list[Array]:
         """Cholesky factors of the sites' covariance at each setting."""
-        noise = np.diag(self.site_variance)
-        return [cholesky(self.parts.covariance(theta) + noise, lower=True) for theta in self.settings]
+        return [cholesky(self.parts.covariance(theta, self.site_variance), lower=True) for theta in self.settings]
 
     def _line(self, theta: Array, factor: Array, levels: Mapping[str, str], covariates: Array | None) -> Line:
         cells, sd = self.cells, dict(zip(self.parts.names, np.exp(theta), strict=True))
@@ -180,7 +189,7 @@ def fit(cells: Cells, form: Form, seed: int = 0, draws: int = 16) -> Hierarchy:
     for _ in range(2):
         density = posterior.with_prior(_likelihood(parts, mean, variance), centre, spread)
         theta = posterior.climb(density, theta)
-        mean, variance = _match(cells.seen, parts.covariance(theta), mean, variance)
+        mean, variance = _match(cells.seen, partial(parts.covariance, theta), mean, variance)
     if draws > 1:
         density = posterior.with_prior(_likelihood(parts, mean, variance), centre, spread)
         settings = posterior.draw(density, posterior.mode(density, [theta], PRIOR_SPREAD), rng, draws, 3 * draws)
@@ -190,11 +199,22 @@ def fit(cells: Cells, form: Form, seed: int = 0, draws: int = 16) -> Hierarchy:
 
 
 def cavities(covariance: Array, site_mean: Array, site_variance: Array) -> tuple[Array, Array]:
-    """Mean and variance of each theta given all cells but its own: two arrays (n,)."""
-    total = covariance + np.diag(site_variance)
-    inverse = cho_solve((cholesky(total, lower=True), True), np.eye(len(site_mean)))
-    precision = np.diag(inverse)
+    """Mean and variance of each theta given all cells but its own: two arrays (n,).
+
+    Args:
+        covariance: Of what is seen through the sites, shape (n, n).
+        site_mean, site_variance: The sites, shape (n,).
+    """
+    inverse = _inverse(covariance)
+    precision = inverse.diagonal()
     return site_mean - inverse @ site_mean / precision, np.maximum(1.0 / precision - site_variance, 1e-8)
+
+
+def _inverse(covariance: Array) -> Array:
+    lower = posterior.factor(covariance)
+    if lower is None:
+        raise LinAlgError("the covariance of the cells is not positive definite")
+    return posterior.inverse(lower)
 
 
 def _parts(cells: Cells, form: Form) -> _Parts:
@@ -212,19 +232,20 @@ def _parts(cells: Cells, form: Form) -> _Parts:
         named |= {f: (matrix, BETWEEN) for f, matrix in same.items() if len(set(cells.levels[f])) > 1}
         if form.slope and GROUP in named:
             named["slope"] = (same[GROUP] * np.outer(t, t), SLOPE_BETWEEN)
-    named["within"] = (np.eye(n), WITHIN)
+    named["within"] = (np.ones(n), WITHIN)
     matrices = tuple(matrix for matrix, _ in named.values())
     return _Parts(fixed, tuple(named), matrices, np.array([median for _, median in named.values()]))
 
 
 def _likelihood(parts: _Parts, mean: Array, variance: Array) -> posterior.Density:
-    noise = np.diag(variance)
+    def value(theta: Array) -> float:
+        return posterior.log_normal(mean, parts.covariance(theta, variance))
 
-    def density(theta: Array) -> tuple[float, Array]:
-        slopes = [2.0 * value * matrix for value, matrix in zip(np.exp(2.0 * theta), parts.matrices, strict=True)]
-        return posterior.log_normal(mean, parts.covariance(theta) + noise, slopes)
+    def slope(theta: Array) -> tuple[float, Array]:
+        height, slopes = posterior.log_normal_slope(mean, parts.covariance(theta, variance), parts.matrices)
+        return height, 2.0 * np.exp(2.0 * theta) * slopes
 
-    return density
+    return posterior.Density(value, slope)
 
 
 def _first_sites(seen: Likelihoods) -> tuple[Array, Array]:
@@ -233,11 +254,13 @@ def _first_sites(seen: Likelihoods) -> tuple[Array, Array]:
     return mean, (weight * (seen.grid[None, :] - mean[:, None]) ** 2).sum(axis=1)
 
 
-def _match(seen: Likelihoods, covariance: Array, mean: Array, variance: Array) -> tuple[Array, Array]:
+def _match(
+    seen: Likelihoods, covariance: Callable[[Array], Array], mean: Array, variance: Array
+) -> tuple[Array, Array]:
     """Normal stand-ins for the cells' likelihoods, by expectation propagation."""
     precision, shift = 1.0 / variance, mean / variance
     for _ in range(SWEEPS):
-        cavity, spread = cavities(covariance, shift / precision, 1.0 / precision)
+        cavity, spread = cavities(covariance(1.0 / precision), shift / precision, 1.0 / precision)
         weight = seen.values * _normal(seen.grid, cavity, spread)
         weight /= weight.sum(axis=1, keepdims=True)
         tilted = weight @ seen.grid

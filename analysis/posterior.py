@@ -8,12 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_solve, cholesky
+from scipy.linalg.lapack import dpotrf, dpotri, dtrtrs
 from scipy.optimize import minimize
 
 Array = NDArray[np.float64]
-# Log density and its gradient.
-Density = Callable[[Array], tuple[float, Array]]
 
 IMPOSSIBLE = -1e10
 FREEDOM = 4.0
@@ -21,8 +19,49 @@ FREEDOM = 4.0
 REACH = 6.0
 
 
-def log_normal(y: Array, covariance: Array, derivatives: Sequence[Array]) -> tuple[float, Array]:
-    """Log density of y ~ N(0, covariance) and its gradient (Rasmussen and Williams 2006, eq. 5.8 and 5.9).
+@dataclass(frozen=True)
+class Density:
+    """A log density over points (p,).
+
+    Attributes:
+        value: At a point.
+        slope: The value and its gradient (p,), which take several times as long.
+    """
+
+    value: Callable[[Array], float]
+    slope: Callable[[Array], tuple[float, Array]]
+
+
+def factor(covariance: Array) -> Array | None:
+    """Lower Cholesky factor, None if there is none. LAPACK as it is: these matrices are small, and so many."""
+    found, failed = dpotrf(covariance.T, lower=True)
+    return None if failed else np.asarray(found, dtype=np.float64)
+
+
+def half_solve(lower: Array, right: Array) -> Array:
+    """Solves lower @ x = right, for a triangular matrix (n, n) and right sides (n,) or (n, k)."""
+    return np.asarray(dtrtrs(lower, right, lower=True)[0], dtype=np.float64)
+
+
+def inverse(lower: Array) -> Array:
+    """Inverse of the matrix that has this Cholesky factor."""
+    triangle, _ = dpotri(lower, lower=True)
+    whole = triangle + triangle.T
+    whole.flat[:: len(whole) + 1] *= 0.5
+    return np.asarray(whole, dtype=np.float64)
+
+
+def log_normal(y: Array, covariance: Array) -> float:
+    """Log density of y (n,) under N(0, covariance); `IMPOSSIBLE` if the covariance is not positive definite."""
+    lower = factor(covariance)
+    if lower is None:
+        return IMPOSSIBLE
+    half = half_solve(lower, y)
+    return float(-0.5 * (half @ half + len(y) * np.log(2.0 * np.pi)) - np.log(lower.diagonal()).sum())
+
+
+def log_normal_slope(y: Array, covariance: Array, derivatives: Sequence[Array]) -> tuple[float, Array]:
+    """`log_normal` and its gradient (Rasmussen and Williams 2006, eq. 5.8 and 5.9).
 
     Args:
         y: Values, shape (n,).
@@ -32,15 +71,14 @@ def log_normal(y: Array, covariance: Array, derivatives: Sequence[Array]) -> tup
     Returns:
         The log density and its gradient; `IMPOSSIBLE` and zeros if the covariance is not positive definite.
     """
-    try:
-        factor = cholesky(covariance, lower=True, check_finite=False)
-    except LinAlgError:
+    lower = factor(covariance)
+    if lower is None:
         return IMPOSSIBLE, np.zeros(len(derivatives))
-    inverse = cho_solve((factor, True), np.eye(len(y)), check_finite=False)
-    weights = inverse @ y
-    value = -0.5 * (y @ weights + len(y) * np.log(2.0 * np.pi)) - np.log(np.diag(factor)).sum()
-    inner = np.outer(weights, weights) - inverse
-    slopes = [0.5 * float(np.vdot(inner if d.ndim == 2 else np.diag(inner), d)) for d in derivatives]
+    precision = inverse(lower)
+    weights = precision @ y
+    value = -0.5 * (y @ weights + len(y) * np.log(2.0 * np.pi)) - np.log(lower.diagonal()).sum()
+    inner = np.outer(weights, weights) - precision
+    slopes = [0.5 * float(np.vdot(inner if d.ndim == 2 else inner.diagonal(), d)) for d in derivatives]
     return float(value), np.array(slopes)
 
 
@@ -48,14 +86,20 @@ def with_prior(likelihood: Density, centre: Array, spread: Array) -> Density:
     """The likelihood times independent normal priors N(centre, spread^2), cut `REACH` spreads out."""
     norm = float(np.log(spread * np.sqrt(2.0 * np.pi)).sum())
 
-    def density(theta: Array) -> tuple[float, Array]:
+    def value(theta: Array) -> float:
+        z = (theta - centre) / spread
+        if np.any(np.abs(z) > REACH):
+            return IMPOSSIBLE
+        return max(likelihood.value(theta) - 0.5 * float(z @ z) - norm, IMPOSSIBLE)
+
+    def slope(theta: Array) -> tuple[float, Array]:
         z = (theta - centre) / spread
         if np.any(np.abs(z) > REACH):
             return IMPOSSIBLE, np.zeros(len(theta))
-        value, slope = likelihood(theta)
-        return max(value - 0.5 * float(z @ z) - norm, IMPOSSIBLE), slope - z / spread
+        height, gradient = likelihood.slope(theta)
+        return max(height - 0.5 * float(z @ z) - norm, IMPOSSIBLE), gradient - z / spread
 
-    return density
+    return Density(value, slope)
 
 
 @dataclass(frozen=True)
@@ -79,14 +123,14 @@ def mode(density: Density, starts: Sequence[Array], widest: float) -> Mode:
     """The mode of a density.
 
     Args:
-        density: Log density and gradient at a point (p,).
+        density: The log density.
         starts: Where to climb from; the highest summit counts.
         widest: Largest standard deviation along any direction: where the data say nothing, the prior's.
     """
-    theta = max((climb(density, start) for start in starts), key=lambda at: density(at)[0])
+    theta = max((climb(density, start) for start in starts), key=density.value)
     values, vectors = np.linalg.eigh(-_hessian(density, theta))
     scales = np.minimum(1.0 / np.sqrt(np.maximum(values, 1e-6)), widest)
-    evidence = density(theta)[0] + 0.5 * len(theta) * np.log(2.0 * np.pi) + float(np.log(scales).sum())
+    evidence = density.value(theta) + 0.5 * len(theta) * np.log(2.0 * np.pi) + float(np.log(scales).sum())
     return Mode(theta, scales, vectors, float(evidence))
 
 
@@ -96,7 +140,7 @@ def draw(density: Density, at: Mode, rng: np.random.Generator, draws: int = 12, 
     By importance resampling from a Student-t (4 degrees of freedom) fitted to the curvature at the mode.
 
     Args:
-        density: Log density and gradient at a point (p,).
+        density: The log density.
         at: Its mode.
         rng: Source of randomness.
         draws: Number of draws.
@@ -106,7 +150,7 @@ def draw(density: Density, at: Mode, rng: np.random.Generator, draws: int = 12, 
     z = rng.standard_normal((proposals, p)) * np.sqrt(FREEDOM / rng.chisquare(FREEDOM, (proposals, 1)))
     thetas = at.theta + 1.1 * (z * at.scales) @ at.directions.T
     log_proposal = -0.5 * (FREEDOM + p) * np.log1p((z**2).sum(axis=1) / FREEDOM)
-    log_weight = np.array([density(theta)[0] for theta in thetas]) - log_proposal
+    log_weight = np.array([density.value(theta) for theta in thetas]) - log_proposal
     weight = np.exp(log_weight - log_weight.max())
     positions = (np.arange(draws) + rng.uniform()) / draws
     chosen = np.minimum(np.searchsorted(np.cumsum(weight / weight.sum()), positions), proposals - 1)
@@ -117,7 +161,7 @@ def climb(density: Density, start: Array) -> Array:
     """Where the density is highest, by L-BFGS from a start."""
 
     def downhill(theta: Array) -> tuple[float, Array]:
-        value, slope = density(theta)
+        value, slope = density.slope(theta)
         return -value, -slope
 
     found = minimize(downhill, start, jac=True, method="L-BFGS-B", options={"maxiter": 40})
@@ -127,5 +171,5 @@ def climb(density: Density, start: Array) -> Array:
 def _hessian(density: Density, at: Array, step: float = 0.05) -> Array:
     """Central differences of the gradient at a point (p,): shape (p, p)."""
     moves = step * np.eye(len(at))
-    rows = np.array([(density(at + e)[1] - density(at - e)[1]) / (2.0 * step) for e in moves])
+    rows = np.array([(density.slope(at + e)[1] - density.slope(at - e)[1]) / (2.0 * step) for e in moves])
     return np.asarray(0.5 * (rows + rows.T), dtype=np.float64)

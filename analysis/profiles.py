@@ -83,7 +83,7 @@ def draw_profiles(found: Points, shape: Shape, deterministic: bool, rng: np.rand
     everywhere = (tried[0], np.full(PHI_POINTS, tried[1].max()))
     windows = [_lr_windows(data, mode, log_phi, (low + log_mean, high + log_mean)) for low, high in (tried, everywhere)]
     at = np.stack([np.tile(np.repeat(log_phi, LR_POINTS), 2), np.concatenate(windows).ravel()], axis=1)
-    surfaces = np.concatenate([gp.draw_functions(data, h, at, DRAWS, rng) for h in settings.draws])
+    surfaces = np.concatenate([gp.draw_functions(data, h, at, DRAWS, rng, LR_POINTS) for h in settings.draws])
     both = surfaces.reshape(-1, 2, PHI_POINTS, LR_POINTS)
     (profile, log_lr), (beyond, beyond_lr) = (_profiles(both[:, k], windows[k]) for k in (0, 1))
     return Draws(
