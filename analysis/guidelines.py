@@ -126,8 +126,8 @@ def _guideline(
 ) -> CellGuideline:
     first = cell.iloc[0]
     spec = Spec.parse(str(first["workload"]))
-    explore, replicate = cell[cell["phase"] == "explore"], cell[cell["phase"] == "replicate"]
-    counts = explore["status"].value_counts()
+    phase, status = (cell[c].to_numpy(dtype=object, na_value="") for c in ("phase", "status"))
+    explored = status[phase == "explore"]
     chosen, reason = _choose_family(cell, surface, comparison)
     # Where phi* is unclear, what was replicated is worth more than the middle of the interval.
     is_uba = chosen is not None and chosen.family == "uba" and surface.verdict not in ("thin", "unclear")
@@ -173,12 +173,12 @@ def _guideline(
         expected_metric=metric if math.isfinite(metric) else None,
         objective=str(first["objective_name"]),
         expected_objective=surface.expected if is_uba else chosen.objective if chosen else None,
-        trials=len(explore),
-        completed=int(counts.get("completed", 0)),
-        stopped=int(counts.get("stopped", 0)),
-        diverged=int(counts.get("diverged", 0)),
-        failed=int(counts.get("failed", 0)),
-        replicates=int((replicate["status"] == "completed").sum()),
+        trials=len(explored),
+        completed=int((explored == "completed").sum()),
+        stopped=int((explored == "stopped").sum()),
+        diverged=int((explored == "diverged").sum()),
+        failed=int((explored == "failed").sum()),
+        replicates=int(((phase == "replicate") & (status == "completed")).sum()),
         gains=gains,
         phi_gain=_phi_gain(surface),
         families=comparison.families,
@@ -222,10 +222,14 @@ def _phi_gain(surface: CellSurface) -> tuple[float, float, float] | None:
 
 def _metric_near(cell: pd.DataFrame, phi: float, base_lr: float, neighbours: int = 3) -> float:
     """Mean validation metric of the completed UBA or cosine trials nearest to (phi, base LR) in log units."""
-    rows = cell[(cell["status"] == "completed") & cell["family"].isin(["uba", "cosine"])]
-    at = rows["phi"].where(rows["family"] == "uba", COSINE_PHI).to_numpy(dtype=np.float64)
-    distance = np.hypot(np.log(at / phi), 2.0 * np.log(rows["base_lr"].to_numpy(dtype=np.float64) / base_lr))
-    metric = rows["val_metric"].to_numpy(dtype=np.float64)[np.argsort(distance, kind="stable")[:neighbours]]
+    status, family = (cell[c].to_numpy(dtype=object, na_value="") for c in ("status", "family"))
+    rows = (status == "completed") & ((family == "uba") | (family == "cosine"))
+    tried, lrs, metrics = (
+        cell[c].to_numpy(dtype=np.float64, na_value=np.nan)[rows] for c in ("phi", "base_lr", "val_metric")
+    )
+    at = np.where(family[rows] == "uba", tried, COSINE_PHI)
+    distance = np.hypot(np.log(at / phi), 2.0 * np.log(lrs / base_lr))
+    metric = metrics[np.argsort(distance, kind="stable")[:neighbours]]
     metric = metric[np.isfinite(metric)]
     return float(metric.mean()) if metric.size else math.nan
 

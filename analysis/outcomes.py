@@ -1,7 +1,8 @@
 """From a cell's trials to points a surface can be fitted to: scale, stopped trials, diverged trials."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -93,20 +94,25 @@ class Points:
         return self.origin.count(origin)
 
 
-def on_surface(cell: pd.DataFrame, shape: Shape) -> pd.DataFrame:
-    """The rows of a cell that lie on the shape's surface, with a column ``value``: cosine is UBA at phi = 2.
+def on_surface(cell: pd.DataFrame, shape: Shape) -> dict[str, NDArray[Any]]:
+    """Columns of the rows of a cell that lie on the shape's surface, as arrays: cosine is UBA at phi = 2.
 
-    ``mean_lr`` becomes base LR × mean of the profile, whatever warmup and floor the study adds to every schedule.
+    With ``value``, the shape's parameter, and with ``mean_lr``, base LR × mean of the profile, whatever warmup and
+    floor the study adds to every schedule.
     """
-    rows = cell[cell["family"].isin([shape.family, *dict(shape.same)])].copy()
+    # Arrays: pandas takes its time over hundreds of small tables.
+    words = {c: cell[c].to_numpy(dtype=object, na_value="") for c in ("family", "schedule", "phase", "status")}
+    names = ("base_lr", "objective", *(c for c in cell.columns if c.startswith("rung_")))
+    rows: dict[str, NDArray[Any]] = words | {c: cell[c].to_numpy(dtype=np.float64, na_value=np.nan) for c in names}
+    rows["deterministic"] = cell["deterministic"].to_numpy(dtype=bool)
     rows["value"] = shape.values(rows)
-    rows = rows[(rows["value"] >= shape.low) & (rows["value"] <= shape.high) & (rows["base_lr"] > 0)].copy()
-    log_value = np.log(rows["value"].to_numpy(dtype=np.float64))
-    rows["mean_lr"] = rows["base_lr"] * np.exp(shape.log_mean(log_value))
+    keep = (rows["value"] >= shape.low) & (rows["value"] <= shape.high) & (rows["base_lr"] > 0)
+    rows = {c: values[keep] for c, values in rows.items()}
+    rows["mean_lr"] = rows["base_lr"] * np.exp(shape.log_mean(np.log(rows["value"])))
     return rows
 
 
-def predicted_ends(rows: pd.DataFrame, scale: Scale) -> tuple[Array, Array]:
+def predicted_ends(rows: Mapping[str, NDArray[Any]], scale: Scale) -> tuple[Array, Array]:
     """What stopped trials would have ended at, from the value at which they were judged last.
 
     For each rung, the fall from the judged value there to the final one is regressed over the completed trials that
@@ -116,23 +122,22 @@ def predicted_ends(rows: pd.DataFrame, scale: Scale) -> tuple[Array, Array]:
     at the rung it keeps by half, with a standard deviation as large.
 
     Args:
-        rows: Trials of one cell on the surface (completed and stopped).
+        rows: From `on_surface`.
         scale: The fitting scale.
 
     Returns:
         Predicted values and their standard deviations on the fitting scale, in the rows' order; NaN for rows which
         are not stopped and where too few trials (under six) completed to learn from.
     """
-    rungs = sorted((c for c in rows.columns if c.startswith("rung_")), key=lambda c: int(c[5:]))
-    ends = np.full(len(rows), np.nan)
-    spread = np.full(len(rows), np.nan)
-    completed = (rows["status"] == "completed").to_numpy(dtype=bool)
-    stopped = (rows["status"] == "stopped").to_numpy(dtype=bool)
+    rungs = sorted((c for c in rows if c.startswith("rung_")), key=lambda c: int(c[5:]))
+    n = len(rows["status"])
+    ends, spread = np.full(n, np.nan), np.full(n, np.nan)
+    completed, stopped = rows["status"] == "completed", rows["status"] == "stopped"
     if not stopped.any() or not rungs:
         return ends, spread
-    judged = scale.forward(rows[rungs].to_numpy(dtype=np.float64))
-    final = scale.forward(rows["objective"].to_numpy(dtype=np.float64))
-    log_phi = np.log(rows["value"].to_numpy(dtype=np.float64))
+    judged = scale.forward(np.stack([rows[c] for c in rungs], axis=1))
+    final = scale.forward(rows["objective"])
+    log_phi = np.log(rows["value"])
     reached = np.isfinite(judged)
     last = np.where(reached.any(axis=1), judged.shape[1] - 1 - reached[:, ::-1].argmax(axis=1), -1)
     for rung in range(len(rungs)):
@@ -140,7 +145,7 @@ def predicted_ends(rows: pd.DataFrame, scale: Scale) -> tuple[Array, Array]:
         learn = completed & reached[:, rung] & np.isfinite(final)
         if not todo.any() or learn.sum() < MIN_FOR_CENSORING:
             continue
-        basis = np.stack([np.ones(len(rows)), judged[:, rung], log_phi], axis=1)
+        basis = np.stack([np.ones(n), judged[:, rung], log_phi], axis=1)
         basis[:, 1:] -= basis[learn, 1:].mean(axis=0)
         worst = float(basis[learn, 1].max())
         beyond = np.clip(basis[todo, 1] - worst, 0.0, None)
@@ -179,11 +184,11 @@ def points(cell: pd.DataFrame, shape: Shape) -> Points:
         The points, possibly none.
     """
     rows = on_surface(cell, shape)
-    rows = rows[~((rows["phase"] == "replicate") & rows["deterministic"].astype(bool))]
-    values = rows["objective"].to_numpy(dtype=np.float64)
-    status = rows["status"].to_numpy(dtype=object)
+    repeated = (rows["phase"] == "replicate") & rows["deterministic"]
+    rows = {c: array[~repeated] for c, array in rows.items()}
+    values, status = rows["objective"], rows["status"]
     done = (status == "completed") & np.isfinite(values)
-    mode = str(rows["mode"].iloc[0]) if len(rows) else "min"
+    mode = str(cell["mode"].iloc[0]) if len(cell) else "min"
     scale = Scale.of(values[done], mode)
     ends, spread = predicted_ends(rows, scale)
     y = np.where(done, scale.forward(values), ends)
@@ -196,7 +201,7 @@ def points(cell: pd.DataFrame, shape: Shape) -> Points:
     above = np.clip(y - best, 0.0, None)
     misfit = MISFIT * above + MISFIT_SQUARED * above**2
     extra = np.where(diverged, DIVERGED_SD, np.hypot(extra, misfit))
-    x = np.log(rows[["value", "mean_lr"]].to_numpy(dtype=np.float64))
+    x = np.log(np.stack([rows["value"], rows["mean_lr"]], axis=1))
     return Points(
         x=x[keep],
         y=np.minimum(y, cap)[keep],

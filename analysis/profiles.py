@@ -82,10 +82,16 @@ def draw_profiles(found: Points, shape: Shape, deterministic: bool, rng: np.rand
     tried = _tried_base_lr(found, shape, log_phi)
     everywhere = (tried[0], np.full(PHI_POINTS, tried[1].max()))
     windows = [_lr_windows(data, mode, log_phi, (low + log_mean, high + log_mean)) for low, high in (tried, everywhere)]
-    at = np.stack([np.tile(np.repeat(log_phi, LR_POINTS), 2), np.concatenate(windows).ravel()], axis=1)
+    # Where a phi's windows are the same, as for many, one is enough.
+    more = np.flatnonzero(np.any(windows[0] != windows[1], axis=1))
+    rows = np.arange(PHI_POINTS), np.arange(PHI_POINTS)
+    rows[1][more] = PHI_POINTS + np.arange(len(more))
+    lrs = np.concatenate([windows[0], windows[1][more]])
+    at = np.stack([np.repeat(np.concatenate([log_phi, log_phi[more]]), LR_POINTS), lrs.ravel()], axis=1)
     surfaces = np.concatenate([gp.draw_functions(data, h, at, DRAWS, rng, LR_POINTS) for h in settings.draws])
-    both = surfaces.reshape(-1, 2, PHI_POINTS, LR_POINTS)
-    (profile, log_lr), (beyond, beyond_lr) = (_profiles(both[:, k], windows[k]) for k in (0, 1))
+    lowest, log_lrs = _profiles(surfaces.reshape(-1, *lrs.shape), lrs)
+    profile, beyond = (lowest[:, row] for row in rows)
+    log_lr, beyond_lr = (log_lrs[:, row] for row in rows)
     return Draws(
         log_phi=log_phi,
         profile=profile,

@@ -1,7 +1,8 @@
 """The one shape parameter of a family that a surface is fitted over, such as UBA's phi."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -75,7 +76,7 @@ class Shape:
         same = tuple(SAME.get(name, {}).items()) if family == name else ()
         return cls(family, varying[0], min(low, *values), max(high, *values), json.dumps(rest), same)
 
-    def values(self, rows: pd.DataFrame) -> Array:
+    def values(self, rows: pd.DataFrame | Mapping[str, NDArray[Any]]) -> Array:
         """The parameter of each row, shape (n,); NaN for rows that are not on the surface."""
         same = dict(self.same)
         found = [
@@ -105,4 +106,5 @@ def _means(shape: Shape) -> tuple[Array, Array]:
     """Log of the parameter and of the profile's mean on a table over the range."""
     at = np.linspace(np.log(shape.low), np.log(shape.high), TABLE)
     inside = np.clip(np.exp(at), shape.low, shape.high)
-    return at, np.log([from_dict(shape.schedule(float(v))).profile_mean for v in inside])
+    first = from_dict(shape.schedule(float(inside[0])))
+    return at, np.log([replace(first, **{shape.parameter: float(v)}).profile_mean for v in inside])

@@ -166,8 +166,10 @@ def _nearest_best(found: Points) -> Points:
 
 
 def _replicates(cell: pd.DataFrame) -> int:
-    done = cell[(cell["phase"] == "replicate") & (cell["status"] == "completed")]
-    return max(int(done.groupby("finalist").size().median()), 1) if len(done) else 1
+    """Median number of completed replicates a finalist; 1 if there are none."""
+    done = (cell["phase"] == "replicate") & (cell["status"] == "completed")
+    counts = cell["finalist"][done].value_counts()
+    return max(int(counts.median()), 1) if len(counts) else 1
 
 
 def _hull(logs: Array, beyond: Array) -> tuple[float, float]:
