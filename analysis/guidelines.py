@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
-from analysis import curvature
+from analysis import curvature, validation
 from analysis.budget_model import BudgetModel
-from analysis.cell_draws import cell_draws
+from analysis.cell_draws import cell_draws, gather
 from analysis.cell_guideline import CellGuideline, ShapeGuideline
 from analysis.cell_surface import CellSurface
 from analysis.compare import Comparison, FamilyResult, compare_cell, difference
@@ -22,8 +22,7 @@ from analysis.number_text import percent
 from analysis.results.table import CELL
 from analysis.shapes import COSINE_PHI, Shape
 from analysis.surface import fit_surface
-from analysis.trends import fit_models
-from analysis.validation import validate
+from analysis.trends import QUANTITIES, fit_models, fit_trend
 from trainables.spec import Spec
 
 FORMAT = 1
@@ -89,18 +88,24 @@ def build(
     table = table.drop_duplicates(["study", "trial_id"], keep="last")
     groups = [cell for _, cell in table.groupby(CELL, sort=True)]
     jobs = min(len(groups) // CELLS_A_PROCESS + 1, cpu_count())
-    parts = Parallel(n_jobs=jobs)(delayed(_analyse)(cell, phi_range, seed) for cell in groups)
+    pool = Parallel(n_jobs=jobs)
+    parts = pool(delayed(_analyse)(cell, phi_range, seed) for cell in groups)
     cells, surfaces, comparisons = zip(*parts, strict=True) if parts else ((), (), ())
     keys = [(c.label, c.optimizer, c.budget) for c in cells]
     known = cell_draws(cells, surfaces)
-    models = fit_models(known, [(c.label, c.optimizer) for c in cells])
+    gathered = [gather(known, quantity) for quantity in QUANTITIES] if known else []
+    trends = pool(delayed(fit_trend)(each) for each in gathered)
+    models = fit_models(known, trends, [(c.label, c.optimizer) for c in cells])
     sloped = any(m.quantity == "phi" and m.kind == "log-linear" for m in models)
+    left_out = validation.folds(cells, surfaces, trends)
+    comparing = delayed(compare)(table, dict(zip(keys, comparisons, strict=True)), seed)
+    compared, *predicted = pool([comparing, *(delayed(validation.predicted)(fold) for fold in left_out)])
     return Guidelines(
         cells=cells,
         models=models,
-        validation=validate(cells, surfaces),
+        validation=validation.scored(cells, surfaces, list(zip(left_out, predicted, strict=True))),
         curvature=curvature.tried(known, curvature.measured(table), sloped),
-        comparisons=compare(table, dict(zip(keys, comparisons, strict=True)), seed),
+        comparisons=compared,
         provenance=dict(provenance or {}),
         surfaces=surfaces,
     )

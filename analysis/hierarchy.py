@@ -15,7 +15,7 @@ from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_solve, cholesky
+from scipy.linalg import LinAlgError
 
 from analysis import posterior
 from analysis.likelihood import Likelihoods
@@ -32,6 +32,8 @@ SWEEPS = 12
 DAMPING = 0.7
 LEAST_PRECISION = 1e-4
 SETTLED = 0.01
+# A cell may lie anywhere at all.
+LEAST_DENSITY = 1e-12
 GROUP = "workload"
 
 
@@ -56,6 +58,14 @@ class Cells:
         levels = {f: tuple(v for v, keep in zip(all_, rows, strict=True) if keep) for f, all_ in self.levels.items()}
         covariates = self.covariates[rows] if self.covariates.size else self.covariates
         return Cells(self.t[rows], levels, self.seen.take(rows), covariates)
+
+    def at_level(self, factor: str, level: str | None) -> Array:
+        """1 for the cells at a level of a factor, 0 for the others, shape (n,)."""
+        return np.asarray(self._arrays[factor] == level, dtype=np.float64)
+
+    @cached_property
+    def _arrays(self) -> dict[str, NDArray[np.object_]]:
+        return {f: np.array(known, dtype=object) for f, known in self.levels.items()}
 
 
 @dataclass(frozen=True)
@@ -106,15 +116,35 @@ class _Parts:
 
 
 @dataclass(frozen=True)
+class Round:
+    """What a round of fitting came to.
+
+    Attributes:
+        sd: Log standard deviations, by name.
+        site_mean, site_variance: The cells' sites, shape (n,).
+    """
+
+    sd: Mapping[str, float]
+    site_mean: Array
+    site_variance: Array
+
+
+@dataclass(frozen=True)
 class Hierarchy:
     """A fitted model; made by `fit`."""
 
     cells: Cells
     form: Form
     parts: _Parts
+    first_round: Round
     settings: Array
     site_mean: Array
     site_variance: Array
+
+    def begun(self, rows: NDArray[np.bool_]) -> Round:
+        """The first round of a fit to some of the cells, by a mask (n,), taken from that to all of them."""
+        first = self.first_round
+        return Round(first.sd, first.site_mean[rows], first.site_variance[rows])
 
     def line(self, levels: Mapping[str, str], covariates: Array | None = None) -> Line:
         """The line of a group; a level that no cell has, or is not given, is a new one.
@@ -123,8 +153,9 @@ class Hierarchy:
             levels: Level by factor.
             covariates: The group's predictors, shape (q,).
         """
-        pairs = zip(self.settings, self._factors, strict=True)
-        lines = [self._line(theta, factor, levels, covariates) for theta, factor in pairs]
+        same = {f: self.cells.at_level(f, levels.get(f)) for f in self.cells.levels}
+        pairs = zip(self.settings, self._precisions, strict=True)
+        lines = [self._line(theta, precision, same, covariates) for theta, precision in pairs]
         mean = np.mean([line.mean for line in lines], axis=0)
         apart = np.array([line.mean - mean for line in lines])
         covariance = np.mean([line.covariance for line in lines], axis=0) + apart.T @ apart / len(lines)
@@ -132,13 +163,14 @@ class Hierarchy:
 
     def held_out(self) -> Array:
         """Log density of what each cell says, predicted from the others, shape (n,)."""
-        grid, seen = self.cells.seen.grid, self.cells.seen.values
+        grid, seen, powers = self.cells.seen.grid, self.cells.seen.values, self.cells.seen.powers
         density, weight = [], []
         for theta in self.settings:
             mean, variance = cavities(
                 self.parts.covariance(theta, self.site_variance), self.site_mean, self.site_variance
             )
-            density.append((seen * _normal(grid, mean, variance)).sum(axis=1) * (grid[1] - grid[0]))
+            normal = _normal(powers, mean, variance) + LEAST_DENSITY
+            density.append(np.einsum("ij,ij->i", seen, normal) * (grid[1] - grid[0]))
             # The settings were drawn with the cell in: weigh them as if it had been left out.
             total = variance + self.site_variance
             weight.append(np.sqrt(total) * np.exp(np.minimum(0.5 * (self.site_mean - mean) ** 2 / total, 20.0)))
@@ -146,13 +178,12 @@ class Hierarchy:
         return np.asarray(np.log((np.array(density) * weights).sum(axis=0) / weights.sum(axis=0)), dtype=np.float64)
 
     @cached_property
-    def _factors(self) -> list[Array]:
-        """Cholesky factors of the sites' covariance at each setting."""
-        return [cholesky(self.parts.covariance(theta, self.site_variance), lower=True) for theta in self.settings]
+    def _precisions(self) -> list[Array]:
+        """Inverse covariance of what is seen through the sites at each setting."""
+        return [_inverse(self.parts.covariance(theta, self.site_variance)) for theta in self.settings]
 
-    def _line(self, theta: Array, factor: Array, levels: Mapping[str, str], covariates: Array | None) -> Line:
+    def _line(self, theta: Array, precision: Array, same: Mapping[str, Array], covariates: Array | None) -> Line:
         cells, sd = self.cells, dict(zip(self.parts.names, np.exp(theta), strict=True))
-        same = {f: np.array([v == levels.get(f) for v in known], dtype=np.float64) for f, known in cells.levels.items()}
         slope_own = sd.get("slope", 0.0) if self.form.pooled else SLOPE_SD
         slope_all = SLOPE_SD if self.form.slope and self.form.pooled else 0.0
         effects = {f: sd.get(f, INTERCEPT_SD if f == GROUP and not self.form.pooled else 0.0) for f in same}
@@ -165,11 +196,11 @@ class Hierarchy:
         slope = (slope_all**2 + slope_own**2 * same[GROUP]) * cells.t if self.form.slope else 0.0 * cells.t
         slope_variance = slope_all**2 + slope_own**2 if self.form.slope else 0.0
         cross = np.stack([np.broadcast_to(level, cells.t.shape), slope])
-        solved = cho_solve((factor, True), cross.T)
+        solved = precision @ cross.T
         return Line(solved.T @ self.site_mean, np.diag([own, slope_variance]) - cross @ solved, float(sd["within"]))
 
 
-def fit(cells: Cells, form: Form, seed: int = 0, draws: int = 16) -> Hierarchy:
+def fit(cells: Cells, form: Form, seed: int = 0, draws: int = 16, begun: Round | None = None) -> Hierarchy:
     """Fit one form of the model.
 
     Args:
@@ -177,25 +208,32 @@ def fit(cells: Cells, form: Form, seed: int = 0, draws: int = 16) -> Hierarchy:
         form: Which.
         seed: Of the draws of the standard deviations.
         draws: How many; 1 takes the most probable ones alone, which is faster and will do for means.
+        begun: The first round, if a fit to nearly the same cells is known: it takes most of the time.
 
     Returns:
         The fitted model.
     """
     parts = _parts(cells, form)
     centre, spread = np.log(parts.medians), np.full(len(parts.medians), PRIOR_SPREAD)
-    mean, variance = _first_sites(cells.seen)
-    theta = centre
     rng = np.random.default_rng(seed)
-    for _ in range(2):
+
+    def improved(last: Round) -> Round:
+        mean, variance = last.site_mean, last.site_variance
         density = posterior.with_prior(_likelihood(parts, mean, variance), centre, spread)
-        theta = posterior.climb(density, theta)
-        mean, variance = _match(cells.seen, partial(parts.covariance, theta), mean, variance)
+        theta = posterior.climb(density, np.array([last.sd[name] for name in parts.names]))
+        sites = _match(cells.seen, partial(parts.covariance, theta), mean, variance)
+        return Round(dict(zip(parts.names, theta.tolist(), strict=True)), *sites)
+
+    # Two rounds, no more: with the sites held, each makes the standard deviations smaller, and so the next sites.
+    first = begun or improved(Round(dict(zip(parts.names, centre, strict=True)), *_first_sites(cells.seen)))
+    last = improved(first)
+    theta, mean, variance = np.array(list(last.sd.values())), last.site_mean, last.site_variance
     if draws > 1:
         density = posterior.with_prior(_likelihood(parts, mean, variance), centre, spread)
         settings = posterior.draw(density, posterior.mode(density, [theta], PRIOR_SPREAD), rng, draws, 3 * draws)
     else:
         settings = theta[None, :]
-    return Hierarchy(cells, form, parts, settings, mean, variance)
+    return Hierarchy(cells, form, parts, first, settings, mean, variance)
 
 
 def cavities(covariance: Array, site_mean: Array, site_variance: Array) -> tuple[Array, Array]:
@@ -259,12 +297,13 @@ def _match(
 ) -> tuple[Array, Array]:
     """Normal stand-ins for the cells' likelihoods, by expectation propagation."""
     precision, shift = 1.0 / variance, mean / variance
+    powers = seen.powers
+    least = LEAST_DENSITY * seen.values @ powers
     for _ in range(SWEEPS):
         cavity, spread = cavities(covariance(1.0 / precision), shift / precision, 1.0 / precision)
-        weight = seen.values * _normal(seen.grid, cavity, spread)
-        weight /= weight.sum(axis=1, keepdims=True)
-        tilted = weight @ seen.grid
-        tilted_variance = (weight * (seen.grid[None, :] - tilted[:, None]) ** 2).sum(axis=1)
+        moments = (seen.values * _normal(powers, cavity, spread)) @ powers + least
+        tilted = moments[:, 1] / moments[:, 0]
+        tilted_variance = np.maximum(moments[:, 2] / moments[:, 0] - tilted**2, 1e-9)
         new = np.maximum(1.0 / np.maximum(tilted_variance, 1e-6) - 1.0 / spread, LEAST_PRECISION)
         new_shift = np.where(new > LEAST_PRECISION, tilted / tilted_variance - cavity / spread, new * tilted)
         settled = bool(np.all(np.abs(new - precision) < SETTLED * (1.0 + new)))
@@ -275,7 +314,8 @@ def _match(
     return shift / precision, 1.0 / precision
 
 
-def _normal(grid: Array, mean: Array, variance: Array) -> Array:
-    """Normal densities on the grid, shape (n, k)."""
-    z = (grid[None, :] - mean[:, None]) ** 2 / variance[:, None]
-    return np.asarray(np.exp(-0.5 * z) / np.sqrt(2.0 * np.pi * variance[:, None]) + 1e-12, dtype=np.float64)
+def _normal(powers: Array, mean: Array, variance: Array) -> Array:
+    """Normal densities on a grid whose powers 0 to 2 are given (k, 3), shape (n, k)."""
+    constant = -0.5 * (mean**2 / variance + np.log(2.0 * np.pi * variance))
+    density = np.stack([constant, mean / variance, -0.5 / variance], axis=1) @ powers.T
+    return np.asarray(np.exp(density, out=density), dtype=np.float64)

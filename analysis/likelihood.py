@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,11 @@ class Likelihoods:
 
     grid: Array
     values: Array
+
+    @cached_property
+    def powers(self) -> Array:
+        """The grid to the powers 0 to 2, shape (k, 3): values @ powers are moments."""
+        return np.stack([np.ones_like(self.grid), self.grid, self.grid**2], axis=1)
 
     def take(self, rows: NDArray[np.bool_]) -> "Likelihoods":
         """Those of some cells, by a mask (n,)."""

@@ -5,14 +5,15 @@ searched is a bound. A slope is refused from fewer than four budgets, and claime
 better than a constant and its interval leaves zero out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.budget_model import NORMAL_90, BudgetModel, Kind, Quantity
-from analysis.cell_draws import CellDraws, Gathered, data_of, gather, group_of
-from analysis.hierarchy import GROUP, Form, Hierarchy, Line, fit
+from analysis.cell_draws import CellDraws, Gathered, data_of, group_of
+from analysis.hierarchy import GROUP, Form, Hierarchy, Line, Round, fit
 
 MIN_BUDGETS_FOR_SLOPE = 4
 QUANTITIES: tuple[Quantity, ...] = ("phi", "mean_lr")
@@ -28,6 +29,7 @@ class Trend:
         reason: Why this model.
         held_out: By name of the model; see `BudgetModel`.
         line: The log-linear model, whether or not it was chosen; None if refused.
+        forms: All that were fitted.
     """
 
     gathered: Gathered
@@ -35,6 +37,11 @@ class Trend:
     reason: str
     held_out: dict[str, float | None]
     line: Hierarchy | None
+    forms: tuple[Hierarchy, ...]
+
+    def begun(self, rows: NDArray[np.bool_]) -> dict[Form, Round]:
+        """The first rounds of a trend of some of the cells, by a mask (n,); see `hierarchy.fit`."""
+        return {fitted.form: fitted.begun(rows) for fitted in self.forms}
 
     def model(self, optimizer: str, workload: str | None) -> BudgetModel:
         """The line of a workload, or of one not searched yet (None), with an optimizer."""
@@ -67,35 +74,40 @@ class Trend:
         )
 
 
-def fit_trend(gathered: Gathered, draws: int = 16) -> Trend:
+def fit_trend(gathered: Gathered, draws: int = 16, begun: Mapping[Form, Round] | None = None) -> Trend:
     """Fit and choose between a constant, a line partially pooled over the groups, and a line a group.
 
     Args:
         gathered: What the cells say.
         draws: Of the standard deviations; see `hierarchy.fit`.
+        begun: From `Trend.begun`.
 
     Returns:
         The trend.
     """
     cells, known = gathered.cells, gathered.known
-    constant = fit(cells, Form(slope=False), draws=draws)
+
+    def fitted(form: Form) -> Hierarchy:
+        return fit(cells, form, draws=draws, begun=begun.get(form) if begun else None)
+
+    constant = fitted(Form(slope=False))
     plain = float(constant.held_out().sum())
     scores: dict[str, float | None] = {"constant": plain, "log-linear": None, "unpooled": None}
-    trend = Trend(gathered, constant, "", scores, None)
+    trend = Trend(gathered, constant, "", scores, None, (constant,))
     located = _located(known)
     most = max(len(budgets) for budgets in located.values())
     if most < MIN_BUDGETS_FOR_SLOPE:
         few = f"a slope needs {MIN_BUDGETS_FOR_SLOPE} budgets of a workload at which φ* is located; there are {most}"
         return replace(trend, reason=few)
-    line = fit(cells, Form(slope=True), draws=draws)
+    line = fitted(Form(slope=True))
     pointwise = line.held_out()
     pooled = float(pointwise.sum())
-    trend = replace(trend, line=line, held_out=scores | {"log-linear": pooled})
+    trend = replace(trend, line=line, held_out=scores | {"log-linear": pooled}, forms=(constant, line))
     if len(located) > 1 and min(len(budgets) for budgets in located.values()) >= MIN_BUDGETS_FOR_SLOPE:
-        alone = fit(cells, Form(slope=True, pooled=False), draws=draws)
+        alone = fitted(Form(slope=True, pooled=False))
         ahead = alone.held_out() - pointwise
         separate = pooled + float(ahead.sum())
-        trend = replace(trend, held_out=trend.held_out | {"unpooled": separate})
+        trend = replace(trend, held_out=trend.held_out | {"unpooled": separate}, forms=(constant, line, alone))
         # Ahead by more than the difference's standard error (Vehtari, Gelman and Gabry 2017, eq. 24).
         if separate > plain and ahead.sum() > np.sqrt(len(ahead)) * ahead.std():
             reason = "a line for each workload alone predicts left-out cells better than common ones"
@@ -109,17 +121,20 @@ def fit_trend(gathered: Gathered, draws: int = 16) -> Trend:
     return replace(trend, fitted=line, reason="a slope predicts left-out cells better than a constant")
 
 
-def fit_models(known: Sequence[CellDraws], everyone: Sequence[tuple[str, str]]) -> tuple[BudgetModel, ...]:
+def fit_models(
+    known: Sequence[CellDraws], trends: Sequence[Trend], everyone: Sequence[tuple[str, str]]
+) -> tuple[BudgetModel, ...]:
     """For phi* and the mean LR at it: a line a workload and optimizer; the population's, if there are two workloads.
 
     Args:
         known: What the cells say.
+        trends: Of `QUANTITIES`, in their order; none where no cell says anything.
         everyone: All workloads with their optimizers, also those of which no cell says anything.
     """
     models = []
-    for quantity in QUANTITIES:
-        trend = fit_trend(gather(known, quantity)) if known else None
-        pairs = {(c.workload, c.optimizer) for c in known}
+    pairs = {(c.workload, c.optimizer) for c in known}
+    for i, quantity in enumerate(QUANTITIES):
+        trend = trends[i] if trends else None
         for label, optimizer in sorted(set(everyone)):
             if trend is not None and (label, optimizer) in pairs:
                 models.append(trend.model(optimizer, label))

@@ -6,7 +6,7 @@ help: cosine, linear and REX stand at their own best LR in the very cell.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,16 +14,37 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
-from analysis.cell_draws import Gathered, cell_draws, gather
+from analysis.cell_draws import Gathered
 from analysis.cell_guideline import CellGuideline
 from analysis.cell_surface import CellSurface
 from analysis.compare import CONFIDENCE
+from analysis.hierarchy import Form, Round
 from analysis.shapes import COSINE_PHI
-from analysis.trends import QUANTITIES, Trend, fit_trend
+from analysis.trends import Trend, fit_trend
 
 RIVALS = ("cosine", "linear", "rex")
 
-Pair = tuple[CellGuideline, CellSurface]
+# Workload, optimizer, budget.
+CellName = tuple[str, str, int]
+# Log phi and log mean LR of each cell.
+Predicted = dict[CellName, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Cells left out, and what they are predicted from.
+
+    Attributes:
+        new: Whether they are predicted as a new workload's cells.
+        targets: Their workloads, optimizers and budgets.
+        rest: What the other cells say of `QUANTITIES`.
+        begun: The first rounds of their trends.
+    """
+
+    new: bool
+    targets: tuple[CellName, ...]
+    rest: tuple[Gathered, ...]
+    begun: tuple[Mapping[Form, Round], ...]
 
 
 @dataclass(frozen=True)
@@ -55,27 +76,65 @@ class LeftOut:
     rivals: dict[str, float | None]
 
 
-def validate(cells: Sequence[CellGuideline], surfaces: Sequence[CellSurface]) -> dict[str, Any]:
-    """Leave each workload out; leave each workload's largest budget out.
+def folds(cells: Sequence[CellGuideline], surfaces: Sequence[CellSurface], trends: Sequence[Trend]) -> list[Fold]:
+    """Each workload left out; each workload's largest budget left out. None where nothing is left to predict from.
+
+    Args:
+        cells: All cells.
+        surfaces: Theirs.
+        trends: Of `QUANTITIES`, fitted to all cells whose surface says anything; none if there are no such.
+    """
+    known = [c for c, s in zip(cells, surfaces, strict=True) if s.log_phi_draws.size]
+    labels = np.array([c.label for c in known])
+    # Cells come by budget, so the largest is what stays.
+    largest = {(c.label, c.optimizer): c.budget for c in known}
+    last = np.array([largest[c.label, c.optimizer] == c.budget for c in known], dtype=np.bool_)
+    found = [_fold(known, trends, labels == label, new=True) for label in sorted(set(labels))]
+    found.append(_fold(known, trends, last, new=False))
+    return [fold for fold in found if fold.targets]
+
+
+def _fold(known: Sequence[CellGuideline], trends: Sequence[Trend], out: NDArray[np.bool_], new: bool) -> Fold:
+    rest = [c for c, gone in zip(known, out, strict=True) if not gone]
+    optimizers, groups = {c.optimizer for c in rest}, {(c.label, c.optimizer) for c in rest}
+    targets = [
+        (c.label, c.optimizer, c.budget)
+        for c, gone in zip(known, out, strict=True)
+        if gone and (c.optimizer in optimizers if new else (c.label, c.optimizer) in groups)
+    ]
+    if not targets:
+        return Fold(new, (), (), ())
+    return Fold(new, tuple(targets), tuple(t.gathered.take(~out) for t in trends), tuple(t.begun(~out) for t in trends))
+
+
+def predicted(fold: Fold) -> Predicted:
+    """Each left-out cell's log phi and log mean LR, from the others: as a new workload's, or a known one's."""
+    phis, lrs = (
+        fit_trend(gathered, draws=1, begun=begun) for gathered, begun in zip(fold.rest, fold.begun, strict=True)
+    )
+    asked = {cell: (cell[1], None if fold.new else cell[0]) for cell in fold.targets}
+    models = {pair: (phis.model(*pair), lrs.model(*pair)) for pair in set(asked.values())}
+    return {
+        cell: (models[pair][0].predict(cell[2])[0], models[pair][1].predict(cell[2])[0]) for cell, pair in asked.items()
+    }
+
+
+def scored(
+    cells: Sequence[CellGuideline], surfaces: Sequence[CellSurface], found: Sequence[tuple[Fold, Predicted]]
+) -> dict[str, Any]:
+    """What the predictions cost.
 
     Returns:
         For `leave_workload_out` and `leave_largest_budget_out` a mapping of n, median and worst regrets, the gain over
         phi = 2 with its interval, how many recommended LRs were too high to be scored, and the rows (`LeftOut`).
     """
-    pairs = [(c, s) for c, s in zip(cells, surfaces, strict=True) if s.log_phi_draws.size]
-    if not pairs:
-        return {"leave_workload_out": summary([]), "leave_largest_budget_out": summary([])}
-    known = cell_draws([c for c, _ in pairs], [s for _, s in pairs])
-    gathered = [gather(known, quantity) for quantity in QUANTITIES]
-    labels = np.array([c.label for c, _ in pairs])
-    by_workload: list[LeftOut] = []
-    for label in sorted(set(labels)):
-        by_workload += _predicted(pairs, gathered, labels == label, new=True)
-    # Cells come by budget, so the largest is what stays.
-    largest = {(c.label, c.optimizer): c.budget for c, _ in pairs}
-    last = np.array([largest[c.label, c.optimizer] == c.budget for c, _ in pairs])
-    by_budget = _predicted(pairs, gathered, last, new=False)
-    return {"leave_workload_out": summary(by_workload), "leave_largest_budget_out": summary(by_budget)}
+    of = {(c.label, c.optimizer, c.budget): (c, s) for c, s in zip(cells, surfaces, strict=True)}
+
+    def rows(new: bool) -> list[LeftOut]:
+        asked = [item for fold, predictions in found if fold.new == new for item in predictions.items()]
+        return [_left_out(*of[cell], *at) for cell, at in asked]
+
+    return {"leave_workload_out": summary(rows(True)), "leave_largest_budget_out": summary(rows(False))}
 
 
 def summary(rows: Sequence[LeftOut]) -> dict[str, Any]:
@@ -91,28 +150,10 @@ def summary(rows: Sequence[LeftOut]) -> dict[str, Any]:
     return found | {"rows": [asdict(r) for r in rows]}
 
 
-def _predicted(pairs: Sequence[Pair], gathered: Sequence[Gathered], out: NDArray[np.bool_], new: bool) -> list[LeftOut]:
-    """The left-out cells, predicted from the others: as cells of a new workload, or of a known one."""
-    rest = [c for (c, _), gone in zip(pairs, out, strict=True) if not gone]
-    optimizers, groups = {c.optimizer for c in rest}, {(c.label, c.optimizer) for c in rest}
-    targets = [
-        (c, s)
-        for (c, s), gone in zip(pairs, out, strict=True)
-        if gone and (c.optimizer in optimizers if new else (c.label, c.optimizer) in groups)
-    ]
-    if not targets:
-        return []
-    phis, lrs = (fit_trend(each.take(~out), draws=1) for each in gathered)
-    return [_left_out(c, s, phis, lrs, new) for c, s in targets]
-
-
-def _left_out(cell: CellGuideline, surface: CellSurface, phis: Trend, lrs: Trend, new: bool) -> LeftOut:
-    workload = None if new else cell.label
+def _left_out(cell: CellGuideline, surface: CellSurface, log_phi: float, log_mean_lr: float) -> LeftOut:
     shape, fit = surface.shape, surface.fit
     assert shape is not None and fit is not None and cell.phi is not None and cell.uba_base_lr is not None
-    log_phi = phis.model(cell.optimizer, workload).predict(cell.budget)[0]
     log_phi = float(np.clip(log_phi, math.log(shape.low), math.log(shape.high)))
-    log_mean_lr = lrs.model(cell.optimizer, workload).predict(cell.budget)[0]
     lr, lr_at_2 = (
         math.exp(log_mean_lr - float(shape.log_mean(np.array([at]))[0])) for at in (log_phi, math.log(COSINE_PHI))
     )
