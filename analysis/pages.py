@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from joblib import Parallel, cpu_count, delayed
 
 from analysis import results, trend_wording, wording
-from analysis.figures import Drawn, draw_all, render
+from analysis.figures import Rendered, Sketch, render, sketches
 from analysis.figures.catalogue import MOST_SURFACES
 from analysis.guidelines import Guidelines
 from analysis.headlines import answer_lines, caution_lines, headlines
@@ -24,17 +24,23 @@ from analysis.search_quality import SearchQuality, search_quality
 
 # Of the figure's width in inches: on a phone it scrolls sideways rather than shrink further.
 PIXELS_AN_INCH = 62
-# MLflow takes 8000 characters, of which what was searched needs some.
+# MLflow takes so many characters, of which what was searched needs some.
+MOST_OF_TAG = 8000
 MOST_OF_NOTE = 5000
+WHERE = "The whole report with figures: Artifacts, `report/report.html`."
 
 
 def write_files(table: pd.DataFrame, guidelines: Guidelines, study: str, out: Path) -> None:
     """Write guidelines.json, results.parquet, report.html, report.md and figures/ to an empty directory."""
     (out / "figures").mkdir()
     quality = search_quality(table)
-    drawn = draw_all(guidelines, table, quality)
-    rendered = Parallel(n_jobs=min(cpu_count(), len(drawn)) or 1)(delayed(render)(one.figure) for one in drawn)
-    figures = [_written(one, files, out / "figures") for one, files in zip(drawn, rendered, strict=True)]
+    planned = sketches(guidelines, table, quality)
+    drawn = Parallel(n_jobs=min(cpu_count(), len(planned)))(delayed(render)(one.draw) for one in planned)
+    figures = [
+        _written(one, rendered, out / "figures")
+        for one, rendered in zip(planned, drawn, strict=True)
+        if rendered is not None
+    ]
     values = {
         "study": study,
         "counts": guidelines.provenance,
@@ -72,23 +78,30 @@ def note(guidelines: Guidelines) -> str:
         heads = ["| " + " | ".join(group["heads"]) + " |", "|---" * len(group["heads"]) + "|"]
         rows = ["| " + " | ".join(row) + " |" for row in group["rows"]]
         tables.append("\n".join([f"**{group['title']}**", "", *heads, *rows]))
-    where = "The whole report with figures: Artifacts, `report/report.html`."
-    whole = "\n".join(["## Answers", "", *lines, "", "\n\n".join(tables), "", where])
-    return whole if len(whole) <= MOST_OF_NOTE else "\n".join(["## Answers", "", *lines, "", where])
+    whole = "\n".join(["## Answers", "", *lines, "", "\n\n".join(tables), "", WHERE])
+    return whole if len(whole) <= MOST_OF_NOTE else cut("\n".join(["## Answers", "", *lines, "", WHERE]), MOST_OF_NOTE)
 
 
-def _written(drawn: Drawn, files: dict[str, bytes], folder: Path) -> dict[str, Any]:
-    for kind, content in files.items():
-        (folder / f"{drawn.name}.{kind}").write_bytes(content)
+def cut(text: str, most: int) -> str:
+    """The text, or as many of its first lines as fit with a word on where the rest stands."""
+    if len(text) <= most:
+        return text
+    rest = f"\n\nThere is more. {WHERE}"
+    return text[: max(text.rfind("\n", 0, most - len(rest) + 1), 0)].rstrip() + rest
+
+
+def _written(sketch: Sketch, rendered: Rendered, folder: Path) -> dict[str, Any]:
+    for kind, content in rendered.files.items():
+        (folder / f"{sketch.name}.{kind}").write_bytes(content)
     return {
-        "name": drawn.name,
-        "section": drawn.section,
-        "title": drawn.title,
-        "caption": drawn.caption,
-        "folded": drawn.folded,
-        "data": base64.b64encode(files["svg"]).decode("ascii"),
-        "least": round(PIXELS_AN_INCH * float(drawn.figure.get_figwidth())),
-        "most": round(1.6 * PIXELS_AN_INCH * float(drawn.figure.get_figwidth())),
+        "name": sketch.name,
+        "section": sketch.section,
+        "title": sketch.title,
+        "caption": sketch.caption,
+        "folded": sketch.folded,
+        "data": base64.b64encode(rendered.files["svg"]).decode("ascii"),
+        "least": round(PIXELS_AN_INCH * rendered.width),
+        "most": round(1.6 * PIXELS_AN_INCH * rendered.width),
     }
 
 

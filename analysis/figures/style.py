@@ -1,7 +1,8 @@
 """What all figures share: colours, axes, panels, and how they become files."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import matplotlib
@@ -55,20 +56,37 @@ PANEL = (4.4, 3.3)
 Panel = tuple[str, list[tuple[CellGuideline, CellSurface]]]
 
 
-def render(figure: Figure) -> dict[str, bytes]:
-    """The figure as "svg" and "png" (160 dpi) bytes."""
-    out = {}
+@dataclass(frozen=True)
+class Rendered:
+    """A figure as files.
+
+    Attributes:
+        files: Content by kind: "svg" and "png" (160 dpi).
+        width: In inches.
+    """
+
+    files: dict[str, bytes]
+    width: float
+
+
+def render(draw: Callable[[], Figure | None]) -> Rendered | None:
+    """Draws a figure; None where there is nothing to draw."""
+    files = {}
     with matplotlib.rc_context(STYLE):
+        figure = draw()
+        if figure is None:
+            return None
         FigureCanvasAgg(figure)
         # Laying out costs as much as drawing: once is enough.
         if (engine := figure.get_layout_engine()) is not None:
             engine.execute(figure)
-        figure.set_layout_engine("none")
+        # "none" would leave a place holder, for whose sake every file is drawn twice.
+        figure.set_layout_engine(None)
         for kind in ("svg", "png"):
             content = io.BytesIO()
             figure.savefig(content, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
-            out[kind] = content.getvalue()
-    return out
+            files[kind] = content.getvalue()
+    return Rendered(files, float(figure.get_figwidth()))
 
 
 def panels(guidelines: Guidelines) -> list[Panel]:
