@@ -15,7 +15,7 @@ import yaml
 
 from analysis import results
 from analysis.guidelines import Guidelines, build
-from analysis.pages import note, write_files
+from analysis.pages import MOST_OF_TAG, cut, note, write_files
 from analysis.results import Results, StudyRef
 from trainables.errors import InputError
 from trainables.schedules import Uba
@@ -151,7 +151,7 @@ def _log(found: Results, guidelines: Guidelines, out: Path, written: list[Path])
         told = client.get_run(run).data.tags.get(NOTE, "")
         # Whoever made the run described what was searched; the answers go before it, in place of earlier ones.
         searched = told[told.find(SEARCHED) :] if SEARCHED in told else ""
-        client.set_tag(run, NOTE, "\n\n".join(filter(None, [note(guidelines), searched])))
+        client.set_tag(run, NOTE, cut("\n\n".join(filter(None, [note(guidelines), searched])), MOST_OF_TAG))
     except (MlflowException, OSError) as error:
         return str(error).splitlines()[0][:200]
     return None
