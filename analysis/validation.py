@@ -38,7 +38,7 @@ class Fold:
         new: Whether they are predicted as a new workload's cells.
         targets: Their workloads, optimizers and budgets.
         rest: What the other cells say of `QUANTITIES`.
-        begun: The first rounds of their trends.
+        begun: The first rounds of their trends, as far as they are known.
     """
 
     new: bool
@@ -104,7 +104,9 @@ def _fold(known: Sequence[CellGuideline], trends: Sequence[Trend], out: NDArray[
     ]
     if not targets:
         return Fold(new, (), (), ())
-    return Fold(new, tuple(targets), tuple(t.gathered.take(~out) for t in trends), tuple(t.begun(~out) for t in trends))
+    # Without the largest budgets it is another study: its trends are fitted from the start.
+    begun = tuple(t.begun(~out) if new else {} for t in trends)
+    return Fold(new, tuple(targets), tuple(t.gathered.take(~out) for t in trends), begun)
 
 
 def predicted(fold: Fold) -> Predicted:
