@@ -15,7 +15,7 @@ from joblib import Parallel, cpu_count, delayed
 
 from analysis import results, trend_wording, wording
 from analysis.figures import Rendered, Sketch, render, sketches
-from analysis.figures.catalogue import MOST_SURFACES
+from analysis.figures.catalogue import MOST_PANELS
 from analysis.guidelines import Guidelines
 from analysis.headlines import answer_lines, caution_lines, headlines
 from analysis.number_text import number
@@ -49,7 +49,8 @@ def write_files(table: pd.DataFrame, guidelines: Guidelines, study: str, out: Pa
         "figures": figures,
         "warnings": caution_lines(guidelines),
         "answers": answer_lines(guidelines),
-        "not_shown": max(0, len({(c.label, c.optimizer) for c in guidelines.cells}) - MOST_SURFACES),
+        "drawn": MOST_PANELS,
+        "not_shown": max(0, len({(c.label, c.optimizer) for c in guidelines.cells}) - MOST_PANELS),
         "groups": _groups(guidelines),
         "brackets": wording.BRACKETS,
         "family_lines": wording.family_lines(guidelines),

@@ -20,8 +20,9 @@ from analysis.figures.tuning import tuning
 from analysis.guidelines import Guidelines
 from analysis.search_quality import SearchQuality
 
-# Of more workloads the surfaces are left out: a report of hundreds of panels is read by nobody.
-MOST_SURFACES = 12
+# Of more workloads the rest is left to the tables, but for phi* against the budget: a report of hundreds of panels is
+# read by nobody, and each costs a third of a second.
+MOST_PANELS = 12
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,20 @@ def sketches(guidelines: Guidelines, table: pd.DataFrame, quality: tuple[SearchQ
         table: The results table, for the trials on the surfaces.
         quality: How the search went.
     """
-    shown = panels(guidelines)
-    return [*_phi(guidelines), *_families(guidelines, shown), *_surfaces(shown, table), *_search(shown, quality)]
+    everything = panels(guidelines)
+    shown = everything[:MOST_PANELS]
+    return [
+        *_phi(guidelines, shown),
+        *_families(guidelines, shown),
+        *_surfaces(shown, table),
+        *_search(shown, everything, quality),
+    ]
 
 
 PHI, FAMILIES, SURFACES, SEARCH = "φ and the budget", "Families", "Surfaces", "How the search went"
 
 
-def _phi(guidelines: Guidelines) -> Iterator[Sketch]:
+def _phi(guidelines: Guidelines, shown: list[Panel]) -> Iterator[Sketch]:
     yield Sketch(
         "phi_against_budget", PHI, "φ* against the budget",
         "Each mark is one cell's φ* with its 90 % interval; hollow where φ does not matter, a diamond where the "
@@ -77,7 +84,7 @@ def _phi(guidelines: Guidelines) -> Iterator[Sketch]:
         "How much worse the objective gets away from the best φ, with the LR at its best for every φ; a curve a "
         "budget, dark to light as budgets grow. A low, flat curve says that φ hardly matters. Bands: 90 %. Dots: φ*; "
         "hollow where φ does not matter. Dashed: cosine (φ = 2).",
-        partial(quality_against_phi, guidelines),
+        partial(quality_against_phi, shown),
     )  # fmt: skip
 
 
@@ -88,7 +95,7 @@ def _families(guidelines: Guidelines, shown: list[Panel]) -> Iterator[Sketch]:
         "Gain of each family at its own best LR over cosine at its own: to the right of the dashed line is better. "
         "Bars: 90 % intervals, paired by seed; where one crosses the line, the two cannot be told apart. Hollow dots "
         "are single runs or one pair, no evidence of a difference; arrowheads lie beyond the axis.",
-        partial(families_compared, guidelines),
+        partial(families_compared, shown),
     )  # fmt: skip
     yield Sketch(
         "ranks", FAMILIES, "Average ranks",
@@ -116,7 +123,7 @@ def _families(guidelines: Guidelines, shown: list[Panel]) -> Iterator[Sketch]:
 
 def _surfaces(shown: list[Panel], table: pd.DataFrame) -> Iterator[Sketch]:
     trials = table[["workload", "optimizer", "budget", "phase", "family", "status", "phi", "base_lr"]]
-    for title, cells in shown[:MOST_SURFACES]:
+    for title, cells in shown:
         yield Sketch(
             f"surface-{re.sub(r'[^A-Za-z0-9]+', '-', title).strip('-')}", SURFACES, f"Surface of {title}",
             "Colour: how far the fitted surface lies above its lowest point, over φ and base LR; dark is good. Dots: "
@@ -126,7 +133,7 @@ def _surfaces(shown: list[Panel], table: pd.DataFrame) -> Iterator[Sketch]:
         )  # fmt: skip
 
 
-def _search(shown: list[Panel], quality: tuple[SearchQuality, ...]) -> Iterator[Sketch]:
+def _search(shown: list[Panel], everything: list[Panel], quality: tuple[SearchQuality, ...]) -> Iterator[Sketch]:
     yield Sketch(
         "trials_ended", SEARCH, "How trials ended",
         "Explore trials by how they ended. Stopped trials are censored: their final value is predicted from the rung "
@@ -138,5 +145,5 @@ def _search(shown: list[Panel], quality: tuple[SearchQuality, ...]) -> Iterator[
         "Rank correlation between the objective at a rung and at the end, a mark a budget. Near 1 stopping early is "
         "safe; near 0 the rungs cut blindly. Only trials that completed can be used, those that did well at the "
         "rungs, so over all trials it is likely to be higher.",
-        partial(rung_correlations, shown, quality),
+        partial(rung_correlations, everything, quality),
     )  # fmt: skip

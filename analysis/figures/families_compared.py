@@ -1,23 +1,21 @@
 """Families against cosine, cell by cell."""
 
+from collections.abc import Sequence
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.style import FAMILY_COLOURS, GREY, budget_name, family_colour, grid, panels, quantity
-from analysis.guidelines import Guidelines
+from analysis.figures.style import FAMILY_COLOURS, GREY, Panel, budget_name, family_colour, grid, quantity
 
 # A family further behind than this (per cent) is drawn as an arrow at the edge.
 MOST_LOSS = 60.0
 
 
-def families_compared(guidelines: Guidelines) -> Figure | None:
+def families_compared(drawn: Sequence[Panel]) -> Figure | None:
     """Gain of each family over cosine with 90 % intervals; a panel a workload and optimizer, a row a budget."""
-    shown = [
-        (title, [c for c, _ in cells if any("cosine" in f.gains for f in c.families)])
-        for title, cells in panels(guidelines)
-    ]
+    shown = [(title, [c for c, _ in cells if any("cosine" in f.gains for f in c.families)]) for title, cells in drawn]
     shown = [(title, cells) for title, cells in shown if cells]
     if not shown:
         return None

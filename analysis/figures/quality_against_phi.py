@@ -1,18 +1,19 @@
 """What choosing phi costs, budget by budget."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.figures.style import GREY, budget_name, grid, log_axis, panels, quantity, shades
-from analysis.guidelines import Guidelines
+from analysis.figures.style import GREY, Panel, budget_name, grid, log_axis, quantity, shades
 from analysis.shapes import COSINE_PHI
 
 MOST_EXCESS = 40.0
 
 
-def quality_against_phi(guidelines: Guidelines) -> Figure | None:
+def quality_against_phi(drawn: Sequence[Panel]) -> Figure | None:
     """Loss of quality against phi, LR at its best for each phi; a panel a workload and optimizer, a curve a budget."""
-    shown = [(title, [p for p in cells if p[0].phi is not None]) for title, cells in panels(guidelines)]
+    shown = [(title, [p for p in cells if p[0].phi is not None]) for title, cells in drawn]
     shown = [(title, cells) for title, cells in shown if cells]
     if not shown:
         return None
