@@ -30,6 +30,7 @@ from search.proposer import Proposer
 from search.record import Journal, Record, VerdictLog, cut_torn_line
 from search.slots import Slots, words
 from search.stopping import Ladder, rungs
+from search.storage import require_storage
 from search.study import Study
 from search.thrift import Silence
 from search.tracking import Tracker, facts_of
@@ -71,8 +72,8 @@ def launch(
         verbose: Whether Ray's and MLflow's own messages are shown.
 
     Raises:
-        InputError: The directory belongs to another study or cannot be written, the cluster cannot be reached or
-            cannot hold a trial, the tracking store does not answer.
+        InputError: The directory belongs to another study or cannot be written, here or on the cluster's nodes, the
+            cluster cannot be reached or cannot hold a trial, the tracking store does not answer.
     """
     quiet(verbose)
     with owned(out):
@@ -82,8 +83,9 @@ def launch(
             console.print(f"study changed: {change}", soft_wrap=True)
         tracker = Tracker(verbose)
         try:
-            if study_id is None:
-                connect(study, address, verbose)
+            fresh = study_id is None
+            if fresh:
+                _join(study, out, address, console, verbose)
             journal = Journal(out / "trials.jsonl")
             study_id = study_id or uuid.uuid4().hex
             describe(out, study, study_id, tracking_uri, {"parent_run_id": None})
@@ -92,13 +94,21 @@ def launch(
             search = _Search(study, out, journal, tracker, console, earlier)
             try:
                 if not search.finished:
-                    connect(study, address, verbose)
+                    if not fresh:
+                        _join(study, out, address, console, verbose)
                     search.run()
             finally:
                 outcome = search.close()
         finally:
             tracker.abandon()
         return outcome
+
+
+def _join(study: Study, out: Path, address: str | None, console: Console, verbose: bool) -> None:
+    connect(study, address, verbose)
+    warning = require_storage(study, out / "checkpoints") if address else ""
+    if warning:
+        console.print(warning, soft_wrap=True)
 
 
 class _Search(tune.Callback):  # type: ignore[misc]

@@ -21,10 +21,14 @@ _ASK, _EVERY = 15.0, 60.0
 _PATIENCE = 20.0
 
 
+def living() -> list[dict[str, Any]]:
+    """The nodes that are there now, as Ray describes them."""
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
 def living_nodes() -> list[Node]:
     """The resources of the nodes that are there now."""
-    found: list[dict[str, Any]] = ray.nodes()
-    return [node["Resources"] for node in found if node["Alive"]]
+    return [node["Resources"] for node in living()]
 
 
 def may_come(bundle: Mapping[str, float]) -> bool:

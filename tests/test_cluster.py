@@ -62,6 +62,7 @@ def test_a_node_that_joins_is_used_and_one_that_dies_is_done_without(tmp_path: P
     cluster.remove_node(node, allow_graceful=False)
     out, err = search.communicate(timeout=240)
     assert search.returncode == 0, out + err
+    assert "storage" not in out, "all nodes see the same"
     slots = re.search(r"s on ([0-9.]+) slots", out)
     assert slots and 1.2 < float(slots[1]) < 3, out
     assert " failed" not in out.splitlines()[-1]

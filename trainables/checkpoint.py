@@ -6,6 +6,7 @@ import os
 import pickle
 import sys
 import time
+import uuid
 import zipfile
 from collections.abc import Iterable
 from contextlib import suppress
@@ -94,6 +95,32 @@ class CheckpointFolder:
         newest = sorted((path for path in found if path in wanted), key=_age, reverse=True)
         for path in {*found} - {*newest[:most]}:
             _remove(path)
+
+
+def try_beside(mark: Path) -> tuple[bool, str]:
+    """Writes where checkpoints go, and leaves nothing there.
+
+    Args:
+        mark: A file that another machine has put there.
+
+    Returns:
+        Whether it is seen here, and why nothing can be written, if that is so.
+    """
+    folder = mark.parent
+    fresh = folder / f".try.{uuid.uuid4().hex}"
+    made: list[Path] = []
+    try:
+        made += [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(b"x")
+        return mark.exists(), ""
+    except OSError as error:
+        return False, error.strerror or str(error)
+    finally:
+        _remove(fresh)
+        with suppress(OSError):
+            for path in made:
+                path.rmdir()
 
 
 def _dump(state: dict[str, Any], file: Any) -> None:

@@ -1,0 +1,100 @@
+"""A real Ray cluster on this machine, each of its nodes a process group of its own, to be hit one by one."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ray.util import get_node_ip_address
+
+from tests.conftest import environment
+
+_PORTS = ("--min-worker-port=0", "--max-worker-port=0", "--dashboard-agent-listen-port=0")
+
+
+class Cluster:
+    """A head, and nodes that join it.
+
+    Args:
+        folder: For Ray's own files; its path must be short.
+        cpus: The head's.
+        config: Ray's own settings, such as how soon a node that is silent is held for dead.
+
+    Attributes:
+        address: HOST:PORT, the same after a restart.
+        token: The environment that holds its token.
+    """
+
+    def __init__(self, folder: Path, cpus: int, config: Mapping[str, Any]) -> None:
+        self._folder, self._cpus, self._config = folder, cpus, config
+        with socket.socket() as found:
+            found.bind(("", 0))
+            self.address = f"{get_node_ip_address()}:{found.getsockname()[1]}"
+        self.token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
+        self._nodes: list[subprocess.Popen[bytes]] = []
+        self.start_head()
+
+    def start_head(self) -> None:
+        """Starts the head, or starts it again at the same address."""
+        port = self.address.rpartition(":")[2]
+        options = [f"--port={port}", f"--num-cpus={self._cpus}", f"--temp-dir={self._folder}"]
+        options += ["--include-dashboard=false", f"--system-config={json.dumps(self._config)}"]
+        self.head = self._start("--head", *options)
+
+    def add_node(self, cpus: int, within: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """Starts a node.
+
+        Args:
+            within: A command that starts the command that follows it, in other surroundings.
+        """
+        return self._start(f"--address={self.address}", f"--num-cpus={cpus}", within=within)
+
+    def kill(self, node: subprocess.Popen[bytes]) -> None:
+        """Kills all processes of a node at once."""
+        with suppress(ProcessLookupError):
+            os.killpg(node.pid, signal.SIGKILL)
+        node.wait()
+
+    def close(self) -> None:
+        """Kills what is left."""
+        for node in self._nodes:
+            self.kill(node)
+
+    def _start(self, *options: str, within: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        told = self._folder / f"out-{len(self._nodes)}"
+        ray = [*within, sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *_PORTS, *options]
+        here = {"PYTHONPATH": str(Path(__file__).parents[1]), "RAY_USAGE_STATS_ENABLED": "0"}
+        env = environment() | self.token | here
+        with told.open("w") as out:
+            node = subprocess.Popen(ray, env=env, stdout=out, stderr=out, start_new_session=True)
+        self._nodes.append(node)
+        while "Ray runtime started" not in told.read_text():
+            assert node.poll() is None, told.read_text()
+            time.sleep(0.2)
+        return node
+
+
+@contextmanager
+def ray_cluster(cpus: int, config: Mapping[str, Any] | None = None) -> Iterator[Cluster]:
+    """A cluster of a head with so many CPUs."""
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
+    cluster = None
+    try:
+        cluster = Cluster(folder, cpus, config or {})
+        yield cluster
+    finally:
+        if cluster:
+            cluster.close()
+        shutil.rmtree(folder, ignore_errors=True)
