@@ -23,6 +23,14 @@ from tests.conftest import environment
 
 _PORTS = ("--min-worker-port=0", "--max-worker-port=0", "--dashboard-agent-listen-port=0")
 
+_LIST = """
+import json, sys
+from ray._raylet import GcsClient
+nodes = GcsClient(address=sys.argv[1]).get_all_node_info()
+found = {id.hex(): {"alive": node.state == 0, **node.resources_total} for id, node in nodes.items()}
+print(json.dumps(found))
+"""
+
 
 class Cluster:
     """A head, and nodes that join it.
@@ -67,10 +75,28 @@ class Cluster:
             os.killpg(node.pid, signal.SIGKILL)
         node.wait()
 
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        """What Ray's head says of each node, by its id: ``alive``, ``CPU``."""
+        return dict(json.loads(self._run("-c", _LIST, self.address)))
+
+    def drain(self, node_id: str, seconds: int) -> None:
+        """Tells Ray that a node will be taken away, as a cloud does that wants its spot machine back."""
+        arguments = [f"--address={self.address}", f"--node-id={node_id}", "--reason=DRAIN_NODE_REASON_PREEMPTION"]
+        arguments += ["--reason-message=spot", f"--deadline-remaining-seconds={seconds}"]
+        self._run("-m", "ray.scripts.scripts", "drain-node", *arguments)
+
     def close(self) -> None:
         """Kills what is left."""
         for node in self._nodes:
             self.kill(node)
+
+    def _run(self, *arguments: str) -> str:
+        """In a process of its own, as Ray keeps the first token that a process has used."""
+        done = subprocess.run(
+            [sys.executable, *arguments], env=environment() | self.token, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def _start(self, *options: str, within: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         told = self._folder / f"out-{len(self._nodes)}"
