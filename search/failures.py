@@ -21,6 +21,8 @@ from search.stopping import CellAsha
 # How often a trial is started again after its process has died, or met an error that a fresh one may not meet.
 RETRIES = 2
 HUNG_RETRIES = 1
+# A spot machine may be taken away from a long trial many times; one that takes its machines down with it must end.
+LOST_RETRIES = 20
 # Trials that fail, one and all, before a cell is given up.
 GIVE_UP = 5
 
@@ -36,11 +38,13 @@ class Failure:
         reason: One line.
         traceback: Of the error, if there was one.
         hung: Whether the trial was ended because it took too long.
+        lost: Whether its node died, which says nothing of the trial.
     """
 
     reason: str = _DIED
     traceback: str = ""
     hung: bool = False
+    lost: bool = False
 
 
 def explain(error: Exception | None) -> Failure:
@@ -60,25 +64,28 @@ def explain(error: Exception | None) -> Failure:
     if "connection error code" in text:
         return Failure(f"{_DIED} without a word: killed (perhaps by the kernel, for memory), crashed or exited")
     because = text.partition("The actor is dead because ")[2]
-    return Failure(f"{_DIED}: {_first_sentence(because)}" if because else _DIED)
+    return Failure(
+        f"{_DIED}: {_first_sentence(because)}" if because else _DIED, lost=because.startswith("its node has died")
+    )
 
 
 class Retries:
     """Counts how often trials were started again in this process."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[str, bool]] = Counter()
+        self._counts: Counter[tuple[str, int]] = Counter()
 
     def allow(self, trial_id: str, failure: Failure) -> bool:
         """Whether to start the trial again; if so, that is counted."""
-        if self._counts[trial_id, failure.hung] >= (HUNG_RETRIES if failure.hung else RETRIES):
+        most = HUNG_RETRIES if failure.hung else LOST_RETRIES if failure.lost else RETRIES
+        if self._counts[trial_id, most] >= most:
             return False
-        self._counts[trial_id, failure.hung] += 1
+        self._counts[trial_id, most] += 1
         return True
 
     def last(self, trial_id: str) -> bool:
         """Whether no more retries are left, so that what the trial was started from is no longer to be trusted."""
-        return self._counts[trial_id, False] >= RETRIES
+        return self._counts[trial_id, RETRIES] >= RETRIES
 
 
 class Luck:

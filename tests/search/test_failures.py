@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ray.exceptions import RayActorError
 
-from search.failures import GIVE_UP, HUNG_RETRIES, RETRIES, Failure, Luck, Retries, explain
+from search.failures import GIVE_UP, HUNG_RETRIES, LOST_RETRIES, RETRIES, Failure, Luck, Retries, explain
 from search.record import Record, Status, Trial
 
 
@@ -41,7 +41,7 @@ def record(status: Status) -> Record:
     ],
 )
 def test_reasons_of_a_process_that_died(said: str, reason: str) -> None:
-    assert explain(RayActorError(error_msg=said)) == Failure(reason)
+    assert explain(RayActorError(error_msg=said)) == Failure(reason, lost=reason.endswith("node has died"))
 
 
 def test_deaths_and_hangs_are_retried_each_so_often() -> None:
@@ -49,6 +49,14 @@ def test_deaths_and_hangs_are_retried_each_so_often() -> None:
     assert [retries.allow("a", Failure()) for _ in range(RETRIES + 1)] == [True] * RETRIES + [False]
     assert [retries.allow("a", Failure(hung=True)) for _ in range(HUNG_RETRIES + 1)] == [True] * HUNG_RETRIES + [False]
     assert retries.allow("b", Failure())
+
+
+def test_the_death_of_a_node_is_not_held_against_a_trial() -> None:
+    retries, lost = Retries(), Failure(lost=True)
+    assert [retries.allow("a", lost) for _ in range(LOST_RETRIES + 1)] == [True] * LOST_RETRIES + [False]
+    assert not retries.last("a"), "its checkpoint is as good as before"
+    assert [retries.allow("a", Failure()) for _ in range(RETRIES)] == [True] * RETRIES
+    assert retries.last("a")
 
 
 def test_a_cell_is_given_up_when_its_first_trials_all_failed() -> None:
