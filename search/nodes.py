@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
+from ray._private.state import state
 from ray._private.worker import global_worker
 from ray.core.generated.autoscaler_pb2 import AutoscalingState, GetClusterStatusReply
 from ray.util.placement_group import placement_group, remove_placement_group
@@ -27,8 +28,13 @@ def living() -> list[dict[str, Any]]:
 
 
 def living_nodes() -> list[Node]:
-    """The resources of the nodes that are there now."""
-    return [node["Resources"] for node in living()]
+    """The resources of the nodes that are there now.
+
+    Of a node that Ray drains, what is in use: what lies there goes on to the end, and nothing new is put there.
+    """
+    leaving = state.get_draining_nodes()
+    free = state.available_resources_per_node() if leaving else {}
+    return [_used(node, free) if node["NodeID"] in leaving else node["Resources"] for node in living()]
 
 
 def may_come(bundle: Mapping[str, float]) -> bool:
@@ -39,10 +45,10 @@ def may_come(bundle: Mapping[str, float]) -> bool:
     try:
         end = time.monotonic() + _PATIENCE
         while time.monotonic() < end and not probe.wait(1):
-            state = autoscaling()
-            if state is None or _refused(state, probe.id.hex()):
+            told = autoscaling()
+            if told is None or _refused(told, probe.id.hex()):
                 return False
-            if _bringing(state):
+            if _bringing(told):
                 return True
         # Neither refused nor answered: all nodes it may start are at work, or it is slow.
         return True
@@ -66,13 +72,18 @@ class Upscaling:
 
     def ahead(self) -> int:
         """The number now."""
-        state = autoscaling()
-        if state is None:
+        told = autoscaling()
+        if told is None:
             return 0
         now = self._clock()
-        if _bringing(state) or now >= self._next:
+        if _bringing(told) or now >= self._next:
             self._until, self._next = now + _ASK, now + _EVERY
         return AHEAD if now < self._until else 0
+
+
+def _used(node: dict[str, Any], free: Mapping[str, Node]) -> Node:
+    left = free.get(node["NodeID"], {})
+    return {name: amount - left.get(name, 0.0) for name, amount in node["Resources"].items()}
 
 
 def autoscaling() -> AutoscalingState | None:
@@ -82,9 +93,9 @@ def autoscaling() -> AutoscalingState | None:
     return reply.autoscaling_state if reply.HasField("autoscaling_state") else None
 
 
-def _bringing(state: AutoscalingState) -> bool:
-    return bool(state.pending_instance_requests or state.pending_instances)
+def _bringing(told: AutoscalingState) -> bool:
+    return bool(told.pending_instance_requests or told.pending_instances)
 
 
-def _refused(state: AutoscalingState, group: str) -> bool:
-    return any(group in gang.details for gang in state.infeasible_gang_resource_requests)
+def _refused(told: AutoscalingState, group: str) -> bool:
+    return any(group in gang.details for gang in told.infeasible_gang_resource_requests)

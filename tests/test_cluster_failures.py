@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -142,6 +143,42 @@ def test_a_spot_node_that_is_taken_away_with_notice_costs_no_trial(
     cluster.kill(node)
     assert process.poll() is None
     finish(process, tmp_path)
+
+
+OCCUPIED = """
+import sys, time, ray
+ray.init(address=sys.argv[1])
+
+@ray.remote(num_cpus=0.5)
+class Other:
+    def begin(self): ...
+
+other = Other.options(label_selector={"ray.io/node-id": sys.argv[2]}).remote()
+ray.get(other.begin.remote())
+print("begun", flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.slow
+def test_a_node_that_is_about_to_leave_has_room_only_for_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
+    with ray_cluster(1) as cluster:
+        cluster.add_node(2)
+        # Ray ends a node that it drains and that has nothing to do.
+        other = subprocess.Popen(
+            [sys.executable, "-c", OCCUPIED, cluster.address, node_id(cluster)],
+            env=environment() | cluster.token,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert other.stdout and other.stdout.readline() == "begun\n"
+        cluster.drain(node_id(cluster), 300)
+        out, err = (process := search(tmp_path, cluster)).communicate(timeout=200)
+        other.kill()
+    assert process.returncode == 0, out + err
+    assert " s on 1 slots" in out
+    check_whole(tmp_path, retrain_every=5)
 
 
 @pytest.mark.slow
