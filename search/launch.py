@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,11 +167,12 @@ class _Search(tune.Callback):  # type: ignore[misc]
         self._slots = self._searcher.slots = Slots({cell.cell.resources for cell in self._cells})
         # As many as the proposer gives: all processes start at once, not one after the other.
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(_ALL))
-        in_flight = (trial_id for cell in self._cells for trial_id in cell.in_flight)
-        self._checkpoints.prune(in_flight, 2 * self._slots.now)
+        self._checkpoints.prune(self._in_flight(), 2 * self._slots.now)
         scratch = self._out / "tune"
         with self._progress:
             self._tune_while_ray_lives(scratch)
+        # A trial may have ended while the storage was away, or have been saved once more by a process held for dead.
+        self._checkpoints.prune(self._in_flight(), _ALL)
         shutil.rmtree(scratch, ignore_errors=True)
         self._report_busy(time.monotonic() - began)
 
@@ -281,6 +282,9 @@ class _Search(tune.Callback):  # type: ignore[misc]
             ladder.note(record.trial.trial_id, record.trial.family, rung, value)
         if record.status == "diverged":
             ladder.note_diverged(record.trial.trial_id, record.trial.family)
+
+    def _in_flight(self) -> Iterator[str]:
+        return (trial_id for cell in self._cells for trial_id in cell.in_flight)
 
     def _expected(self) -> int:
         """Trials in all; where the finalists are not known yet, one a family is reckoned with."""
