@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import ray
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.cluster_utils import Cluster
@@ -24,11 +25,37 @@ replicates: 1
 """
 
 
-def test_cluster_file_is_valid_for_rays_launcher() -> None:
-    config = prepare_config(yaml.safe_load(Path("cluster.yaml").read_text(encoding="utf-8")))
+CLUSTERS = Path("docs/cluster")
+
+
+@pytest.mark.parametrize("path", [Path("cluster.yaml"), CLUSTERS / "gcp.yaml", CLUSTERS / "on-premise.yaml"], ids=str)
+def test_launch_files_are_valid_for_rays_launcher(path: Path) -> None:
+    config = prepare_config(yaml.safe_load(path.read_text(encoding="utf-8")))
     validate_config(config)
-    workers = config["available_node_types"]["gpu-worker"]
-    assert (workers["min_workers"], config["max_workers"]) == (0, 8)
+    assert any("make" in command and "install" in command for command in config["setup_commands"])
+    workers = {name: each for name, each in config["available_node_types"].items() if name != config["head_node_type"]}
+    if path.stem != "on-premise":
+        assert {each["min_workers"] for each in workers.values()} == {0}, "nothing is paid for before it is used"
+
+
+def test_the_kuberay_job_starts_a_search_with_the_installed_ray(phitune: Run, tmp_path: Path) -> None:
+    claim, job = yaml.safe_load_all((CLUSTERS / "rayjob.yaml").read_text(encoding="utf-8"))
+    cluster = job["spec"]["rayClusterSpec"]
+    assert cluster["rayVersion"] == ray.__version__
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    for pod in (group["template"]["spec"] for group in groups):
+        names = {volume["name"] for volume in pod["volumes"]}
+        assert {mount["name"] for mount in pod["containers"][0]["volumeMounts"]} == names
+        assert {"claimName": claim["metadata"]["name"]} in [v.get("persistentVolumeClaim") for v in pod["volumes"]]
+    # Only the file is missing here: the line itself is one that phitune knows.
+    told = phitune(*job["spec"]["entrypoint"].split()[1:], cwd=tmp_path)
+    assert (told.returncode, "study file: cannot read '/study/study.yaml'" in told.stderr) == (2, True), told.stderr
+
+
+def test_the_study_of_the_cluster_lacks_nothing_but_its_data(phitune: Run, tmp_path: Path) -> None:
+    told = phitune("search", str((CLUSTERS / "cifar10.yaml").resolve()), "--dry-run", cwd=tmp_path)
+    assert told.returncode == 2
+    assert "no CIFAR10 in '/home/ubuntu/data'" in told.stderr
 
 
 @pytest.fixture

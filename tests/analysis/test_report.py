@@ -5,13 +5,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
 from analysis import results
+from analysis.figures.catalogue import MOST_PANELS, sketches
 from analysis.guidelines import build
+from analysis.pages import write_files
 from analysis.report import analyze
 from analysis.results import StudyRef
+from analysis.search_quality import search_quality
 from analysis.wording import HEADS, summary_table
 from tests.analysis.conftest import RECIPES
 from trainables.errors import InputError
@@ -151,3 +155,21 @@ def test_figures_are_the_same_from_run_to_run(study: StudyRef, guidelines_file: 
     for path in (guidelines_file.parent / "figures").glob("*.svg"):
         assert (again / "figures" / path.name).read_bytes() == path.read_bytes()
     assert (again / "guidelines.json").read_text() == guidelines_file.read_text()
+
+
+def test_of_many_workloads_the_first_are_drawn_and_the_report_says_so(study: StudyRef, tmp_path: Path) -> None:
+    table = results.load(study)
+    one = table[(table["workload"] == RECIPES[0].label) & (table["budget"] == RECIPES[0].budget)]
+    many = [one.assign(workload=f"mlp/data{i:02d}", trial_id=f"{i}:" + one["trial_id"]) for i in range(MOST_PANELS + 1)]
+    joined = pd.concat(many, ignore_index=True)
+    guidelines = build(joined, {"trials": len(joined), "replicates": 0, "date": "2026-01-01"})
+    titles = {
+        sketch.name: [axis.get_title() for axis in figure.axes]
+        for sketch in sketches(guidelines, joined, search_quality(joined))
+        if sketch.name in ("phi_against_budget", "quality_against_phi") and (figure := sketch.draw()) is not None
+    }
+    drawn = [f"mlp/data{i:02d}" for i in range(MOST_PANELS + 1)]
+    assert titles == {"phi_against_budget": drawn, "quality_against_phi": drawn[:-1]}
+    write_files(joined, guidelines, "many", tmp_path)
+    for name in ("report.html", "report.md"):
+        assert f"show the first {MOST_PANELS}; 1 more are in the tables" in (tmp_path / name).read_text()
