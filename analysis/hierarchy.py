@@ -5,20 +5,20 @@
 with normal priors on a, b and c, e_f ~ N(0, between_f^2), d ~ N(0, slope_between^2), r ~ N(0, within^2), and theta_i
 seen through the cell's own likelihood. All but the standard deviations is integrated exactly; these have log-normal
 priors and are integrated by importance sampling (`analysis.posterior`). Likelihoods that are not normal are matched by
-normal ones where the model puts theta_i (expectation propagation: Minka 2001; Rasmussen and Williams 2006, section
-3.6). Leave-one-cell-out predictions are exact given those (ibid., eq. 5.12).
+normal ones where the model puts theta_i (`analysis.sites`). Leave-one-cell-out predictions are exact given those
+(Rasmussen and Williams 2006, eq. 5.12).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError
 
 from analysis import posterior
 from analysis.likelihood import Likelihoods
+from analysis.sites import LEAST_DENSITY, cavities, first_sites, inverse, matched, normal_density
 
 Array = NDArray[np.float64]
 
@@ -28,12 +28,6 @@ COVARIATE_SD = 1.0
 # Medians of the standard deviations' priors; each may well be e times more or less.
 BETWEEN, SLOPE_BETWEEN, WITHIN = 0.5, 0.1, 0.15
 PRIOR_SPREAD = 1.0
-SWEEPS = 12
-DAMPING = 0.7
-LEAST_PRECISION = 1e-4
-SETTLED = 0.01
-# A cell may lie anywhere at all.
-LEAST_DENSITY = 1e-12
 GROUP = "workload"
 
 
@@ -169,7 +163,7 @@ class Hierarchy:
             mean, variance = cavities(
                 self.parts.covariance(theta, self.site_variance), self.site_mean, self.site_variance
             )
-            normal = _normal(powers, mean, variance) + LEAST_DENSITY
+            normal = normal_density(powers, mean, variance) + LEAST_DENSITY
             density.append(np.einsum("ij,ij->i", seen, normal) * (grid[1] - grid[0]))
             # The settings were drawn with the cell in: weigh them as if it had been left out.
             total = variance + self.site_variance
@@ -180,7 +174,7 @@ class Hierarchy:
     @cached_property
     def _precisions(self) -> list[Array]:
         """Inverse covariance of what is seen through the sites at each setting."""
-        return [_inverse(self.parts.covariance(theta, self.site_variance)) for theta in self.settings]
+        return [inverse(self.parts.covariance(theta, self.site_variance)) for theta in self.settings]
 
     def _line(self, theta: Array, precision: Array, same: Mapping[str, Array], covariates: Array | None) -> Line:
         cells, sd = self.cells, dict(zip(self.parts.names, np.exp(theta), strict=True))
@@ -221,11 +215,11 @@ def fit(cells: Cells, form: Form, seed: int = 0, draws: int = 16, begun: Round |
         mean, variance = last.site_mean, last.site_variance
         density = posterior.with_prior(_likelihood(parts, mean, variance), centre, spread)
         theta = posterior.climb(density, np.array([last.sd[name] for name in parts.names]))
-        sites = _match(cells.seen, partial(parts.covariance, theta), mean, variance)
+        sites = matched(cells.seen, partial(parts.covariance, theta), mean, variance)
         return Round(dict(zip(parts.names, theta.tolist(), strict=True)), *sites)
 
     # Two rounds, no more: with the sites held, each makes the standard deviations smaller, and so the next sites.
-    first = begun or improved(Round(dict(zip(parts.names, centre, strict=True)), *_first_sites(cells.seen)))
+    first = begun or improved(Round(dict(zip(parts.names, centre, strict=True)), *first_sites(cells.seen)))
     last = improved(first)
     theta, mean, variance = np.array(list(last.sd.values())), last.site_mean, last.site_variance
     if draws > 1:
@@ -234,25 +228,6 @@ def fit(cells: Cells, form: Form, seed: int = 0, draws: int = 16, begun: Round |
     else:
         settings = theta[None, :]
     return Hierarchy(cells, form, parts, first, settings, mean, variance)
-
-
-def cavities(covariance: Array, site_mean: Array, site_variance: Array) -> tuple[Array, Array]:
-    """Mean and variance of each theta given all cells but its own: two arrays (n,).
-
-    Args:
-        covariance: Of what is seen through the sites, shape (n, n).
-        site_mean, site_variance: The sites, shape (n,).
-    """
-    inverse = _inverse(covariance)
-    precision = inverse.diagonal()
-    return site_mean - inverse @ site_mean / precision, np.maximum(1.0 / precision - site_variance, 1e-8)
-
-
-def _inverse(covariance: Array) -> Array:
-    lower = posterior.factor(covariance)
-    if lower is None:
-        raise LinAlgError("the covariance of the cells is not positive definite")
-    return posterior.inverse(lower)
 
 
 def _parts(cells: Cells, form: Form) -> _Parts:
@@ -284,38 +259,3 @@ def _likelihood(parts: _Parts, mean: Array, variance: Array) -> posterior.Densit
         return height, 2.0 * np.exp(2.0 * theta) * slopes
 
     return posterior.Density(value, slope)
-
-
-def _first_sites(seen: Likelihoods) -> tuple[Array, Array]:
-    weight = seen.values / seen.values.sum(axis=1, keepdims=True)
-    mean = weight @ seen.grid
-    return mean, (weight * (seen.grid[None, :] - mean[:, None]) ** 2).sum(axis=1)
-
-
-def _match(
-    seen: Likelihoods, covariance: Callable[[Array], Array], mean: Array, variance: Array
-) -> tuple[Array, Array]:
-    """Normal stand-ins for the cells' likelihoods, by expectation propagation."""
-    precision, shift = 1.0 / variance, mean / variance
-    powers = seen.powers
-    least = LEAST_DENSITY * seen.values @ powers
-    for _ in range(SWEEPS):
-        cavity, spread = cavities(covariance(1.0 / precision), shift / precision, 1.0 / precision)
-        moments = (seen.values * _normal(powers, cavity, spread)) @ powers + least
-        tilted = moments[:, 1] / moments[:, 0]
-        tilted_variance = np.maximum(moments[:, 2] / moments[:, 0] - tilted**2, 1e-9)
-        new = np.maximum(1.0 / np.maximum(tilted_variance, 1e-6) - 1.0 / spread, LEAST_PRECISION)
-        new_shift = np.where(new > LEAST_PRECISION, tilted / tilted_variance - cavity / spread, new * tilted)
-        settled = bool(np.all(np.abs(new - precision) < SETTLED * (1.0 + new)))
-        precision = (1.0 - DAMPING) * precision + DAMPING * new
-        shift = (1.0 - DAMPING) * shift + DAMPING * new_shift
-        if settled:
-            break
-    return shift / precision, 1.0 / precision
-
-
-def _normal(powers: Array, mean: Array, variance: Array) -> Array:
-    """Normal densities on a grid whose powers 0 to 2 are given (k, 3), shape (n, k)."""
-    constant = -0.5 * (mean**2 / variance + np.log(2.0 * np.pi * variance))
-    density = np.stack([constant, mean / variance, -0.5 / variance], axis=1) @ powers.T
-    return np.asarray(np.exp(density, out=density), dtype=np.float64)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis import gaussian_process as gp
+from analysis.function_draws import draw_functions
 from analysis.outcomes import Points
 from analysis.shapes import Shape
 
@@ -88,7 +89,7 @@ def draw_profiles(found: Points, shape: Shape, deterministic: bool, rng: np.rand
     rows[1][more] = PHI_POINTS + np.arange(len(more))
     lrs = np.concatenate([windows[0], windows[1][more]])
     at = np.stack([np.repeat(np.concatenate([log_phi, log_phi[more]]), LR_POINTS), lrs.ravel()], axis=1)
-    surfaces = np.concatenate([gp.draw_functions(data, h, at, DRAWS, rng, LR_POINTS) for h in settings.draws])
+    surfaces = np.concatenate([draw_functions(data, h, at, DRAWS, rng, LR_POINTS) for h in settings.draws])
     lowest, log_lrs = _profiles(surfaces.reshape(-1, *lrs.shape), lrs)
     profile, beyond = (lowest[:, row] for row in rows)
     log_lr, beyond_lr = (log_lrs[:, row] for row in rows)

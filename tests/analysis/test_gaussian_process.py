@@ -6,6 +6,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern
 
 from analysis import gaussian_process as gp
+from analysis.function_draws import draw_functions
 
 H = gp.Hyperparameters(signal=0.7, lengths=np.array([1.3, 0.6]), noise=0.1)
 THETA = np.log([H.signal, *H.lengths, H.noise])
@@ -61,7 +62,7 @@ def test_draws_have_the_predictions_mean_and_spread(data: gp.Data) -> None:
     at = np.random.default_rng(2).uniform(-2, 2, (15, 2))
     mean, sd = gp.predict(data, H, at)
     rng = np.random.default_rng(3)
-    drawn = np.concatenate([gp.draw_functions(data, H, at, 200, rng) for _ in range(20)])
+    drawn = np.concatenate([draw_functions(data, H, at, 200, rng) for _ in range(20)])
     np.testing.assert_allclose(drawn.mean(axis=0), mean, atol=0.03)
     np.testing.assert_allclose(drawn.std(axis=0), sd, rtol=0.15)
 
