@@ -123,7 +123,10 @@ def submit(
     overrides: Overrides = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job until it ends.")] = True,
 ) -> None:
-    """Search a study as a job of a Ray cluster, which goes on without this machine."""
+    """Search a study as a job of a Ray cluster.
+
+    The job goes on without this machine.
+    """
     from search.study import read_study
 
     study = read_study(study_file, overrides or [])
@@ -243,7 +246,10 @@ def recommend(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say which schedule, φ and base LR to take, and how sure that is."""
+    """Say which schedule, φ and base LR to take.
+
+    With intervals, the evidence and warnings.
+    """
     from analysis import recommend as recommended
 
     answer = recommended(workload, budget, optimizer=optimizer, guidelines=guidelines)

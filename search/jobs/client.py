@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -65,8 +66,8 @@ def reachable(address: str) -> Iterator[None]:
     try:
         yield
     except (requests.RequestException, ConnectionError, RuntimeError) as error:
-        told = " ".join(str(error).split())[:160]
-        raise SurroundingsError(f"--address: the cluster at {without_credentials(address)!r} fails ({told})") from error
+        where = without_credentials(address)
+        raise SurroundingsError(f"--address: the cluster at {where!r} fails ({_told(error)})") from error
 
 
 def _ray_version(address: str, shown: str, headers: dict[str, str]) -> str:
@@ -77,5 +78,12 @@ def _ray_version(address: str, shown: str, headers: dict[str, str]) -> str:
         answer.raise_for_status()
         return str(answer.json()["ray_version"])
     except (requests.RequestException, KeyError, TypeError) as error:
-        told = without_credentials(" ".join(str(error).split()))[:160]
-        raise InputError(f"--address: no Ray dashboard at {shown!r} ({told})") from error
+        raise InputError(f"--address: no Ray dashboard at {shown!r} ({_told(error)})") from error
+
+
+def _told(error: Exception) -> str:
+    """What failed, without the layers of libraries around it."""
+    text = " ".join(str(error).split())
+    # "HTTPConnectionPool(...): ... (Caused by NewConnectionError('...: [Errno 111] Connection refused'))"
+    inner = re.search(r"\[Errno -?\d+\] [^'\")]+", text)
+    return without_credentials(inner[0] if inner else text)[:160]

@@ -50,7 +50,7 @@ def test_what_is_no_ray_cluster_is_not_used() -> None:
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("http://127.0.0.1:9", "no Ray dashboard at 'http://127.0.0.1:9'"),
+        ("http://127.0.0.1:9", "no Ray dashboard at 'http://127.0.0.1:9' ([Errno 111] Connection refused)"),
         ("http://user:secret@127.0.0.1:9", "no Ray dashboard at 'http://127.0.0.1:9'"),
         ("127.0.0.1:8265", "write the address of the cluster's dashboard, such as http://127.0.0.1:8265"),
         ("auto", "write the address of the cluster's dashboard"),
