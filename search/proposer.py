@@ -77,8 +77,9 @@ class Proposer(Searcher):  # type: ignore[misc]
                     self.slots.take(cell.resources)
                 return self._config(trial, cell)
         if self.slots is not None and len(room) < len(self._kinds):
-            # Those that have room have nothing to propose now.
-            self.slots.release(room)
+            # Those that have room have nothing to propose now; where nothing is in flight, processes that are thought
+            # to be kept may have died with their node.
+            self.slots.release(room if self.live else self._kinds)
         return None if self.live or len(room) < len(self._kinds) else Searcher.FINISHED
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:

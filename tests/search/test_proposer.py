@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,18 @@ from search.finalists import finalists
 from search.proposer import Proposer
 from search.record import Journal, Record, Status, Trial, cut_torn_line
 from search.sampler import START
+from search.sections import Resources
+from search.slots import Slots
 from search.study import Study, parse_study
 from search.warm_start import earlier_cells
 from trainables.checkpoint import CheckpointFolder
 from trainables.errors import InputError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+# The report of a trial that has ended, as Tune hands it on.
+ENDED = {"account": json.dumps({"status": "completed", "steps": 64, "final": {"objective": 1.0}})}
 
 
 def make_study(**change: Any) -> Study:
@@ -285,3 +292,48 @@ def test_a_trial_whose_worker_dies_is_tried_again_and_fails_in_the_end(tmp_path:
         searcher.on_trial_complete(f"tune {number}", error=True)
     assert configs == [configs[0]] * (RETRIES + 1)
     assert (ends[0].status, ends[0].reason) == ("failed", "its process died")
+
+
+def mixed(folder: Path, nodes: list[dict[str, float]]) -> tuple[Proposer, dict[str, str]]:
+    """A study of one cell whose trials take one CPU and one whose trials take two, on such nodes; what is in flight."""
+    large = {"name": "quadratic", "kappa": 10, "resources": {"cpu": 2}}
+    study = make_study(workloads=["quadratic", large], families=["linear"], baselines=[], trials=2, replicates=0)
+    cells = [CellProposer(study, cell, storage(folder), []) for cell in study.cells()]
+    proposer = Proposer(cells, study, lambda record: None, CheckpointFolder(folder))
+    clock = iter(range(0, 10_000, 10))
+    proposer.slots = Slots({cell.cell.resources for cell in cells}, lambda: nodes, lambda: 0, lambda: float(next(clock)))
+    return proposer, {}
+
+
+def start_all(proposer: Proposer, flying: dict[str, str], names: Iterator[str]) -> None:
+    while isinstance(config := proposer.suggest(name := next(names)), dict):
+        flying[name] = config["bundle"]
+
+
+def test_a_cell_without_room_is_passed_over_and_has_its_turn(tmp_path: Path) -> None:
+    proposer, flying = mixed(tmp_path, [{"CPU": 3.0}])
+    names = (f"t{i}" for i in range(1000))
+    order = []
+    for _ in range(20):
+        start_all(proposer, flying, names)
+        order.append(sorted(flying.values()))
+        for name in list(flying)[:1]:
+            proposer.on_trial_complete(name, ENDED)
+            del flying[name]
+    assert [json.loads(kind)["CPU"] for kind in order[0]] == [1, 2], "three CPUs hold one of each"
+    assert proposer.suggest("last") == Searcher.FINISHED
+
+
+def test_processes_that_died_with_their_node_keep_nobody_waiting(tmp_path: Path) -> None:
+    nodes = [{"CPU": 1.0}, {"CPU": 2.0}]
+    proposer, flying = mixed(tmp_path, nodes)
+    names = (f"t{i}" for i in range(1000))
+    start_all(proposer, flying, names)
+    assert sorted(json.loads(kind)["CPU"] for kind in flying.values()) == [1, 2]
+    for name in flying:
+        proposer.on_trial_complete(name, ENDED)
+    nodes.pop(0)
+    assert proposer.slots is not None
+    proposer.slots.look()
+    assert not any(proposer.slots.may_start(Resources(cpu=cpu)) for cpu in (1, 2)), "each is kept a place by the other"
+    assert any(isinstance(proposer.suggest(next(names)), dict) for _ in range(2))
