@@ -70,22 +70,25 @@ def explain(error: Exception | None) -> Failure:
 
 
 class Retries:
-    """Counts how often trials were started again in this process."""
+    """Counts how often trials were started again in this process, for each kind of failure."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[str, int]] = Counter()
+        self._hung, self._lost, self._other = Counter[str](), Counter[str](), Counter[str]()
 
     def allow(self, trial_id: str, failure: Failure) -> bool:
         """Whether to start the trial again; if so, that is counted."""
-        most = HUNG_RETRIES if failure.hung else LOST_RETRIES if failure.lost else RETRIES
-        if self._counts[trial_id, most] >= most:
+        if failure.hung:
+            counts, most = self._hung, HUNG_RETRIES
+        else:
+            counts, most = (self._lost, LOST_RETRIES) if failure.lost else (self._other, RETRIES)
+        if counts[trial_id] >= most:
             return False
-        self._counts[trial_id, most] += 1
+        counts[trial_id] += 1
         return True
 
     def last(self, trial_id: str) -> bool:
         """Whether no more retries are left, so that what the trial was started from is no longer to be trusted."""
-        return self._counts[trial_id, RETRIES] >= RETRIES
+        return self._other[trial_id] >= RETRIES
 
 
 class Luck:
