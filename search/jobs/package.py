@@ -1,4 +1,7 @@
-"""What travels to the cluster: the working directory with the user's own modules, and the checked study."""
+"""What travels to the cluster: the working directory with the user's own modules, and the checked study.
+
+Ray packs a folder by itself, but the study would have to be written into the user's folder to travel in it.
+"""
 
 from __future__ import annotations
 
