@@ -301,7 +301,9 @@ def mixed(folder: Path, nodes: list[dict[str, float]]) -> tuple[Proposer, dict[s
     cells = [CellProposer(study, cell, storage(folder), []) for cell in study.cells()]
     proposer = Proposer(cells, study, lambda record: None, CheckpointFolder(folder))
     clock = iter(range(0, 10_000, 10))
-    proposer.slots = Slots({cell.cell.resources for cell in cells}, lambda: nodes, lambda: 0, lambda: float(next(clock)))
+    proposer.slots = Slots(
+        {cell.cell.resources for cell in cells}, lambda: nodes, lambda: 0, lambda: float(next(clock))
+    )
     return proposer, {}
 
 
