@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
 from trainables.schedules import Schedule
 from trainables.spec import Spec
-from trainables.workloads.base import Diagnosis, Norms, Split, Workload
+from trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split, Workload
 
 _EXPLOSION = 1e3
 # Iterations between looks at the loss where looking makes the host wait for the device.
@@ -61,6 +61,42 @@ class TrialConfig:
     seed: int
 
 
+class Step(NamedTuple):
+    """A training asks for one iteration; the answer is its loss, a number or what `float` makes one."""
+
+    lr: float
+    momentum: float | None
+
+
+class Evaluate(NamedTuple):
+    """A training asks for an `Evaluation`."""
+
+    split: Split
+    averaged: bool
+
+
+Ask: TypeAlias = Step | Evaluate
+_Result = TypeVar("_Result")
+
+
+def alone(asks: Generator[Ask, Any, _Result], answer: Callable[[Ask], Any]) -> _Result:
+    """Answers what one training asks for; returns what the training returns in the end.
+
+    Where there is no answer, the training learns of the error.
+    """
+    try:
+        ask = next(asks)
+        while True:
+            try:
+                given = answer(ask)
+            except Exception as error:
+                ask = asks.throw(error)
+            else:
+                ask = asks.send(given)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
 class Training:
     """A trial in progress.
 
@@ -74,6 +110,7 @@ class Training:
         points: About how many points the recorded curve has, evenly spaced over the horizon.
         device: A torch device.
         diagnostics: What else to measure, into `diagnosed`.
+        learner: What to train; None for a fresh one of the workload's.
     """
 
     def __init__(
@@ -83,13 +120,14 @@ class Training:
         points: int = 8,
         device: str = "cpu",
         diagnostics: Diagnostics | None = None,
+        learner: Learner | None = None,
     ) -> None:
         self.config = config
         self.step = 0
         self.diverged = False
         self.curve: list[dict[str, float]] = []
         self.diagnosed: list[dict[str, float]] = []
-        self.learner = workload.learner(Spec.parse(config.optimizer), config.seed, config.horizon, device)
+        self.learner = learner or workload.learner(Spec.parse(config.optimizer), config.seed, config.horizon, device)
         horizon, schedule = config.horizon, config.schedule
         self._marks = _marks(1, horizon, points)
         self._diagnoses = (diagnostics or Diagnostics()).at(horizon)
@@ -113,12 +151,16 @@ class Training:
         Args:
             between: Called after each iteration but the last; it may take a `state_dict`, but change nothing.
         """
+        alone(self.asks(until, between), self.answer)
+
+    def asks(self, until: int, between: Callable[[], None] | None = None) -> Generator[Ask, Any, None]:
+        """`advance`, in which somebody else sees to what is asked for: for many trainings at once."""
         until = min(until, self.config.horizon)
         if self.step == 0 and until > 0:
             self._diagnose()
         while self.step < until and not self.diverged:
             momentum = None if self._momenta is None else float(self._momenta[self.step])
-            self._losses.append(self.learner.step(float(self._lrs[self.step]), momentum))
+            self._losses.append((yield Step(float(self._lrs[self.step]), momentum)))
             self.step += 1
             recorded = self.step in self._marks or self.step == until
             if recorded or self.step in self._checks or self.step % self._look_every == 0:
@@ -126,13 +168,18 @@ class Training:
             if self.diverged:
                 return
             if self.step in self._checks:
-                self._observed.append(self.learner.evaluate("val").loss)
+                self._observed.append((yield Evaluate("val", False)).loss)
                 self._lrs = self._planned()
             if recorded:
-                self._record()
+                raw = yield Evaluate("val", False)
+                self._record(raw, (yield Evaluate("val", True)))
             self._diagnose()
             if between is not None and self.step < until:
                 between()
+
+    def answer(self, ask: Ask) -> Any:
+        """Has the learner do what is asked for."""
+        return self.learner.step(*ask) if isinstance(ask, Step) else self.learner.evaluate(*ask)
 
     def evaluate(self, split: Split) -> dict[str, float]:
         """``{split}_loss`` and ``{split}_metric`` of the weights as they are."""
@@ -160,9 +207,7 @@ class Training:
         if self.step in self._diagnoses and not self.diverged:
             self.diagnosed.append({"step": self.step, **self.learner.diagnose(self._diagnoses[self.step])})
 
-    def _record(self) -> None:
-        raw = self.learner.evaluate("val")
-        average = self.learner.evaluate("val", averaged=True)
+    def _record(self, raw: Evaluation, average: Evaluation) -> None:
         norms: Norms = self.learner.norms()
         point = {
             "step": self.step,

@@ -1,175 +1,35 @@
-"""The Tune Trainable around `trainables.training`; the only module here that knows Ray."""
+"""The Tune Trainable around `trainables.task`; the only module here that knows Ray."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
-import sys
-import time
-import traceback
-from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
 
-from trainables.checkpoint import Checkpoint
-from trainables.schedules import from_dict
-from trainables.spec import Spec
-from trainables.training import Diagnostics, Training, TrialConfig
-from trainables.workloads import workload
-
-_FINAL = ("val_loss", "val_metric", "ema_val_loss", "ema_val_metric")
-# Errors of the system that would come again.
-_LASTING = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+from trainables.task import Task
 
 
 class TrialActor(tune.Trainable):  # type: ignore[misc]
-    """Trains one configuration after another in a warm process; reports at its rungs and at the end.
+    """Trains one configuration after another in a warm process.
 
-    The configuration holds ``trial_id``, ``cell``, ``family`` and ``task``: JSON with the keys ``workload optimizer
-    budget schedule base_lr seed objective rungs test diagnostics threads``; ``rungs`` are the iterations at which to
-    report besides the last, ``test`` whether to touch the test split at the end, ``diagnostics`` the fields of
-    `Diagnostics`.
-
-    A report holds ``rung`` (its number from 1, 0 at the end), ``judged`` (the objective on averaged weights) and
-    ``account``: JSON with ``status`` (running, completed, diverged, failed), ``steps`` (iterations done; the horizon
-    is never changed), ``rungs`` (iteration and judged value of each so far), ``curve``, ``diagnosed``, ``final``,
-    ``started``, ``seconds``, ``reason`` and ``traceback``.
-
-    An error is a result too, and the process goes on; but for those that a fresh process may not meet (`may_pass`),
-    which are raised.
-
-    Task and account are text because Tune copies, flattens and saves every mapping it is given, key by key.
+    The configuration holds ``trial_id``, ``cell``, ``family`` and ``task``, the text of a `Task`; reports are a task's,
+    and whether they are the last (``done``).
     """
 
     def setup(self, config: dict[str, Any]) -> None:
-        task = json.loads(config["task"])
         # Read by torch when a workload imports it, which those without a network do not.
-        os.environ["OMP_NUM_THREADS"] = str(max(1, int(task["threads"])))
+        os.environ["OMP_NUM_THREADS"] = str(max(1, int(json.loads(config["task"])["threads"])))
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._begin(new_config)
         return True
 
-    def _begin(self, config: dict[str, Any]) -> None:
-        self._trial = json.loads(config["task"])
-        self._started = self._resumed = time.time()
-        self._spent = 0.0
-        self._training: Training | None = None
-        self._rungs: list[tuple[int, float]] = []
-        self._checkpoint: Checkpoint | None = None
-        if "checkpoint" in self._trial:
-            place = self._trial.pop("checkpoint")
-            self._checkpoint = Checkpoint(Path(place["path"]), place["seconds"], self._trial)
-
     def step(self) -> dict[str, Any]:
-        try:
-            return self._train_to_next_report()
-        except Exception as error:
-            if may_pass(error):
-                raise
-            # Told as a result, not raised: the process stays warm and the study goes on.
-            reason = f"{type(error).__name__}: {error}"
-            return self._report("failed", reason=reason, traceback=traceback.format_exc())
+        return self._task.report()
 
-    def _train_to_next_report(self) -> dict[str, Any]:
-        config = self._trial
-        if self._training is None:
-            self._training = self._start()
-        training = self._training
-        number = sum(rung <= training.step for rung in config["rungs"]) + 1
-        last = number > len(config["rungs"])
-        training.advance(config["budget"] if last else config["rungs"][number - 1], self._save_if_due)
-        if training.diverged:
-            return self._report("diverged", reason=f"loss exploded or became NaN by iteration {training.step}")
-        if last:
-            extra = training.evaluate("test") if config["test"] else {}
-            objective = training.curve[-1][config["objective"]]
-            if not math.isfinite(objective):
-                return self._report("diverged", reason=f"{config['objective']} is {objective}", extra=extra)
-            return self._report("completed", extra=extra)
-        judged = training.curve[-1][f"ema_{config['objective']}"]
-        self._rungs.append((training.step, judged))
-        return {**self._report("running"), "rung": number, "judged": judged}
-
-    def _start(self) -> Training:
-        """The trial as it was saved last, or at its first step."""
-        saved = self._checkpoint.load() if self._checkpoint else None
-        if saved is not None:
-            try:
-                training = self._fresh()
-                training.load_state_dict(saved["training"])
-            except Exception:
-                # A user's learner may have changed since; from its first step the trial is what it would have been.
-                pass
-            else:
-                self._rungs = [(step, value) for step, value in saved["rungs"]]
-                self._started, self._spent = saved["started"], saved["seconds"]
-                return training
-        return self._fresh()
-
-    def _fresh(self) -> Training:
-        config = self._trial
-        trial = TrialConfig(
-            optimizer=config["optimizer"],
-            horizon=config["budget"],
-            schedule=from_dict(config["schedule"]),
-            base_lr=config["base_lr"],
-            seed=config["seed"],
-        )
-        return Training(
-            workload(Spec.of(config["workload"])),
-            trial,
-            device="cuda" if ray.get_gpu_ids() else "cpu",
-            diagnostics=Diagnostics(**config["diagnostics"]),
-        )
-
-    def _save_if_due(self) -> None:
-        """Keeps the trial by wall time, once it has passed a rung or where there is none."""
-        if self._checkpoint is None or not self._checkpoint.due or (self._trial["rungs"] and not self._rungs):
-            return
-        assert self._training is not None
-        try:
-            training = self._training.state_dict()
-        except Exception:
-            # A user's learner that cannot be saved can be trained.
-            self._checkpoint = None
-            return
-        state = {"training": training, "rungs": self._rungs, "started": self._started, "seconds": self._seconds()}
-        self._checkpoint.save(state)
-
-    def _seconds(self) -> float:
-        """Time at work, in this process and those before it."""
-        return self._spent + time.time() - self._resumed
-
-    def _report(
-        self, status: str, reason: str = "", traceback: str = "", extra: dict[str, float] | None = None
-    ) -> dict[str, Any]:
-        training = self._training
-        curve = training.curve if training else []
-        final = {key: curve[-1][key] for key in _FINAL if curve}
-        if final:
-            final["objective"] = final[self._trial["objective"]]
-        account = {
-            "status": status,
-            "reason": reason,
-            "traceback": traceback,
-            "steps": training.step if training else 0,
-            "rungs": self._rungs,
-            "curve": curve,
-            "diagnosed": training.diagnosed if training else [],
-            "final": {**final, **(extra or {})},
-            "started": self._started,
-            "seconds": self._seconds(),
-        }
-        return {"done": status != "running", "rung": 0, "judged": None, "account": json.dumps(account)}
-
-
-def may_pass(error: Exception) -> bool:
-    """Whether a trial that met this error may do well in a fresh process: memory and files, not arithmetic."""
-    torch = sys.modules.get("torch")
-    memory: tuple[type[Exception], ...] = (MemoryError, *((torch.OutOfMemoryError,) if torch else ()))
-    return isinstance(error, memory) or (isinstance(error, OSError) and not isinstance(error, _LASTING))
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._task = Task(config["task"], device="cuda" if ray.get_gpu_ids() else "cpu")
