@@ -148,7 +148,7 @@ class _TrainingLoss:
         recipe = self._workload.recipe
         size = max(1, recipe.batch_size // recipe.accumulate)
         chunks = self._workload.chunks("train", self._device) if self._examples is None else [self._subset]
-        for inputs, targets in chunks:
+        for inputs, targets in map(self._workload.precise, chunks):
             yield from zip(torch.split(inputs, size), torch.split(targets, size), strict=True)
 
     @cached_property

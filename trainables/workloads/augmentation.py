@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,11 +18,19 @@ def random_crops(images: Tensor, rng: np.random.Generator, pad: int, flip: bool)
         pad: Pixels on each side.
         flip: Whether each image is also mirrored left to right with probability ½.
     """
-    count = len(images)
-    top, left = rng.integers(0, 2 * pad + 1, (2, count))
-    mirrored = rng.integers(0, 2, count) if flip else np.zeros(count, dtype=np.int64)
-    places = torch.from_numpy(np.stack([top, left, mirrored])).to(images.device)
-    return crops(images, places[0], places[1], places[2] > 0, pad)
+    return random_crops_each(images[None], [rng], pad, flip)[0]
+
+
+def random_crops_each(images: Tensor, rngs: Sequence[np.random.Generator], pad: int, flip: bool) -> Tensor:
+    """`random_crops` of several batches, [batches, batch, channels, height, width], each with its own chance."""
+    count = images.shape[1]
+    places = []
+    for rng in rngs:
+        corners = rng.integers(0, 2 * pad + 1, (2, count))
+        mirrored = rng.integers(0, 2, count) if flip else np.zeros(count, dtype=np.int64)
+        places.append([*corners, mirrored])
+    top, left, mirror = torch.from_numpy(np.array(places)).to(images.device).transpose(0, 1).flatten(1)
+    return crops(images.flatten(0, 1), top, left, mirror > 0, pad).view_as(images)
 
 
 def crops(images: Tensor, top: Tensor, left: Tensor, mirrored: Tensor, pad: int) -> Tensor:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainables.errors import InputError
@@ -101,7 +102,13 @@ class Gpt(TorchWorkload):
 
     def batch(self, seed: int, step: int, device: str) -> Batch:
         windows = self._windows("train", device)
-        starts = np.random.default_rng([seed, step]).integers(0, len(windows), self.recipe.batch_size)
+        return _next_byte(windows[torch.from_numpy(self._starts(seed, step, len(windows))).to(device)])
+
+    def batches(self, seeds: Sequence[int], steps: Sequence[int], device: str) -> Batch:
+        if type(self).batch is not Gpt.batch:
+            return super().batches(seeds, steps, device)
+        windows = self._windows("train", device)
+        starts = np.stack([self._starts(*at, len(windows)) for at in zip(seeds, steps, strict=True)])
         return _next_byte(windows[torch.from_numpy(starts).to(device)])
 
     def chunks(self, split: Split, device: str) -> Iterator[Batch]:
@@ -120,6 +127,10 @@ class Gpt(TorchWorkload):
 
     def metric(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return self.loss(outputs, targets) / math.log(2)
+
+    def _starts(self, seed: int, step: int, count: int) -> NDArray[np.int64]:
+        """Where a batch's windows begin, [batch]."""
+        return np.random.default_rng([seed, step]).integers(0, count, self.recipe.batch_size)
 
     def _windows(self, split: Split, device: str) -> Tensor:
         """Every window of a split, as a view, [n, context + 1]."""
@@ -163,6 +174,6 @@ def _read(root: Path, stdlib: bool) -> dict[Split, Tensor]:
 
 
 def _next_byte(windows: Tensor) -> Batch:
-    """Inputs and targets, both [batch, context], from windows of one byte more."""
+    """Inputs and targets, both [..., context], from windows of one byte more."""
     tokens = windows.long()
-    return tokens[:, :-1], tokens[:, 1:]
+    return tokens[..., :-1], tokens[..., 1:]

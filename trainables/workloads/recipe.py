@@ -8,7 +8,7 @@ from typing import Any
 
 from trainables.errors import InputError
 
-_PRECISIONS = ("fp32", "bf16")
+_PRECISIONS = ("fp32", "bf16", "fp64")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Recipe:
         clip_norm: Largest norm of the gradient, over all parameters; 0 leaves it.
         accumulate: Parts in which a batch is processed, one after another, to save memory; the gradient is the same
             but for batch normalisation, which sees the parts.
-        precision: ``fp32``, or ``bf16`` for automatic mixed precision.
+        precision: ``fp32``, ``bf16`` for automatic mixed precision, or ``fp64``, slow, to tell rounding from effects.
         compile: Whether the model goes through `torch.compile`.
     """
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.workloads.base import Split
@@ -69,6 +70,23 @@ class SupervisedWorkload(TorchWorkload):
             inputs = self.augment(inputs, np.random.default_rng([seed, step, 1]))
         return self.preprocess(inputs), train.targets[indices]
 
+    def batches(self, seeds: Sequence[int], steps: Sequence[int], device: str) -> Batch:
+        if type(self).batch is not SupervisedWorkload.batch:
+            return super().batches(seeds, steps, device)
+        train = self.split("train", device)
+        at = list(zip(seeds, steps, strict=True))
+        rows = [_host_indices(seed, step, len(train), self.recipe.batch_size) for seed, step in at]
+        indices = torch.from_numpy(np.stack(rows)).to(device)
+        inputs = train.inputs[indices]
+        if type(self).augment is not SupervisedWorkload.augment:
+            inputs = self.augment_each(inputs, [np.random.default_rng([seed, step, 1]) for seed, step in at])
+        inputs = self.preprocess(inputs.flatten(0, 1))
+        return inputs.view(*indices.shape, *inputs.shape[1:]), train.targets[indices]
+
+    def augment_each(self, inputs: Tensor, rngs: Sequence[np.random.Generator]) -> Tensor:
+        """`augment` of several trials' batches, [trials, batch, ...]; override it where all can be done at once."""
+        return torch.stack([self.augment(part, rng) for part, rng in zip(inputs, rngs, strict=True)])
+
     def chunks(self, split: Split, device: str) -> Iterator[Batch]:
         data = self.split(split, device)
         for start in range(0, len(data), self.chunk):
@@ -103,7 +121,23 @@ def batch_indices(seed: int, step: int, count: int, size: int, device: str = "cp
     return _order(seed, epoch, count, device)[position * size : (position + 1) * size]
 
 
+def _host_indices(seed: int, step: int, count: int, size: int) -> NDArray[np.int64]:
+    """As `batch_indices`, where many trials take turns."""
+    epoch, position = divmod(step, max(1, count // size))
+    return _many_orders(seed, epoch, count)[position * size : (position + 1) * size].astype(np.int64)
+
+
 @lru_cache(maxsize=8)
 def _order(seed: int, epoch: int, count: int, device: str) -> Tensor:
     """The order of an epoch's examples, [count]."""
-    return torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(count)).to(device)
+    return torch.from_numpy(_drawn(seed, epoch, count)).to(device)
+
+
+@lru_cache(maxsize=512)
+def _many_orders(seed: int, epoch: int, count: int) -> NDArray[np.uint32]:
+    """The same for as many trials as a population may hold; 100 MB of CIFAR-10's."""
+    return _drawn(seed, epoch, count).astype(np.uint32)
+
+
+def _drawn(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, epoch]).permutation(count)

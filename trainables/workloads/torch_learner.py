@@ -15,10 +15,8 @@ from trainables.optimizers import optimizer as make_optimizer
 from trainables.optimizers import set_lr
 from trainables.spec import Spec
 from trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split, average_weight, schedule_free
+from trainables.workloads.seeding import seeded, step_seed
 from trainables.workloads.torch_workload import TorchWorkload
-
-# Odd, so that seeds differ modulo 2^32; large, so that the steps of two seeds hardly meet.
-_SPREAD = 0x9E3779B1
 
 
 class TorchLearner(Learner):
@@ -31,12 +29,10 @@ class TorchLearner(Learner):
         self._workload = workload
         self._seed = seed
         self._device = device
-        with _seeded(seed, device):
-            self._model = workload.model().to(device)
+        with seeded(seed, device):
+            self._model = workload.fresh_model(device)
         self._params = [p for p in self._model.parameters() if p.requires_grad]
-        free = [] if workload.decay_vectors else [p for p in self._params if p.ndim < 2]
-        decayed = self._params if workload.decay_vectors else [p for p in self._params if p.ndim >= 2]
-        self._optimizer = make_optimizer(optimizer, decayed, free, workload.recipe.weight_decay)
+        self._optimizer = torch_optimizer(workload, optimizer, self._model)
         self._schedule_free = schedule_free(optimizer)
         if self._schedule_free:
             self._optimizer.train()  # type: ignore[attr-defined]
@@ -59,8 +55,8 @@ class TorchLearner(Learner):
         for parameter in self._params:
             parameter.grad = None
         # Dropout's draws are a function of seed and step, like the batch.
-        with _seeded(_stream(self._seed, self._steps), self._device):
-            inputs, targets = self._workload.batch(self._seed, self._steps, self._device)
+        with seeded(step_seed(self._seed, self._steps), self._device):
+            inputs, targets = self._workload.precise(self._workload.batch(self._seed, self._steps, self._device))
             if recipe.accumulate == 1:
                 loss = self._backward(inputs, targets, 1.0)
             else:
@@ -86,7 +82,7 @@ class TorchLearner(Learner):
         workload = self._workload
         losses, metrics, sizes = [], [], []
         with self._judged(averaged) as model, torch.no_grad(), self._autocast():
-            for inputs, targets in workload.chunks(split, self._device):
+            for inputs, targets in map(workload.precise, workload.chunks(split, self._device)):
                 outputs = workload.forward(model, inputs)
                 losses.append(workload.loss(outputs, targets))
                 metrics.append(workload.metric(outputs, targets))
@@ -144,7 +140,7 @@ class TorchLearner(Learner):
         self._model.eval()
         try:
             # A data loader draws even where nothing is shuffled.
-            with _seeded(0, self._device):
+            with seeded(0, self._device):
                 yield self._model
         finally:
             self._model.train()
@@ -154,26 +150,9 @@ class TorchLearner(Learner):
                 torch._foreach_copy_(self._live, kept)
 
 
-def _stream(seed: int, step: int) -> int:
-    """A seed for one step. It has 32 bits: torch's generator on a CPU looks at no more."""
-    return (seed * _SPREAD + step) % 2**32
-
-
-@contextmanager
-def _seeded(seed: int, device: str) -> Iterator[None]:
-    """Torch's generators of the host and the device, seeded; afterwards they are as before."""
-    generators = [torch.default_generator]
-    place = torch.device(device)
-    if place.type == "cuda":
-        torch.cuda.init()  # type: ignore[no-untyped-call]
-        generators.append(
-            torch.cuda.default_generators[torch.cuda.current_device() if place.index is None else place.index]
-        )
-    states = [generator.get_state() for generator in generators]
-    try:
-        for generator in generators:
-            generator.manual_seed(seed)
-        yield
-    finally:
-        for generator, state in zip(generators, states, strict=True):
-            generator.set_state(state)
+def torch_optimizer(workload: TorchWorkload, optimizer: Spec, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer of a model's trainable parameters, with the workload's weight decay where that is due."""
+    params = [p for p in model.parameters() if p.requires_grad]
+    free = [] if workload.decay_vectors else [p for p in params if p.ndim < 2]
+    decayed = params if workload.decay_vectors else [p for p in params if p.ndim >= 2]
+    return make_optimizer(optimizer, decayed, free, workload.recipe.weight_decay)

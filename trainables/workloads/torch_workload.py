@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from trainables.errors import InputError
@@ -14,6 +15,7 @@ from trainables.optimizers import check_optimizer
 from trainables.spec import Spec
 from trainables.workloads.base import Learner, Split, Workload
 from trainables.workloads.recipe import Recipe
+from trainables.workloads.seeding import seeded, step_seed
 
 Batch = tuple[Tensor, Tensor]
 """Inputs [batch, ...] and targets [batch, ...]."""
@@ -47,12 +49,36 @@ class TorchWorkload(Workload):
     def model(self) -> nn.Module:
         """A freshly initialised model; called with torch's generator seeded by the trial."""
 
+    def fresh_model(self, device: str) -> nn.Module:
+        """`model` on a device, in the recipe's precision."""
+        model = self.model().to(device)
+        return model.double() if self.recipe.precision == "fp64" else model
+
+    def precise(self, batch: Batch) -> Batch:
+        """A batch whose inputs, and targets that are numbers to be met, are in the recipe's precision."""
+        if self.recipe.precision != "fp64":
+            return batch
+        inputs, targets = (part.double() if part.is_floating_point() else part for part in batch)
+        return inputs, targets
+
     @abstractmethod
     def batch(self, seed: int, step: int, device: str) -> Batch:
         """The training batch of a step (from 0): a pure function of seed and step, so that resuming needs no state.
 
         Torch's generators are seeded from the two when a learner calls it, for random transforms that draw from them.
         """
+
+    def batches(self, seeds: Sequence[int], steps: Sequence[int], device: str) -> Batch:
+        """The training batches of several trials, each at its step, [trials, batch, ...].
+
+        Override it where they can be had faster than one after another; it must give what `batch` gives.
+        """
+        parts = []
+        for seed, step in zip(seeds, steps, strict=True):
+            with seeded(step_seed(seed, step), device):
+                parts.append(self.batch(seed, step, device))
+        inputs, targets = map(torch.stack, zip(*parts, strict=True))
+        return inputs, targets
 
     @abstractmethod
     def chunks(self, split: Split, device: str) -> Iterator[Batch]:

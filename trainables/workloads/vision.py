@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from trainables.models.classifiers import (
     require_known,
 )
 from trainables.spec import Spec
-from trainables.workloads.augmentation import random_crops
+from trainables.workloads.augmentation import random_crops, random_crops_each
 from trainables.workloads.base import Split
 from trainables.workloads.image_folder import FolderImages
 from trainables.workloads.images import PUBLISHED, ImageSource, UnreadableImages, read_once
@@ -100,6 +100,11 @@ class Vision(SupervisedWorkload):
 
     def augment(self, inputs: Tensor, rng: np.random.Generator) -> Tensor:
         return random_crops(inputs, rng, self._source.pad, self._source.flip)
+
+    def augment_each(self, inputs: Tensor, rngs: Sequence[np.random.Generator]) -> Tensor:
+        if type(self).augment is not Vision.augment:
+            return super().augment_each(inputs, rngs)
+        return random_crops_each(inputs, rngs, self._source.pad, self._source.flip)
 
     def preprocess(self, inputs: Tensor) -> Tensor:
         if inputs.device not in self._scales:

@@ -1,0 +1,148 @@
+"""The learners of many trials, which step together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainables.population.stack import Stack
+from trainables.spec import Spec
+from trainables.training import Step
+from trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split
+from trainables.workloads.torch_workload import TorchWorkload
+
+
+class Population:
+    """Up to ``capacity`` trials of one workload and optimizer on one device; they come and go as they like.
+
+    Args:
+        workload: Shared by the trials.
+        optimizer: Shared by the trials.
+        capacity: The most trials at once.
+        device: A torch device.
+
+    Raises:
+        ValueError: The optimizer cannot train many at once.
+    """
+
+    def __init__(self, workload: TorchWorkload, optimizer: Spec, capacity: int, device: str = "cpu") -> None:
+        self.workload = workload
+        self.device = device
+        self.stack = Stack(workload, optimizer, capacity, device)
+        self._members: list[Member] = []
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @property
+    def full(self) -> bool:
+        """Whether nobody else can enter."""
+        return len(self) == self.stack.capacity
+
+    def enter(self, seed: int) -> Member:
+        """A fresh learner.
+
+        Raises:
+            ValueError: The population is full.
+        """
+        if self.full:
+            raise ValueError(f"the population has no room for more than {self.stack.capacity} trials")
+        row = len(self._members)
+        self.stack.begin(row, seed)
+        member = Member(self, seed, row)
+        self._members.append(member)
+        return member
+
+    def leave(self, member: Member) -> None:
+        """Gives a learner's place to others; it must not be used after that."""
+        self._swap(member.row, len(self._members) - 1)
+        self._members.pop()
+
+    def step(self, wanted: Mapping[Member, Step]) -> list[float | Loss]:
+        """One iteration of some learners; returns their losses in the same order."""
+        # Those that step are the first rows; so few change places when one comes or goes.
+        waiting = [member for member in self._members[: len(wanted)] if member not in wanted]
+        for member in wanted:
+            if member.row >= len(wanted):
+                self._swap(member.row, waiting.pop().row)
+        stepping = self._members[: len(wanted)]
+        steps = [wanted[member] for member in stepping]
+        losses = _Losses(
+            self.stack.step([m.seed for m in stepping], [step.lr for step in steps], [step.momentum for step in steps])
+        )
+        return [Loss(losses, member.row) for member in wanted]
+
+    def evaluate(self, members: Sequence[Member], split: Split, averaged: bool) -> list[Evaluation]:
+        """Loss and metric of some learners over a split."""
+        return self.stack.evaluate([member.row for member in members], split, averaged)
+
+    def _swap(self, first: int, second: int) -> None:
+        if first == second:
+            return
+        members = self._members
+        self.stack.swap(first, second)
+        members[first], members[second] = members[second], members[first]
+        members[first].row, members[second].row = first, second
+
+
+class Member(Learner):
+    """One trial's learner in a population."""
+
+    def __init__(self, population: Population, seed: int, row: int) -> None:
+        self._population = population
+        self.seed = seed
+        self.row = row
+
+    def step(self, lr: float, momentum: float | None = None) -> float:
+        return float(self._population.step({self: Step(lr, momentum)})[0])
+
+    def evaluate(self, split: Split, averaged: bool = False) -> Evaluation:
+        return self._population.evaluate([self], split, averaged)[0]
+
+    def norms(self) -> Norms:
+        return Norms(*self._population.stack.norms(self.row))
+
+    def diagnose(self, diagnosis: Diagnosis) -> dict[str, float]:
+        from trainables.diagnostics import measure
+
+        population = self._population
+        model = population.stack.module(self.row).eval()
+        try:
+            return measure(population.workload, model, diagnosis, population.device)
+        finally:
+            model.train()
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._population.stack.state_dict(self.row)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._population.stack.load_state_dict(self.row, state)
+
+
+class _Losses:
+    """One step's losses; they are fetched from the device when one of them is looked at."""
+
+    def __init__(self, losses: Tensor) -> None:
+        self._losses = losses
+        self._fetched: NDArray[np.float64] | None = None
+
+    def __getitem__(self, row: int) -> float:
+        if self._fetched is None:
+            self._fetched = self._losses.double().cpu().numpy()
+        return float(self._fetched[row])
+
+
+class Loss:
+    """A trial's loss at one step, which may still be being computed; `float` waits for it."""
+
+    __slots__ = ("_losses", "_row")
+
+    def __init__(self, losses: _Losses, row: int) -> None:
+        self._losses, self._row = losses, row
+
+    def __float__(self) -> float:
+        return self._losses[self._row]

@@ -1,0 +1,287 @@
+"""Several models of one kind as rows: their steps, evaluations and states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from trainables.population.layout import Layout
+from trainables.population.updates import update
+from trainables.spec import Spec
+from trainables.workloads.base import Evaluation, Split, average_weight
+from trainables.workloads.seeding import seeded
+from trainables.workloads.torch_learner import torch_optimizer
+from trainables.workloads.torch_workload import TorchWorkload
+
+Named = dict[str, Tensor]
+
+
+class Stack:
+    """Weights, optimizer states and averages of up to ``capacity`` trials, the first of which are trained.
+
+    The same numbers as `TorchLearner`'s, but for the order of summation.
+
+    Args:
+        workload: Whose model it is.
+        optimizer: One for all rows.
+        capacity: Rows.
+        device: A torch device.
+
+    Attributes:
+        width: Rows that pass through the model at once.
+
+    Raises:
+        ValueError: The optimizer has no update for rows.
+    """
+
+    def __init__(self, workload: TorchWorkload, optimizer: Spec, capacity: int, device: str) -> None:
+        self._workload = workload
+        self._device = device
+        self.capacity = capacity
+        with seeded(0, device):
+            # The rows' weights are put into it where a module is wanted.
+            self._model = workload.fresh_model(device)
+        self._layout = Layout(self._model)
+        self._optimizer = torch_optimizer(workload, optimizer, self._model)
+        names = {id(parameter): name for name, parameter in self._model.named_parameters()}
+        groups = [(names[id(p)], group) for group in self._optimizer.param_groups for p in group["params"]]
+        # Torch numbers a state's parameters in the order of the groups.
+        self._order = [name for name, _ in groups]
+        decay = self._layout.spread({name: float(group["weight_decay"]) for name, group in groups})
+        kind = next(p for p in self._model.parameters() if p.requires_grad).dtype
+        found = update(self._optimizer, decay.to(device, kind))
+        if found is None:
+            raise ValueError(f"{optimizer.name} trains one network at a time")
+        self._update = found
+        self._weights = torch.zeros(capacity, self._layout.width, dtype=kind, device=device)
+        self._average = torch.zeros_like(self._weights)
+        self._state = {name: torch.zeros_like(self._weights) for name in found.names}
+        # Not in rows of a matrix: batch normalisation writes into them, which it does into whole tensors alone.
+        self._buffers = {
+            name: _rows(tensor, capacity)
+            for name, tensor in [*self._model.named_parameters(), *self._model.named_buffers()]
+            if name not in self._order
+        }
+        kept = self._model.state_dict().keys()
+        self._averages = {
+            name: torch.zeros_like(rows)
+            for name, rows in self._buffers.items()
+            if name in kept and rows.is_floating_point()
+        }
+        self._steps = [0] * capacity
+        self._mixed = workload.recipe.precision == "bf16"
+        self._norms = torch.zeros(capacity, dtype=kind, device=device)
+        self.width = capacity
+
+    def begin(self, row: int, seed: int) -> None:
+        """A fresh model in a row."""
+        with seeded(seed, self._device):
+            model = self._workload.fresh_model(self._device)
+        self._put(row, model)
+        self._average[row] = self._weights[row]
+        for name, rows in self._averages.items():
+            rows[row] = self._buffers[name][row]
+        for rows in self._state.values():
+            rows[row] = 0
+        self._steps[row] = 0
+
+    def swap(self, first: int, second: int) -> None:
+        """Has two rows change places."""
+        here, there = [first, second], [second, first]
+        for rows in self._tensors():
+            rows[here] = rows[there]
+        self._steps[first], self._steps[second] = self._steps[second], self._steps[first]
+
+    def step(self, seeds: Sequence[int], lrs: Sequence[float], momenta: Sequence[float | None]) -> Tensor:
+        """One iteration of the first rows, as many as there are LRs.
+
+        Where memory is short, rows pass in parts (`width`), now and from now on.
+
+        Returns:
+            The losses before the update, [rows].
+
+        Raises:
+            torch.OutOfMemoryError: There is no memory for a single row.
+        """
+        losses, start = [], 0
+        while start < len(lrs):
+            part = slice(start, min(start + self.width, len(lrs)))
+            held = {name: rows[part].clone() for name, rows in self._buffers.items()}
+            try:
+                loss, gradient = self._slope(part, seeds[part])
+            except torch.OutOfMemoryError:
+                if part.stop - part.start == 1:
+                    raise
+                for name, rows in held.items():
+                    self._buffers[name][part] = rows
+                self.width = (part.stop - part.start + 1) // 2
+                torch.cuda.empty_cache()
+            else:
+                self._update_rows(part, gradient, lrs[part], momenta[part])
+                losses.append(loss)
+                start = part.stop
+        return torch.cat(losses)
+
+    def evaluate(self, rows: Sequence[int], split: Split, averaged: bool) -> list[Evaluation]:
+        """Loss and metric over a split, of some rows' weights or of their averages."""
+        done: list[Evaluation] = []
+        with torch.no_grad():
+            while len(done) < len(rows):
+                part = rows[len(done) : len(done) + self.width]
+                try:
+                    done += self._evaluated(part, split, averaged)
+                except torch.OutOfMemoryError:
+                    if len(part) == 1:
+                        raise
+                    self.width = (len(part) + 1) // 2
+                    torch.cuda.empty_cache()
+        return done
+
+    def norms(self, row: int) -> tuple[float, float]:
+        """L2 norms of a row's last gradient, before clipping, and of its weights."""
+        return float(self._norms[row]), float(self._weights[row].norm())
+
+    def module(self, row: int) -> nn.Module:
+        """A row's model, until another is asked for; what is done to it leaves the row alone."""
+        return self._filled(row, self._weights, self._buffers)
+
+    def state_dict(self, row: int) -> dict[str, Any]:
+        """A row's state, as `TorchLearner.state_dict` has it."""
+        average = self._filled(row, self._average, {**self._buffers, **self._averages}).state_dict()
+        kept = {name: tensor.detach().clone() for name, tensor in average.items()}
+        model = {name: tensor.detach().clone() for name, tensor in self.module(row).state_dict().items()}
+        torchs = self._optimizer.state_dict()
+        steps = self._steps[row]
+        parts = {name: self._layout.one(rows[row]) for name, rows in self._state.items()}
+        count = {"step": torch.tensor(float(steps))} if self._update.counts else {}
+        torchs["state"] = {
+            number: {**count, **{part: tensors[name].clone() for part, tensors in parts.items()}}
+            for number, name in enumerate(self._order)
+            if steps and (parts or count)
+        }
+        return {"model": model, "optimizer": deepcopy(torchs), "average": kept, "steps": steps}
+
+    def load_state_dict(self, row: int, state: dict[str, Any]) -> None:
+        """Takes over a state of a row, here or elsewhere, or of a `TorchLearner`."""
+        self._model.load_state_dict(state["average"])
+        self._average[row] = self._layout.row(dict(self._model.named_parameters()))
+        held = dict(self._model.named_parameters()) | dict(self._model.named_buffers())
+        for name, rows in self._averages.items():
+            rows[row] = held[name].detach()
+        self._model.load_state_dict(state["model"])
+        self._put(row, self._model)
+        for part, rows in self._state.items():
+            found = {name: state["optimizer"]["state"].get(n, {}).get(part) for n, name in enumerate(self._order)}
+            shapes = self._layout.one(rows[row])
+            rows[row] = self._layout.row(
+                {name: shapes[name] * 0 if tensor is None else tensor.to(rows) for name, tensor in found.items()}
+            )
+        self._steps[row] = state["steps"]
+
+    def _slope(self, part: slice, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Losses [rows] and gradients [rows, width] of some rows at their next batches."""
+        workload = self._workload
+        inputs, targets = workload.precise(workload.batches(seeds, self._steps[part], self._device))
+        weights = self._weights[part].detach().requires_grad_()
+        buffers = {name: rows[part] for name, rows in self._buffers.items()}
+
+        def loss(named: Named, held: Named, x: Tensor, y: Tensor) -> Tensor:
+            return workload.training_loss(workload.forward(self._called(named, held), x), y)
+
+        losses: list[Tensor] = []
+        gradients: list[Tensor] = []
+        accumulate = workload.recipe.accumulate
+        for x, y in zip(inputs.chunk(accumulate, 1), targets.chunk(accumulate, 1), strict=True):
+            with self._fused():
+                found = vmap(loss)(self._layout.split(weights), buffers, x, y) * (y.shape[1] / targets.shape[1])
+            gradients += torch.autograd.grad(found.sum(), weights)
+            losses.append(found.detach())
+        if accumulate == 1:
+            return losses[0], gradients[0]
+        return torch.stack(losses).sum(0), torch.stack(gradients).sum(0)
+
+    def _update_rows(
+        self, part: slice, gradient: Tensor, lrs: Sequence[float], momenta: Sequence[float | None]
+    ) -> None:
+        weights = self._weights[part]
+        norms = self._norms[part] = gradient.norm(dim=1)
+        if bound := self._workload.recipe.clip_norm:
+            gradient.mul_((bound / (norms + 1e-6)).clamp(max=1.0)[:, None])
+        steps = self._steps[part] = [step + 1 for step in self._steps[part]]
+        usual = self._update.momentum
+        told = [lrs, [usual if m is None else m for m in momenta], steps, [average_weight(step) for step in steps]]
+        lr, momentum, step, share = torch.tensor(told, dtype=weights.dtype).to(self._device)[..., None]
+        state = {name: rows[part] for name, rows in self._state.items()}
+        self._update.apply(weights, gradient, state, lr, momentum, step)
+        self._average[part].lerp_(weights, share)
+        for name, rows in self._averages.items():
+            live = self._buffers[name][part]
+            rows[part].lerp_(live, share.view(-1, *[1] * (live.ndim - 1)).to(live.dtype))
+
+    def _evaluated(self, rows: Sequence[int], split: Split, averaged: bool) -> list[Evaluation]:
+        workload = self._workload
+        named = self._layout.split((self._average if averaged else self._weights)[list(rows)])
+        source = {**self._buffers, **self._averages} if averaged else self._buffers
+        buffers = {name: tensor[list(rows)] for name, tensor in source.items()}
+        losses, metrics, sizes = [], [], []
+
+        def judged(named: Named, held: Named, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+            outputs = workload.forward(self._called(named, held), x)
+            return workload.loss(outputs, y), workload.metric(outputs, y)
+
+        self._model.eval()
+        try:
+            with seeded(0, self._device), self._fused():
+                for inputs, targets in map(workload.precise, workload.chunks(split, self._device)):
+                    loss, metric = vmap(judged, in_dims=(0, 0, None, None))(named, buffers, inputs, targets)
+                    losses.append(loss)
+                    metrics.append(metric)
+                    sizes.append(len(targets))
+        finally:
+            self._model.train()
+        shares = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
+        found = torch.stack([torch.stack(losses, -1), torch.stack(metrics, -1)]).double().cpu() @ shares
+        return [Evaluation(loss, metric) for loss, metric in found.T.tolist()]
+
+    def _called(self, named: Named, held: Named) -> Callable[..., Tensor]:
+        return lambda *inputs: functional_call(self._model, {**named, **held}, inputs)
+
+    def _fused(self) -> AbstractContextManager[Any]:
+        """How rows pass through the model together."""
+        ways = ExitStack()
+        ways.enter_context(torch.autocast(torch.device(self._device).type, torch.bfloat16, enabled=self._mixed))
+        # Attention's fused kernels would be called row by row.
+        ways.enter_context(sdpa_kernel(SDPBackend.MATH))
+        return ways
+
+    def _put(self, row: int, model: nn.Module) -> None:
+        """A model's weights and buffers into a row."""
+        held = dict(model.named_parameters()) | dict(model.named_buffers())
+        self._weights[row] = self._layout.row(held)
+        for name, rows in self._buffers.items():
+            rows[row] = held[name].detach()
+
+    def _filled(self, row: int, weights: Tensor, buffers: Named) -> nn.Module:
+        held = dict(self._model.named_parameters()) | dict(self._model.named_buffers())
+        with torch.no_grad():
+            for name, tensor in self._layout.one(weights[row]).items():
+                held[name].copy_(tensor)
+            for name, rows in buffers.items():
+                held[name].copy_(rows[row])
+        return self._model
+
+    def _tensors(self) -> list[Tensor]:
+        """All that has rows."""
+        states = [*self._state.values(), *self._buffers.values(), *self._averages.values()]
+        return [self._weights, self._average, self._norms, *states]
+
+
+def _rows(tensor: Tensor, count: int) -> Tensor:
+    return tensor.detach().expand(count, *tensor.shape).clone()

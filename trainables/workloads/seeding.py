@@ -1,0 +1,36 @@
+"""Torch's generators, seeded for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+# Odd, so that seeds differ modulo 2^32; large, so that the steps of two seeds hardly meet.
+_SPREAD = 0x9E3779B1
+
+
+def step_seed(seed: int, step: int) -> int:
+    """A seed for one step. It has 32 bits: torch's generator on a CPU looks at no more."""
+    return (seed * _SPREAD + step) % 2**32
+
+
+@contextmanager
+def seeded(seed: int, device: str) -> Iterator[None]:
+    """Torch's generators of the host and the device, seeded; afterwards they are as before."""
+    generators = [torch.default_generator]
+    place = torch.device(device)
+    if place.type == "cuda":
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+        generators.append(
+            torch.cuda.default_generators[torch.cuda.current_device() if place.index is None else place.index]
+        )
+    states = [generator.get_state() for generator in generators]
+    try:
+        for generator in generators:
+            generator.manual_seed(seed)
+        yield
+    finally:
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)
