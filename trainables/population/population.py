@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from trainables.spec import Spec
 from trainables.training import Step
 from trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split
 from trainables.workloads.torch_workload import TorchWorkload
+
+_Outcome = TypeVar("_Outcome")
 
 
 class Population:
@@ -62,8 +64,8 @@ class Population:
         self._swap(member.row, len(self._members) - 1)
         self._members.pop()
 
-    def step(self, wanted: Mapping[Member, Step]) -> list[float | Loss]:
-        """One iteration of some learners; returns their losses in the same order."""
+    def step(self, wanted: Mapping[Member, Step]) -> list[Loss | Exception]:
+        """One iteration of some learners; returns, in the same order, their losses or why there is none."""
         # Those that step are the first rows; so few change places when one comes or goes.
         waiting = [member for member in self._members[: len(wanted)] if member not in wanted]
         for member in wanted:
@@ -71,13 +73,13 @@ class Population:
                 self._swap(member.row, waiting.pop().row)
         stepping = self._members[: len(wanted)]
         steps = [wanted[member] for member in stepping]
-        losses = _Losses(
-            self.stack.step([m.seed for m in stepping], [step.lr for step in steps], [step.momentum for step in steps])
-        )
-        return [Loss(losses, member.row) for member in wanted]
+        seeds, lrs, momenta = [m.seed for m in stepping], [s.lr for s in steps], [s.momentum for s in steps]
+        given, errors = self.stack.step(seeds, lrs, momenta)
+        losses = _Losses(given)
+        return [errors.get(member.row) or Loss(losses, member.row) for member in wanted]
 
-    def evaluate(self, members: Sequence[Member], split: Split, averaged: bool) -> list[Evaluation]:
-        """Loss and metric of some learners over a split."""
+    def evaluate(self, members: Sequence[Member], split: Split, averaged: bool) -> list[Evaluation | Exception]:
+        """Loss and metric of some learners over a split, or why there is none."""
         return self.stack.evaluate([member.row for member in members], split, averaged)
 
     def _swap(self, first: int, second: int) -> None:
@@ -98,10 +100,10 @@ class Member(Learner):
         self.row = row
 
     def step(self, lr: float, momentum: float | None = None) -> float:
-        return float(self._population.step({self: Step(lr, momentum)})[0])
+        return float(_given(self._population.step({self: Step(lr, momentum)})[0]))
 
     def evaluate(self, split: Split, averaged: bool = False) -> Evaluation:
-        return self._population.evaluate([self], split, averaged)[0]
+        return _given(self._population.evaluate([self], split, averaged)[0])
 
     def norms(self) -> Norms:
         return Norms(*self._population.stack.norms(self.row))
@@ -146,3 +148,9 @@ class Loss:
 
     def __float__(self) -> float:
         return self._losses[self._row]
+
+
+def _given(outcome: _Outcome | Exception) -> _Outcome:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome

@@ -99,50 +99,40 @@ class Stack:
             rows[here] = rows[there]
         self._steps[first], self._steps[second] = self._steps[second], self._steps[first]
 
-    def step(self, seeds: Sequence[int], lrs: Sequence[float], momenta: Sequence[float | None]) -> Tensor:
+    def step(
+        self, seeds: Sequence[int], lrs: Sequence[float], momenta: Sequence[float | None]
+    ) -> tuple[Tensor, dict[int, Exception]]:
         """One iteration of the first rows, as many as there are LRs.
 
-        Where memory is short, rows pass in parts (`width`), now and from now on.
-
         Returns:
-            The losses before the update, [rows].
-
-        Raises:
-            torch.OutOfMemoryError: There is no memory for a single row.
+            The losses before the update, [rows], and why rows did not step, which then are as they were.
         """
-        losses, start = [], 0
-        while start < len(lrs):
-            part = slice(start, min(start + self.width, len(lrs)))
-            held = {name: rows[part].clone() for name, rows in self._buffers.items()}
-            try:
-                loss, gradient = self._slope(part, seeds[part])
-            except torch.OutOfMemoryError:
-                if part.stop - part.start == 1:
-                    raise
-                for name, rows in held.items():
-                    self._buffers[name][part] = rows
-                self.width = (part.stop - part.start + 1) // 2
-                torch.cuda.empty_cache()
-            else:
-                self._update_rows(part, gradient, lrs[part], momenta[part])
-                losses.append(loss)
-                start = part.stop
-        return torch.cat(losses)
+        losses = torch.full((len(lrs),), torch.nan, dtype=self._weights.dtype, device=self._device)
 
-    def evaluate(self, rows: Sequence[int], split: Split, averaged: bool) -> list[Evaluation]:
-        """Loss and metric over a split, of some rows' weights or of their averages."""
-        done: list[Evaluation] = []
+        def step(rows: range) -> None:
+            part = slice(rows.start, rows.stop)
+            held = {name: buffer[part].clone() for name, buffer in self._buffers.items()}
+            try:
+                losses[part], gradient = self._slope(part, seeds[part])
+            except Exception:
+                for name, buffer in held.items():
+                    self._buffers[name][part] = buffer
+                raise
+            self._update_rows(part, gradient, lrs[part], momenta[part])
+
+        return losses, self._in_parts(range(len(lrs)), step)
+
+    def evaluate(self, rows: Sequence[int], split: Split, averaged: bool) -> list[Evaluation | Exception]:
+        """Loss and metric over a split, of some rows' weights or of their averages; or why there is none."""
+        done: dict[int, Evaluation | Exception] = {}
+
+        def evaluate(numbers: range) -> None:
+            chosen = [rows[number] for number in numbers]
+            done.update(zip(numbers, self._evaluated(chosen, split, averaged), strict=True))
+
         with torch.no_grad():
-            while len(done) < len(rows):
-                part = rows[len(done) : len(done) + self.width]
-                try:
-                    done += self._evaluated(part, split, averaged)
-                except torch.OutOfMemoryError:
-                    if len(part) == 1:
-                        raise
-                    self.width = (len(part) + 1) // 2
-                    torch.cuda.empty_cache()
-        return done
+            done |= self._in_parts(range(len(rows)), evaluate)
+        return [done[number] for number in range(len(rows))]
 
     def norms(self, row: int) -> tuple[float, float]:
         """L2 norms of a row's last gradient, before clipping, and of its weights."""
@@ -184,6 +174,33 @@ class Stack:
                 {name: shapes[name] * 0 if tensor is None else tensor.to(rows) for name, tensor in found.items()}
             )
         self._steps[row] = state["steps"]
+
+    def _in_parts(self, rows: range, move: Callable[[range], None]) -> dict[int, Exception]:
+        """Has rows make a move, `width` at once, and those that cannot together in halves, down to single ones.
+
+        So it is seen whose error it is, and so memory is made do with, from then on too.
+
+        Returns:
+            The errors of single rows.
+        """
+        errors: dict[int, Exception] = {}
+        parts = [rows[start : start + self.width] for start in range(0, len(rows), self.width)]
+        while parts:
+            part = parts.pop(0)
+            try:
+                move(part)
+                continue
+            except Exception as error:
+                half, short = (len(part) + 1) // 2, isinstance(error, torch.OutOfMemoryError)
+                if len(part) == 1:
+                    errors[part[0]] = error
+                    continue
+            # The error, which holds what was in memory, is gone by now.
+            if short:
+                self.width = half
+                torch.cuda.empty_cache()
+            parts[:0] = [part[:half], part[half:]]
+        return errors
 
     def _slope(self, part: slice, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Losses [rows] and gradients [rows, width] of some rows at their next batches."""

@@ -1,0 +1,184 @@
+"""Tasks in a population: their reports are those of tasks alone, and no task holds up or spoils another."""
+
+import json
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from trainables.population.host import Host
+from trainables.task import Task
+from trainables.workloads.digits import MlpDigits
+from trainables.workloads.torch_workload import Batch
+
+NAME = "tests.trainables.population.test_host"
+FOREVER = 60.0
+
+
+class Spoilt(MlpDigits):
+    """Digits of which seed 7 has none, and seed 8 such that the loss is no number."""
+
+    def batch(self, seed: int, step: int, device: str) -> Batch:
+        inputs, targets = super().batch(seed, step, device)
+        if seed == 7 and step == 3:
+            raise FileNotFoundError("no digits for seed 7")
+        return (inputs * torch.nan if seed == 8 and step == 5 else inputs), targets
+
+
+class Slow(MlpDigits):
+    def batches(self, seeds: Any, steps: Any, device: str) -> tuple[Tensor, Tensor]:
+        time.sleep(0.01)
+        return super().batches(seeds, steps, device)
+
+
+def text(**change: Any) -> str:
+    return json.dumps(
+        {
+            "workload": {"name": "mlp/digits", "precision": "fp64"},
+            "optimizer": "sgd",
+            "budget": 40,
+            "schedule": {"family": "uba", "phi": 1.0},
+            "base_lr": 0.1,
+            "seed": 0,
+            "objective": "val_loss",
+            "rungs": (10, 20),
+            "test": True,
+            "diagnostics": {"gradient_points": 3},
+            "threads": 1,
+            **change,
+        }
+    )
+
+
+def told(report: dict[str, Any]) -> dict[str, Any]:
+    """A report without what depends on the clock."""
+    account = json.loads(report["account"])
+    return {**report, "account": {k: v for k, v in account.items() if k not in ("started", "seconds", "traceback")}}
+
+
+def whole(host: Host, key: str) -> list[dict[str, Any]]:
+    """All reports of a task that is there."""
+    reports: list[dict[str, Any]] = []
+    while not reports or not reports[-1]["done"]:
+        host.go_on(key)
+        reports.append(told(host.report(key).result(FOREVER)))
+    return reports
+
+
+def alone(task: str) -> list[dict[str, Any]]:
+    """The same of a task by itself."""
+    lone, reports = Task(task), [{"done": False}]
+    while not reports[-1]["done"]:
+        reports.append(told(lone.report()))
+    return reports[1:]
+
+
+def assert_same(given: Any, expected: Any) -> None:
+    """Equal but for the order in which sums were taken."""
+    if isinstance(expected, dict):
+        assert given.keys() == expected.keys()
+        for key, value in expected.items():
+            assert_same(given[key], value)
+    elif isinstance(expected, list):
+        assert len(given) == len(expected)
+        for one, other in zip(given, expected, strict=True):
+            assert_same(one, other)
+    elif isinstance(expected, float):
+        assert given == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    else:
+        assert given == expected
+
+
+def test_tasks_of_several_budgets_and_optimizers_report_what_they_do_alone() -> None:
+    draw = random.Random(0)
+    tasks = {
+        f"t{number}": text(
+            seed=number,
+            budget=draw.choice([15, 25, 40]),
+            rungs=draw.choice([(), (5,), (5, 10)]),
+            optimizer=draw.choice(["sgd", "adamw"]),
+            schedule=draw.choice([{"family": "linear"}, {"family": "onecycle"}, {"family": "plateau"}]),
+            base_lr=10 ** draw.uniform(-3, -1),
+        )
+        for number in range(9)
+    }
+    host, waiting, reports = Host("cpu"), list(tasks), {key: [] for key in tasks}
+    flying: list[str] = []
+    while waiting or flying:
+        while waiting and host.begin(waiting[0], tasks[waiting[0]], 4):
+            host.go_on(waiting[0])
+            flying.append(waiting.pop(0))
+        assert flying
+        key = draw.choice(flying)
+        reports[key].append(told(host.report(key).result(FOREVER)))
+        if reports[key][-1]["done"]:
+            host.end(key)
+            flying.remove(key)
+        else:
+            host.go_on(key)
+    for key, task in tasks.items():
+        assert_same(reports[key], alone(task))
+
+
+def test_one_that_raises_or_diverges_touches_no_other() -> None:
+    entry = {"name": f"{NAME}:Spoilt", "precision": "fp64"}
+    tasks = {f"t{seed}": text(workload=entry, seed=seed, rungs=()) for seed in (6, 7, 8, 9)}
+    host = Host("cpu")
+    for key, task in tasks.items():
+        assert host.begin(key, task, 4)
+        host.go_on(key)
+    reports = {key: told(host.report(key).result(FOREVER)) for key in tasks}
+    status = {key: report["account"]["status"] for key, report in reports.items()}
+    assert status == {"t6": "completed", "t7": "failed", "t8": "diverged", "t9": "completed"}
+    assert reports["t7"]["account"]["reason"] == "FileNotFoundError: no digits for seed 7"
+    for key in ("t6", "t8", "t9"):
+        assert_same([reports[key]], alone(tasks[key]))
+
+
+def test_a_task_goes_on_from_its_checkpoint_alone_or_in_company(tmp_path: Path) -> None:
+    place = {"path": str(tmp_path / "kept"), "seconds": 0}
+    kept = text(checkpoint=place)
+    first, expected = Task(kept), alone(text())
+    assert_same([told(first.report()), told(first.report())], expected[:2])
+    host = Host("cpu")
+    assert host.begin("company", text(seed=1), 2)
+    host.go_on("company")
+    assert host.begin("kept", kept, 2)
+    # It was saved last between the first two reports.
+    assert_same(whole(host, "kept"), expected[1:])
+    # And now, in company, before the last.
+    assert_same([told(Task(kept).report())], expected[2:])
+
+
+def test_there_is_room_for_a_population_and_no_more() -> None:
+    host = Host("cpu")
+    assert [host.begin(key, text(), 2) for key in ("a", "b", "c")] == [True, True, False]
+    assert host.begin("b", text(), 2), "a task that begins again has room"
+    host.end("a")
+    assert host.begin("c", text(), 2)
+
+
+def test_a_task_that_nobody_asks_for_gives_its_place_to_others() -> None:
+    host = Host("cpu", lease=0.3)
+    assert host.begin("left", text(), 1)
+    assert not host.begin("next", text(), 1)
+    end = time.monotonic() + FOREVER
+    while not host.begin("next", text(), 1):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    with pytest.raises(KeyError):
+        host.go_on("left")
+    assert whole(host, "next")[-1]["account"]["status"] == "completed"
+
+
+def test_nobody_waits_for_one_that_waits() -> None:
+    host, entry = Host("cpu"), {"name": f"{NAME}:Slow"}
+    for key in ("waits", "works"):
+        assert host.begin(key, text(workload=entry, seed=len(key)), 2)
+        host.go_on(key)
+    host.report("waits").result(FOREVER)
+    assert len(whole(host, "works")) >= 2
