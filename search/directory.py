@@ -18,7 +18,7 @@ from trainables.errors import InputError
 
 # What may change between one run of a study and the next, beside its cells, which may become more.
 _MAY_GROW = ("trials", "replicates")
-_MAY_CHANGE = ("failures", "resources", "diagnostics", "warm_start")
+_MAY_CHANGE = ("failures", "resources", "population", "diagnostics", "warm_start")
 _MAKE_CELLS = ("workloads", "budgets", "optimizers")
 
 

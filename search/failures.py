@@ -17,6 +17,7 @@ from ray.tune.experiment import Trial as TuneTrial
 
 from search.record import Record
 from search.stopping import CellAsha
+from trainables.relay import PopulationLostError
 
 # How often a trial is started again after its process has died, or met an error that a fresh one may not meet.
 RETRIES = 2
@@ -38,7 +39,7 @@ class Failure:
         reason: One line.
         traceback: Of the error, if there was one.
         hung: Whether the trial was ended because it took too long.
-        lost: Whether its node died, which says nothing of the trial.
+        lost: Whether its node died, or the process of its population: that says little of the trial.
     """
 
     reason: str = _DIED
@@ -55,6 +56,7 @@ def explain(error: Exception | None) -> Failure:
         return Failure(
             one_line(f"{type(cause).__name__}: {told}" if told else type(cause).__name__),
             _COLOUR.sub("", str(error)),
+            lost=isinstance(cause, PopulationLostError),
         )
     text = str(error or "")
     if "low on memory" in text:

@@ -25,6 +25,7 @@ from search.directory import claim, describe, owned, replace
 from search.failures import Failure, FailureAsha, survive_memory_kills
 from search.ladder_quality import as_json, ladder_quality, told
 from search.lifeline import Lifeline, RayLostError
+from search.populations import placed
 from search.progress import Progress
 from search.proposer import Proposer
 from search.record import Journal, Record, VerdictLog, cut_torn_line
@@ -37,6 +38,7 @@ from search.tracking import Tracker, facts_of
 from search.warm_start import EarlierCell, earlier_cells
 from search.watchdog import Watchdog
 from trainables.checkpoint import CheckpointFolder
+from trainables.relay import start_populations
 from trainables.trial import TrialActor
 
 _PATIENCE = 30.0
@@ -151,7 +153,6 @@ class _Search(tune.Callback):  # type: ignore[misc]
         self._before = len(journal.records)
         tracker.ended(*(record.trial.trial_id for record in journal.records))
         self._checkpoints = CheckpointFolder(out / "checkpoints")
-        self._searcher = Proposer(self._cells, study, self._end, self._checkpoints)
         self._watchdog = Watchdog(study, journal.records)
         self._given_up: set[str] = set()
         self._trouble = ""
@@ -163,8 +164,14 @@ class _Search(tune.Callback):  # type: ignore[misc]
 
     def run(self) -> None:
         """Trains until every cell is finished or the user interrupts."""
+        where = placed(self._study, [cell.cell for cell in self._cells], self._tell)
+        for proposer, cell in zip(self._cells, where, strict=True):
+            proposer.cell = cell
+        # Trials of populations find it by its name for as long as it is held here.
+        registry = start_populations() if any(cell.together for cell in where) else None
+        self._searcher = Proposer(self._cells, self._study, self._end, self._checkpoints)
         began = time.monotonic()
-        self._slots = self._searcher.slots = Slots({cell.cell.resources for cell in self._cells})
+        self._slots = self._searcher.slots = Slots({cell.resources for cell in where})
         # As many as the proposer gives: all processes start at once, not one after the other.
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(_ALL))
         self._checkpoints.prune(self._in_flight(), 2 * self._slots.now)
@@ -174,6 +181,7 @@ class _Search(tune.Callback):  # type: ignore[misc]
         # A trial may have ended while the storage was away, or have been saved once more by a process held for dead.
         self._checkpoints.prune(self._in_flight(), _ALL)
         shutil.rmtree(scratch, ignore_errors=True)
+        del registry
         self._report_busy(time.monotonic() - began)
 
     def close(self) -> Outcome:
@@ -201,7 +209,10 @@ class _Search(tune.Callback):  # type: ignore[misc]
 
     def _ray_lost(self, trouble: str) -> None:
         """Told at once: the main thread may be waiting for Ray for ever."""
-        self._console.print(f"{trouble}; nothing is lost, and the same command goes on.", soft_wrap=True)
+        self._tell(f"{trouble}; nothing is lost, and the same command goes on.")
+
+    def _tell(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True)
 
     def _tune(self, scratch: Path) -> None:
         """One `tune.Tuner` over all cells; what Tune writes to ``scratch`` nobody reads."""
@@ -272,7 +283,7 @@ class _Search(tune.Callback):  # type: ignore[misc]
         for cell in self._cells:
             if cell.gave_up and cell.name not in self._given_up:
                 self._given_up.add(cell.name)
-                self._console.print(f"cell {cell.name}: {cell.gave_up}", soft_wrap=True)
+                self._tell(f"cell {cell.name}: {cell.gave_up}")
 
     def _climb(self, record: Record) -> None:
         ladder = self._ladders.get(record.trial.cell)

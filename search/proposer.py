@@ -142,13 +142,17 @@ class Proposer(Searcher):  # type: ignore[misc]
                 "seconds": self._study.failures.checkpoint_seconds,
             },
         }
-        return {
+        config = {
             "trial_id": trial.trial_id,
             "cell": cell.key,
             "family": trial.family,
             "task": json.dumps(task),
             "bundle": json.dumps(bundle(cell.resources)),
         }
+        if cell.together is not None:
+            whole = cell.together.resources
+            config["population"] = json.dumps({"rows": cell.together.rows, "cpu": whole.cpu, "gpu": whole.gpu})
+        return config
 
 
 def _record(live: Live, result: dict[str, Any], failure: Failure | None) -> Record:

@@ -16,8 +16,9 @@ RAYS_NAMES = {"cpu": "CPU", "gpu": "GPU"}
 
 
 def bundle(resources: Resources) -> dict[str, float]:
-    """What a trial occupies, in Ray's words."""
-    return {name: amount for field, name in RAYS_NAMES.items() if (amount := getattr(resources, field))}
+    """What a trial occupies, in Ray's words; Ray knows four places, and six sixths must not be more than one."""
+    amounts = {name: getattr(resources, field) for field, name in RAYS_NAMES.items()}
+    return {name: math.floor(amount * 1e4 + 1e-6) / 1e4 for name, amount in amounts.items() if amount}
 
 
 def words(resources: Resources) -> str:

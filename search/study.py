@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, field_validator
 
 from search.families import FamilySpace, family_spaces, with_profiles_read
 from search.sections import Asha, Composition, Diagnostics, Failures, Resources, Section, Space
@@ -22,8 +22,17 @@ from trainables.workloads import workload
 from trainables.workloads.base import schedule_free
 
 _MOST_ITERATIONS = 100_000_000
+_MOST_TOGETHER = 1000
 # Families in which only the base LR is searched.
 BASELINES = tuple(name for name in families() if not family(name).required())
+
+
+@dataclass(frozen=True)
+class Together:
+    """A population: how many trials train together, and what they occupy together."""
+
+    rows: int
+    resources: Resources
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class Cell:
         deterministic: Whether seeds change nothing, so that one replicate says all.
         families: The families that are searched.
         resources: What a trial occupies.
+        together: The population that its trials train in, if there is one.
     """
 
     workload: Spec
@@ -52,6 +62,7 @@ class Cell:
     deterministic: bool
     families: tuple[FamilySpace, ...]
     resources: Resources
+    together: Together | None = None
 
     @property
     def key(self) -> str:
@@ -85,8 +96,16 @@ class Study(Section):
     objective: Literal["val_loss", "val_metric"] | None = None
     diagnostics: Diagnostics = Diagnostics()
     resources: Resources = Resources()
+    population: StrictInt | StrictStr = "auto"
     failures: Failures = Failures()
     seed: StrictInt = Field(0, ge=0)
+
+    @field_validator("population", mode="before")
+    @classmethod
+    def _auto_off_or_a_number(cls, value: object) -> object:
+        if value not in ("auto", "off") and not (type(value) is int and 1 <= value <= _MOST_TOGETHER):
+            raise ValueError(f"it must be auto, off or a whole number from 1 to {_MOST_TOGETHER}")
+        return value
 
     @property
     def ladder(self) -> Asha | None:
@@ -110,6 +129,12 @@ class Study(Section):
         _no_repeats("optimizers", [spec.label for spec in optimizers])
         entries = [self._placed(entry) for entry in self.workloads]
         _no_repeats("workloads", [spec.label for spec, _ in entries])
+        for _, resources in entries:
+            if isinstance(self.population, int) and self.population > 1 and resources.gpu > 1:
+                raise InputError(
+                    f"population: {self.population} is not allowed with {resources.gpu:g} GPUs a trial; "
+                    "a population trains on one GPU or a part of one"
+                )
         return [
             cell
             for spec, resources in entries

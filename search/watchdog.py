@@ -69,19 +69,22 @@ class Watchdog:
             taken = now - since
             if taken <= self._floor:
                 continue
-            limit = self._limit(live[key].trial, live[key].cell, live[key].report)
-            if taken > limit:
-                late[key] = f"hung: ended after {taken:.0f} s, where others would have taken {limit / _SLOWER:.2g} s"
+            cell = live[key].cell
+            # In a population a trial's pace depends on how many others there are.
+            slower = _SLOWER * (cell.together.rows if cell.together else 1)
+            usual = self._usual(live[key].trial, cell, live[key].report)
+            if taken > max(self._floor, _UNKNOWN if usual is None else slower * usual):
+                others = "" if usual is None else f", where others would have taken {usual:.2g} s"
+                late[key] = f"hung: ended after {taken:.0f} s{others}"
         return late
 
-    def _limit(self, trial: Trial, cell: Cell, report: Mapping[str, Any]) -> float:
+    def _usual(self, trial: Trial, cell: Cell, report: Mapping[str, Any]) -> float | None:
+        """Seconds that a trial may be expected to take, if anything is known."""
         for place in self._places(trial):
             if self._paces[place]:
-                return max(self._floor, _SLOWER * median(self._paces[place]) * cell.budget)
+                return median(self._paces[place]) * cell.budget
         account = json.loads(report["account"]) if "account" in report else {}
-        if account.get("steps"):
-            return max(self._floor, _SLOWER * float(account["seconds"]) / float(account["steps"]) * cell.budget)
-        return max(self._floor, _UNKNOWN)
+        return float(account["seconds"]) / float(account["steps"]) * cell.budget if account.get("steps") else None
 
     def _places(self, trial: Trial) -> list[tuple[str, ...]]:
         """Where a trial's speed is written down, the most like it first."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from search.record import Journal
-from tests.conftest import command, environment
+from tests.conftest import environment
 from tests.ray_nodes import Cluster, ray_cluster
+from tests.searching import ended, start, wait_for
 from tests.wholeness import check_whole
 
 STUDY = """
@@ -27,25 +28,7 @@ replicates: 1
 
 
 def search(folder: Path, cluster: Cluster) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command("search", "study.yaml", "--address", cluster.address),
-        cwd=folder,
-        env=environment() | cluster.token,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def ended(folder: Path) -> int:
-    path = folder / "runs/s/trials.jsonl"
-    return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.1)
+    return start(folder, "--address", cluster.address, **cluster.token)
 
 
 def test_a_head_that_is_killed_and_started_again_costs_only_time(tmp_path: Path) -> None:

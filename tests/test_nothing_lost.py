@@ -7,15 +7,14 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 from search.record import Journal
-from tests.conftest import Run, command, environment
+from tests.conftest import Run
+from tests.searching import ended, family, kill, named, start, wait_for
 from tests.wholeness import check_whole
 
 STUDY = """
@@ -34,59 +33,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ended(folder: Path) -> int:
-    path = folder / "runs/s/trials.jsonl"
-    return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def start(folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command("search", "study.yaml"),
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert process.poll() is None, "the search ended before it could be disturbed"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The search and all it has started, as far as it lives."""
-    with suppress(psutil.NoSuchProcess):
-        driver = psutil.Process(process.pid)
-        return [driver, *driver.children(recursive=True)]
-    return []
-
-
-def named(process: subprocess.Popen[str], *starts: str) -> list[psutil.Process]:
-    """Those of the family whose names start so."""
-    found = []
-    for member in family(process):
-        with suppress(psutil.NoSuchProcess):
-            if member.name().startswith(starts):
-                found.append(member)
-    return found
-
-
 def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """The processes in which trials are trained; Ray names a process for what it is doing."""
     return named(process, "ray::TrialActor", "ray::ResourceTr")
-
-
-def kill(*members: psutil.Process) -> None:
-    for member in members:
-        with suppress(psutil.NoSuchProcess):
-            member.kill()
-    psutil.wait_procs(members, timeout=20)
 
 
 def strike(process: subprocess.Popen[str], victim: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import pytest
 from mlflow import MlflowClient
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -29,11 +30,12 @@ _STATES = {
 }
 
 
-def check_whole(folder: Path, name: str = "s", retrain_every: int = 1) -> list[Record]:
+def check_whole(folder: Path, name: str = "s", retrain_every: int = 1, within: float = 0.0) -> list[Record]:
     """Asserts that the finished study in ``folder`` is what it would be, had nothing happened to it.
 
     Args:
         retrain_every: Every so manyth trial is trained again, here and undisturbed, and must come out the same.
+        within: Share by which its numbers may be others; by default the same to the last bit.
     """
     study = read_study(folder / "study.yaml")
     out = folder / "runs" / name
@@ -49,7 +51,7 @@ def check_whole(folder: Path, name: str = "s", retrain_every: int = 1) -> list[R
         assert explored == list(range(study.trials)), cell.key
         _check_optuna(out, cell, by_id)
         for record in of_cell[::retrain_every]:
-            _check_outcome(study, cell, record, curves[record.trial.trial_id])
+            _check_outcome(study, cell, record, curves[record.trial.trial_id], within)
     _check_mlflow(folder, name, by_id)
     table = load(find_study(str(out)))
     assert dict(zip(table["trial_id"], table["status"], strict=True)) == {k: r.status for k, r in by_id.items()}
@@ -80,12 +82,13 @@ def _check_mlflow(folder: Path, name: str, by_id: dict[str, Record]) -> None:
             assert json.loads(run.data.params["schedule"]) == record.trial.schedule
 
 
-def _check_outcome(study: Study, cell: Cell, record: Record, curve: Any) -> None:
+def _check_outcome(study: Study, cell: Cell, record: Record, curve: Any, within: float) -> None:
     trial = record.trial
     config = TrialConfig(cell.optimizer.label, cell.budget, from_dict(trial.schedule), trial.base_lr, trial.seed)
     training = Training(workload(cell.workload), config)
     for rung in rungs(cell, study) if trial.phase == "explore" else ():
         training.advance(min(rung, record.steps))
     training.advance(record.steps)
-    # Every number, to the last bit.
-    assert training.curve == curve, trial.trial_id
+    assert [point.keys() for point in training.curve] == [point.keys() for point in curve], trial.trial_id
+    for expected, found in zip(training.curve, curve, strict=True):
+        assert found == pytest.approx(expected, rel=within, abs=0.0), trial.trial_id

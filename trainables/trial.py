@@ -1,4 +1,4 @@
-"""The Tune Trainable around `trainables.task`; the only module here that knows Ray."""
+"""The Tune Trainable around `trainables.task`; it and `trainables.relay` are the only modules here that know Ray."""
 
 from __future__ import annotations
 
@@ -9,27 +9,36 @@ from typing import Any
 import ray
 from ray import tune
 
+from trainables.relay import Relay
 from trainables.task import Task
 
 
 class TrialActor(tune.Trainable):  # type: ignore[misc]
     """Trains one configuration after another in a warm process.
 
-    The configuration holds ``trial_id``, ``cell``, ``family`` and ``task``, the text of a `Task`; reports are a task's,
-    and whether they are the last (``done``).
+    The configuration holds ``trial_id``, ``cell``, ``family`` and ``task``, the text of a `Task`; ``population``, if it
+    is there, is JSON with the ``rows`` and ``cpu`` of a `Relay`. Reports are a task's.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
         # Read by torch when a workload imports it, which those without a network do not.
         os.environ["OMP_NUM_THREADS"] = str(max(1, int(json.loads(config["task"])["threads"])))
-        self._begin(config)
+        self._task = _begun(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._begin(new_config)
+        self.cleanup()
+        self._task = _begun(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
         return self._task.report()
 
-    def _begin(self, config: dict[str, Any]) -> None:
-        self._task = Task(config["task"], device="cuda" if ray.get_gpu_ids() else "cpu")
+    def cleanup(self) -> None:
+        if isinstance(self._task, Relay):
+            self._task.close()
+
+
+def _begun(config: dict[str, Any]) -> Task | Relay:
+    if "population" in config:
+        return Relay(config["trial_id"], config["task"], json.loads(config["population"]))
+    return Task(config["task"], device="cuda" if ray.get_gpu_ids() else "cpu")

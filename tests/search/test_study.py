@@ -32,6 +32,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "objective": None,
         "diagnostics": {"gradient_points": 0, "hessian": False, "examples": None, "trials": "replicates"},
         "resources": {"cpu": 1, "gpu": 0},
+        "population": "auto",
         "failures": {"checkpoint_seconds": 60, "hung_seconds": 120},
         "seed": 0,
     }

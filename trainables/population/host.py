@@ -40,6 +40,12 @@ class Host:
         self._ordered = threading.Condition()
         threading.Thread(target=self._work, name="population", daemon=True).start()
 
+    @property
+    def stuck(self) -> bool:
+        """Whether its thread has not been around for long, though a task that should be gone is still here."""
+        with self._ordered:
+            return any(time.monotonic() - guest.seen > 2 * self._lease for guest in self._guests.values())
+
     def begin(self, key: str, text: str, rows: int) -> bool:
         """Takes a task (`Crew.begin`) of a population of so many trials; says whether there is room for it."""
         with self._ordered:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,16 @@ class Spoilt(MlpDigits):
         if seed == 7 and step == 3:
             raise FileNotFoundError("no digits for seed 7")
         return (inputs * torch.nan if seed == 8 and step == 5 else inputs), targets
+
+
+class Hanging(MlpDigits):
+    """Digits for which one waits for ever, as if for a lock that nobody opens."""
+
+    until = threading.Event()
+
+    def batch(self, seed: int, step: int, device: str) -> Batch:
+        self.until.wait()
+        return super().batch(seed, step, device)
 
 
 class Slow(MlpDigits):
@@ -182,3 +193,21 @@ def test_nobody_waits_for_one_that_waits() -> None:
         host.go_on(key)
     host.report("waits").result(FOREVER)
     assert len(whole(host, "works")) >= 2
+
+
+def test_a_host_that_hangs_with_a_task_says_so() -> None:
+    host = Host("cpu", lease=0.2)
+    for key, entry in (("hangs", {"name": f"{NAME}:Hanging"}), ("works", {"name": f"{NAME}:Slow"})):
+        assert host.begin(key, text(workload=entry), 2)
+        host.go_on(key)
+    end = time.monotonic() + FOREVER
+    while not host.stuck:
+        # The process of the one that hangs was ended; the other asks on.
+        host.report("works")
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    Hanging.until.set()
+    host.report("works").result(FOREVER)
+    while host.stuck:
+        assert time.monotonic() < end
+        time.sleep(0.05)

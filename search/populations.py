@@ -1,0 +1,102 @@
+"""Which trials train together, and how many: as the study file says, or as is measured on the cluster."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from search.sections import Resources
+from search.slots import bundle
+from search.study import Cell, Study, Together
+from trainables.spec import Spec
+from trainables.workloads import workload
+
+# A population must stay small beside a study: what is proposed next does not know the trials in flight.
+_SHARE_OF_STUDY = 0.25
+
+
+def placed(study: Study, cells: Iterable[Cell], tell: Callable[[str], None]) -> list[Cell]:
+    """The cells, with what a trial occupies where trials share it.
+
+    ``auto`` looks on the cluster what pays, on GPUs alone: on CPUs, trials in processes of their own do about as well.
+
+    Args:
+        cells: The study's.
+        tell: Takes what the user should know, a line each.
+    """
+    cells = list(cells)
+    kinds = Counter((cell.workload, cell.optimizer, cell.resources) for cell in cells)
+    found = {
+        kind: _looked(study, *kind, most=int(_SHARE_OF_STUDY * study.trials * count), tell=tell)
+        for kind, count in kinds.items()
+    }
+    return [_together(cell, found[cell.workload, cell.optimizer, cell.resources]) for cell in cells]
+
+
+def share(resources: Resources, rows: int) -> Resources:
+    """What one trial occupies of what so many occupy together: whole units or the k-th part of one, as Ray has them."""
+    return Resources(cpu=_part(resources.cpu, rows), gpu=_part(resources.gpu, rows))
+
+
+def fitting(whole: Resources, part: Resources) -> int:
+    """How many trials Ray puts where one trial had the GPU, or the CPUs, to itself.
+
+    Ray knows four places: of parts of 1/300 there are 303.
+    """
+    name = "GPU" if whole.gpu else "CPU"
+    return int(bundle(whole)[name] / bundle(part)[name] + 1e-9)
+
+
+def _part(amount: float, rows: int) -> float:
+    if amount >= rows:
+        return float(amount // rows)
+    return 1 / math.ceil(rows / amount - 1e-9) if amount else 0.0
+
+
+def _together(cell: Cell, rows: int) -> Cell:
+    if rows == 1:
+        return cell
+    part = share(cell.resources, rows)
+    return replace(cell, resources=part, together=Together(fitting(cell.resources, part), cell.resources))
+
+
+def _looked(
+    study: Study, spec: Spec, optimizer: Spec, resources: Resources, most: int, tell: Callable[[str], None]
+) -> int:
+    """How many trials of a kind train together."""
+    wanted = study.population
+    if wanted == "off" or wanted == 1 or (wanted == "auto" and (most < 2 or not 0 < resources.gpu <= 1)):
+        return 1
+    name = f"{spec.label} with {optimizer.label}"
+    device = "cuda" if resources.gpu else "cpu"
+    looking = ray.remote(num_cpus=resources.cpu, num_gpus=resources.gpu, max_retries=0)(_look)
+    try:
+        rows, told = ray.get(looking.remote(spec, optimizer, device, None if wanted == "auto" else wanted, most))
+    except RayError as error:
+        cause = error.cause if isinstance(error, RayTaskError) else error
+        rows, told = 1, f"one at a time: {type(cause).__name__}: {cause}".splitlines()[0]
+    tell(f"population: trials of {name} train {told}")
+    return int(rows)
+
+
+def _look(spec: Spec, optimizer: Spec, device: str, rows: int | None, most: int) -> tuple[int, str]:
+    """Where trials will train: how many together, and what is to be said of it."""
+    from trainables.population.obstacle import obstacle
+    from trainables.population.ramp import ramp
+    from trainables.workloads.torch_workload import TorchWorkload
+
+    built = workload(spec)
+    if reason := obstacle(built, optimizer, device):
+        return 1, f"one at a time: {reason}"
+    if rows is not None:
+        return rows, f"{rows} at a time"
+    assert isinstance(built, TorchWorkload), "others have an obstacle"
+    found = ramp(built, optimizer, device, most)
+    if found.rows == 1:
+        return 1, "one at a time, together they are no faster"
+    return found.rows, f"{found.rows} at a time, {found.gain:.2g} times as fast as one"

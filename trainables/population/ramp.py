@@ -1,0 +1,103 @@
+"""How many trials to train together: as many as still pay, by measurement."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from trainables.population.population import Population
+from trainables.spec import Spec
+from trainables.training import Step
+from trainables.workloads.torch_workload import TorchWorkload
+
+# A population that trains less than so many times what one trial does is not worth its processes.
+WORTH = 1.2
+# Twice the trials that train less than so many times as much only wait for each other.
+_STILL_PAYS = 1.15
+# Share of a GPU's memory that the weights, and what a step takes, may fill.
+_MEMORY = 0.8
+_WARM_UP, _STEPS, _SECONDS = 2, 10, 2.0
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """What was measured.
+
+    Attributes:
+        rows: How many trials to train together; 1 if together they train no better than one after another.
+        gain: Steps a second at that, as a multiple of one trial's alone.
+        tried: Steps a second of all trials, by their number.
+    """
+
+    rows: int
+    gain: float
+    tried: dict[int, float]
+
+
+def ramp(workload: TorchWorkload, optimizer: Spec, device: str, most: int) -> Ramp:
+    """Doubles the number of trials for as long as it pays and there is memory.
+
+    Args:
+        workload: Whose trials they are; there must be no obstacle to their training together.
+        optimizer: Theirs.
+        device: A torch device, which nobody else uses meanwhile.
+        most: The most trials.
+    """
+    lone = workload.learner(optimizer, 0, 1, device)
+    alone = 1 / _seconds(lambda: lone.step(0.0), device)
+    tried: dict[int, float] = {}
+    rows = 2
+    while rows <= most:
+        try:
+            tried[rows] = rows / _step(workload, optimizer, rows, device)
+        except torch.OutOfMemoryError:
+            break
+        if tried[rows] < _STILL_PAYS * tried.get(rows // 2, 0.0) or _memory(device) * 2 > _MEMORY:
+            break
+        rows *= 2
+    best = max(tried, key=lambda number: tried[number], default=1)
+    gain = tried.get(best, alone) / alone
+    return Ramp(best if gain >= WORTH else 1, gain if gain >= WORTH else 1.0, tried)
+
+
+def _step(workload: TorchWorkload, optimizer: Spec, rows: int, device: str) -> float:
+    """Seconds of a step of so many trials.
+
+    Raises:
+        torch.OutOfMemoryError: They do not pass together.
+    """
+    if torch.device(device).type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    population = Population(workload, optimizer, rows, device)
+    asked = {population.enter(seed): Step(0.0, None) for seed in range(rows)}
+    seconds = _seconds(lambda: population.step(asked), device)
+    if population.stack.width < rows:
+        raise torch.OutOfMemoryError(f"{rows} trials do not pass together")
+    return seconds
+
+
+def _seconds(step: Callable[[], object], device: str) -> float:
+    """Seconds of a step, the fastest of some."""
+    fastest, end = math.inf, time.perf_counter() + _SECONDS
+    for number in range(_WARM_UP + _STEPS):
+        began = time.perf_counter()
+        step()
+        if torch.device(device).type == "cuda":
+            torch.cuda.synchronize()
+        if number >= _WARM_UP:
+            fastest = min(fastest, time.perf_counter() - began)
+        if time.perf_counter() > end and math.isfinite(fastest):
+            break
+    return fastest
+
+
+def _memory(device: str) -> float:
+    """Share of the device's memory that was in use at most; 0 on a CPU."""
+    if torch.device(device).type != "cuda":
+        return 0.0
+    return torch.cuda.max_memory_allocated() / torch.cuda.get_device_properties(device).total_memory
