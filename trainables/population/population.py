@@ -13,6 +13,7 @@ from trainables.population.stack import Stack
 from trainables.spec import Spec
 from trainables.training import Step
 from trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split
+from trainables.workloads.seeding import seeded
 from trainables.workloads.torch_workload import TorchWorkload
 
 _Outcome = TypeVar("_Outcome")
@@ -114,7 +115,9 @@ class Member(Learner):
         population = self._population
         model = population.stack.module(self.row).eval()
         try:
-            return measure(population.workload, model, diagnosis, population.device)
+            # A data loader draws even where nothing is shuffled.
+            with seeded(0, population.device):
+                return measure(population.workload, model, diagnosis, population.device)
         finally:
             model.train()
 

@@ -90,6 +90,7 @@ class Stack:
             rows[row] = self._buffers[name][row]
         for rows in self._state.values():
             rows[row] = 0
+        self._norms[row] = 0
         self._steps[row] = 0
 
     def swap(self, first: int, second: int) -> None:
@@ -150,16 +151,21 @@ class Stack:
         torchs = self._optimizer.state_dict()
         steps = self._steps[row]
         parts = {name: self._layout.one(rows[row]) for name, rows in self._state.items()}
-        count = {"step": torch.tensor(float(steps))} if self._update.counts else {}
         torchs["state"] = {
-            number: {**count, **{part: tensors[name].clone() for part, tensors in parts.items()}}
+            # Each counter is a tensor of its own: torch adds to each.
+            number: {
+                **({"step": torch.tensor(float(steps))} if self._update.counts else {}),
+                **{part: tensors[name].clone() for part, tensors in parts.items()},
+            }
             for number, name in enumerate(self._order)
-            if steps and (parts or count)
+            if steps and (parts or self._update.counts)
         }
         return {"model": model, "optimizer": deepcopy(torchs), "average": kept, "steps": steps}
 
     def load_state_dict(self, row: int, state: dict[str, Any]) -> None:
         """Takes over a state of a row, here or elsewhere, or of a `TorchLearner`."""
+        # Buffers that no state holds are the row's own.
+        self.module(row)
         self._model.load_state_dict(state["average"])
         self._average[row] = self._layout.row(dict(self._model.named_parameters()))
         held = dict(self._model.named_parameters()) | dict(self._model.named_buffers())
