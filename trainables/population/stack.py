@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from copy import deepcopy
 from typing import Any
 
@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from trainables.population.draws import Drawing, RowDraws, drawn
 from trainables.population.layout import Layout
 from trainables.population.updates import update
 from trainables.spec import Spec
 from trainables.workloads.base import Evaluation, Split, average_weight
 from trainables.workloads.seeding import seeded
 from trainables.workloads.torch_learner import torch_optimizer
-from trainables.workloads.torch_workload import TorchWorkload
+from trainables.workloads.torch_workload import Batch, TorchWorkload
 
 Named = dict[str, Tensor]
 
@@ -35,7 +36,9 @@ class Stack:
         device: A torch device.
 
     Attributes:
+        names: The trainable parameters' names, as torch's optimizer numbers them.
         width: Rows that pass through the model at once.
+        draws: Whether the model was seen to draw random numbers in training, as dropout does.
 
     Raises:
         ValueError: The optimizer has no update for rows.
@@ -53,7 +56,7 @@ class Stack:
         names = {id(parameter): name for name, parameter in self._model.named_parameters()}
         groups = [(names[id(p)], group) for group in self._optimizer.param_groups for p in group["params"]]
         # Torch numbers a state's parameters in the order of the groups.
-        self._order = [name for name, _ in groups]
+        self.names = [name for name, _ in groups]
         decay = self._layout.spread({name: float(group["weight_decay"]) for name, group in groups})
         kind = next(p for p in self._model.parameters() if p.requires_grad).dtype
         found = update(self._optimizer, decay.to(device, kind))
@@ -67,7 +70,7 @@ class Stack:
         self._buffers = {
             name: _rows(tensor, capacity)
             for name, tensor in [*self._model.named_parameters(), *self._model.named_buffers()]
-            if name not in self._order
+            if name not in self.names
         }
         kept = self._model.state_dict().keys()
         self._averages = {
@@ -79,6 +82,7 @@ class Stack:
         self._mixed = workload.recipe.precision == "bf16"
         self._norms = torch.zeros(capacity, dtype=kind, device=device)
         self.width = capacity
+        self.draws = False
 
     def begin(self, row: int, seed: int) -> None:
         """A fresh model in a row."""
@@ -129,11 +133,39 @@ class Stack:
 
         def evaluate(numbers: range) -> None:
             chosen = [rows[number] for number in numbers]
-            done.update(zip(numbers, self._evaluated(chosen, split, averaged), strict=True))
+            judged = self.judge(chosen, self._workload.chunks(split, self._device), averaged)
+            done.update(zip(numbers, judged, strict=True))
 
-        with torch.no_grad():
-            done |= self._in_parts(range(len(rows)), evaluate)
+        done |= self._in_parts(range(len(rows)), evaluate)
         return [done[number] for number in range(len(rows))]
+
+    def judge(self, rows: Sequence[int], examples: Iterable[Batch], averaged: bool) -> list[Evaluation]:
+        """`evaluate` on examples that come in parts, all rows at once."""
+        workload = self._workload
+        named = self._layout.split((self._average if averaged else self._weights)[list(rows)])
+        source = {**self._buffers, **self._averages} if averaged else self._buffers
+        buffers = {name: tensor[list(rows)] for name, tensor in source.items()}
+        losses, metrics, sizes = [], [], []
+
+        def judged(named: Named, held: Named, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+            outputs = workload.forward(self._called(named, held), x)
+            return workload.loss(outputs, y), workload.metric(outputs, y)
+
+        # Alone, too, a model that draws while it is judged draws the same whatever its seed.
+        together = vmap(judged, in_dims=(0, 0, None, None), randomness="same")
+        self._model.eval()
+        try:
+            with torch.no_grad(), seeded(0, self._device), self._fused():
+                for inputs, targets in map(workload.precise, examples):
+                    loss, metric = together(named, buffers, inputs, targets)
+                    losses.append(loss)
+                    metrics.append(metric)
+                    sizes.append(len(targets))
+        finally:
+            self._model.train()
+        shares = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
+        found = torch.stack([torch.stack(losses, -1), torch.stack(metrics, -1)]).double().cpu() @ shares
+        return [Evaluation(loss, metric) for loss, metric in found.T.tolist()]
 
     def norms(self, row: int) -> tuple[float, float]:
         """L2 norms of a row's last gradient, before clipping, and of its weights."""
@@ -157,7 +189,7 @@ class Stack:
                 **({"step": torch.tensor(float(steps))} if self._update.counts else {}),
                 **{part: tensors[name].clone() for part, tensors in parts.items()},
             }
-            for number, name in enumerate(self._order)
+            for number, name in enumerate(self.names)
             if steps and (parts or self._update.counts)
         }
         return {"model": model, "optimizer": deepcopy(torchs), "average": kept, "steps": steps}
@@ -174,7 +206,7 @@ class Stack:
         self._model.load_state_dict(state["model"])
         self._put(row, self._model)
         for part, rows in self._state.items():
-            found = {name: state["optimizer"]["state"].get(n, {}).get(part) for n, name in enumerate(self._order)}
+            found = {name: state["optimizer"]["state"].get(n, {}).get(part) for n, name in enumerate(self.names)}
             shapes = self._layout.one(rows[row])
             rows[row] = self._layout.row(
                 {name: shapes[name] * 0 if tensor is None else tensor.to(rows) for name, tensor in found.items()}
@@ -197,11 +229,17 @@ class Stack:
                 move(part)
                 continue
             except Exception as error:
-                half, short = (len(part) + 1) // 2, isinstance(error, torch.OutOfMemoryError)
-                if len(part) == 1:
+                short = isinstance(error, torch.OutOfMemoryError)
+                chance = not self.draws and isinstance(error, RuntimeError) and "randomness" in str(error)
+                if len(part) == 1 and not chance:
                     errors[part[0]] = error
                     continue
             # The error, which holds what was in memory, is gone by now.
+            half = (len(part) + 1) // 2
+            if chance:
+                self.draws = True
+                parts.insert(0, part)
+                continue
             if short:
                 self.width = half
                 torch.cuda.empty_cache()
@@ -210,20 +248,27 @@ class Stack:
 
     def _slope(self, part: slice, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Losses [rows] and gradients [rows, width] of some rows at their next batches."""
-        workload = self._workload
-        inputs, targets = workload.precise(workload.batches(seeds, self._steps[part], self._device))
+        workload, steps = self._workload, self._steps[part]
+        draws: RowDraws | None = None
+        if self.draws:
+            batch, draws = drawn(workload, seeds, steps, self._device)
+        else:
+            batch = workload.batches(seeds, steps, self._device)
+        inputs, targets = workload.precise(batch)
         weights = self._weights[part].detach().requires_grad_()
         buffers = {name: rows[part] for name, rows in self._buffers.items()}
 
         def loss(named: Named, held: Named, x: Tensor, y: Tensor) -> Tensor:
-            return workload.training_loss(workload.forward(self._called(named, held), x), y)
+            with Drawing(y) if draws else nullcontext():
+                return workload.training_loss(workload.forward(self._called(named, held), x), y)
 
+        together = vmap(loss, randomness="different" if draws else "error")
         losses: list[Tensor] = []
         gradients: list[Tensor] = []
         accumulate = workload.recipe.accumulate
         for x, y in zip(inputs.chunk(accumulate, 1), targets.chunk(accumulate, 1), strict=True):
-            with self._fused():
-                found = vmap(loss)(self._layout.split(weights), buffers, x, y) * (y.shape[1] / targets.shape[1])
+            with self._fused(), draws or nullcontext():
+                found = together(self._layout.split(weights), buffers, x, y) * (y.shape[1] / targets.shape[1])
             gradients += torch.autograd.grad(found.sum(), weights)
             losses.append(found.detach())
         if accumulate == 1:
@@ -247,31 +292,6 @@ class Stack:
         for name, rows in self._averages.items():
             live = self._buffers[name][part]
             rows[part].lerp_(live, share.view(-1, *[1] * (live.ndim - 1)).to(live.dtype))
-
-    def _evaluated(self, rows: Sequence[int], split: Split, averaged: bool) -> list[Evaluation]:
-        workload = self._workload
-        named = self._layout.split((self._average if averaged else self._weights)[list(rows)])
-        source = {**self._buffers, **self._averages} if averaged else self._buffers
-        buffers = {name: tensor[list(rows)] for name, tensor in source.items()}
-        losses, metrics, sizes = [], [], []
-
-        def judged(named: Named, held: Named, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-            outputs = workload.forward(self._called(named, held), x)
-            return workload.loss(outputs, y), workload.metric(outputs, y)
-
-        self._model.eval()
-        try:
-            with seeded(0, self._device), self._fused():
-                for inputs, targets in map(workload.precise, workload.chunks(split, self._device)):
-                    loss, metric = vmap(judged, in_dims=(0, 0, None, None))(named, buffers, inputs, targets)
-                    losses.append(loss)
-                    metrics.append(metric)
-                    sizes.append(len(targets))
-        finally:
-            self._model.train()
-        shares = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
-        found = torch.stack([torch.stack(losses, -1), torch.stack(metrics, -1)]).double().cpu() @ shares
-        return [Evaluation(loss, metric) for loss, metric in found.T.tolist()]
 
     def _called(self, named: Named, held: Named) -> Callable[..., Tensor]:
         return lambda *inputs: functional_call(self._model, {**named, **held}, inputs)

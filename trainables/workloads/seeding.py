@@ -19,18 +19,22 @@ def step_seed(seed: int, step: int) -> int:
 @contextmanager
 def seeded(seed: int, device: str) -> Iterator[None]:
     """Torch's generators of the host and the device, seeded; afterwards they are as before."""
-    generators = [torch.default_generator]
-    place = torch.device(device)
-    if place.type == "cuda":
-        torch.cuda.init()  # type: ignore[no-untyped-call]
-        generators.append(
-            torch.cuda.default_generators[torch.cuda.current_device() if place.index is None else place.index]
-        )
-    states = [generator.get_state() for generator in generators]
+    chance = generators(device)
+    states = [generator.get_state() for generator in chance]
     try:
-        for generator in generators:
+        for generator in chance:
             generator.manual_seed(seed)
         yield
     finally:
-        for generator, state in zip(generators, states, strict=True):
+        for generator, state in zip(chance, states, strict=True):
             generator.set_state(state)
+
+
+def generators(device: str) -> list[torch.Generator]:
+    """The ones that torch draws from for tensors of the host and of the device."""
+    place = torch.device(device)
+    if place.type != "cuda":
+        return [torch.default_generator]
+    torch.cuda.init()  # type: ignore[no-untyped-call]
+    index = torch.cuda.current_device() if place.index is None else place.index
+    return [torch.default_generator, torch.cuda.default_generators[index]]
