@@ -1,0 +1,109 @@
+"""Trials in a population beside the same trials alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from trainables.population.population import Member, Population
+from trainables.spec import Spec, Value
+from trainables.training import Step
+from trainables.workloads import Learner, workload
+from trainables.workloads.base import Diagnosis
+from trainables.workloads.torch_workload import TorchWorkload
+
+OPTIMIZERS = ("sgd", "sgd(nesterov=true)", "sgd(momentum=0)", "adam", "adamw", "amsgrad")
+GRADIENT = Diagnosis(examples=100)
+
+
+def made(name: str, **params: Value) -> TorchWorkload:
+    built = workload(Spec.of({"name": name, "precision": "fp64", **params}))
+    assert isinstance(built, TorchWorkload)
+    return built
+
+
+def gpt(folder: Path, **params: Value) -> TorchWorkload:
+    """A GPT on so little text that it is judged quickly."""
+    text = folder / "text.txt"
+    text.write_text(" ".join(str(number * number) for number in range(1000)), encoding="utf-8")
+    return made("gpt-nano/text", path=str(text), **params)
+
+
+class Twins:
+    """Each trial twice: in a population and alone; what they tell is held against each other.
+
+    Args:
+        built: The workload.
+        optimizer: The optimizer's label.
+        tolerance: Largest difference, relative to numbers above 1.
+    """
+
+    def __init__(self, built: TorchWorkload, optimizer: str, capacity: int = 4, tolerance: float = 1e-9) -> None:
+        self.workload = built
+        self.optimizer = Spec.parse(optimizer)
+        self.population = Population(built, self.optimizer, capacity)
+        self.members: dict[int, Member] = {}
+        self.alone: dict[int, Learner] = {}
+        self.tolerance = tolerance
+
+    def enter(self, seed: int) -> None:
+        self.members[seed] = self.population.enter(seed)
+        self.alone[seed] = self.workload.learner(self.optimizer, seed, 100)
+
+    def leave(self, seed: int) -> None:
+        self.population.leave(self.members.pop(seed))
+        del self.alone[seed]
+
+    def return_(self, seed: int) -> None:
+        """Ends a trial and begins it again from what the other one saved."""
+        states = self.alone[seed].state_dict(), self.members[seed].state_dict()
+        self.leave(seed)
+        self.enter(seed)
+        self.members[seed].load_state_dict(states[0])
+        self.alone[seed].load_state_dict(states[1])
+
+    def step(self, wanted: Mapping[int, Step]) -> None:
+        losses = self.population.step({self.members[seed]: step for seed, step in wanted.items()})
+        for (seed, step), loss in zip(wanted.items(), losses, strict=True):
+            self._alike(float(loss), float(self.alone[seed].step(*step)), f"loss of {seed}")
+
+    def train(self, steps: int, lr: float) -> None:
+        for _ in range(steps):
+            self.step({seed: Step(lr * (1 + number), None) for number, seed in enumerate(self.members)})
+
+    def check(self, *, diagnosis: Diagnosis | None = None) -> None:
+        for seed, member in self.members.items():
+            alone = self.alone[seed]
+            here, there = member.state_dict(), alone.state_dict()
+            assert here["steps"] == there["steps"]
+            for part in ("model", "average"):
+                self._alike(here[part], there[part], f"{part} of {seed}")
+            self._alike(here["optimizer"]["state"], there["optimizer"]["state"], f"optimizer of {seed}")
+            for averaged in (False, True):
+                pair = (learner.evaluate("val", averaged) for learner in (member, alone))
+                self._alike(*map(vars, pair), f"evaluation of {seed}")
+            self._alike(vars(member.norms()), vars(alone.norms()), f"norms of {seed}")
+            if diagnosis is not None:
+                self._alike(member.diagnose(diagnosis), alone.diagnose(diagnosis), f"diagnosis of {seed}")
+
+    def _alike(self, here: Any, there: Any, what: str) -> None:
+        if isinstance(there, Mapping):
+            assert here.keys() == there.keys(), what
+            for key in there:
+                self._alike(here[key], there[key], f"{what}: {key}")
+        elif isinstance(there, Tensor) and there.is_floating_point():
+            assert here.dtype == there.dtype and here.shape == there.shape, what
+            largest = max(1.0, float(there.abs().max())) if there.numel() else 1.0
+            torch.testing.assert_close(here, there, rtol=0, atol=self.tolerance * largest, equal_nan=True, msg=what)
+        elif isinstance(there, Tensor):
+            # Nobody reads an average's counters: they are the fresh model's where a trial is alone.
+            assert "average" in what or torch.equal(here, there), what
+        else:
+            assert here == pytest.approx(there, rel=self.tolerance, abs=self.tolerance, nan_ok=True), what
+            assert math.isfinite(here) == math.isfinite(there), what
