@@ -48,7 +48,9 @@ def _tried(workload: TorchWorkload, optimizer: Spec, device: str) -> str:
     stack = Stack(workload, optimizer, len(_SEEDS), device)
     for row, seed in enumerate(_SEEDS):
         stack.begin(row, seed)
-    losses = stack.step(_SEEDS, [0.0] * len(_SEEDS), [None] * len(_SEEDS))
+    losses, errors = stack.step(_SEEDS, [0.0] * len(_SEEDS), [None] * len(_SEEDS))
+    for error in errors.values():
+        raise error
     inputs, targets = next(iter(workload.chunks("val", device)))
     stack.judge(range(len(_SEEDS)), [(inputs[:_EXAMPLES], targets[:_EXAMPLES])], averaged=False)
     for row, seed in enumerate(_SEEDS):
