@@ -164,7 +164,11 @@ class _Search(tune.Callback):  # type: ignore[misc]
 
     def run(self) -> None:
         """Trains until every cell is finished or the user interrupts."""
-        where = placed(self._study, [cell.cell for cell in self._cells], self._tell)
+        try:
+            where = placed(self._study, [cell.cell for cell in self._cells], self._tell)
+        except KeyboardInterrupt:
+            # While Tune is at work, it takes care of that.
+            return
         for proposer, cell in zip(self._cells, where, strict=True):
             proposer.cell = cell
         # Trials of populations find it by its name for as long as it is held here.

@@ -11,13 +11,15 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from search.sections import Resources
-from search.slots import bundle
+from search.slots import bundle, words
 from search.study import Cell, Study, Together
 from trainables.spec import Spec
 from trainables.workloads import workload
 
 # A population must stay small beside a study: what is proposed next does not know the trials in flight.
 _SHARE_OF_STUDY = 0.25
+# Seconds after which it is said what is being waited for.
+_SOON = 10.0
 
 
 def placed(study: Study, cells: Iterable[Cell], tell: Callable[[str], None]) -> list[Cell]:
@@ -74,9 +76,12 @@ def _looked(
         return 1
     name = f"{spec.label} with {optimizer.label}"
     device = "cuda" if resources.gpu else "cpu"
-    looking = ray.remote(num_cpus=resources.cpu, num_gpus=resources.gpu, max_retries=0)(_look)
+    look = ray.remote(num_cpus=resources.cpu, num_gpus=resources.gpu, max_retries=0)(_look)
+    looking = look.remote(spec, optimizer, device, None if wanted == "auto" else wanted, most)
+    if not ray.wait([looking], timeout=_SOON)[0]:
+        tell(f"population: looking, where a node has {words(resources)}, how many trials of {name} train together")
     try:
-        rows, told = ray.get(looking.remote(spec, optimizer, device, None if wanted == "auto" else wanted, most))
+        rows, told = ray.get(looking)
     except RayError as error:
         cause = error.cause if isinstance(error, RayTaskError) else error
         rows, told = 1, f"one at a time: {type(cause).__name__}: {cause}".splitlines()[0]
