@@ -1,5 +1,6 @@
 """Every workload that needs no download keeps to what a search relies on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -108,12 +109,34 @@ class Stuck(MlpDigits):
         return outputs.square().sum()
 
 
+class OtherBatches(MlpDigits):
+    def batches(self, seeds: Sequence[int], steps: Sequence[int], device: str) -> Batch:
+        return super().batches(seeds, [0] * len(steps), device)
+
+
+class Counting(nn.Linear):
+    """Rows of a population share what is no tensor."""
+
+    calls = 0
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return super().forward(inputs.flatten(1)) / self.calls
+
+
+class SharedState(MlpDigits):
+    def model(self) -> nn.Module:
+        return Counting(64, 10)
+
+
 @pytest.mark.parametrize(
     ("bad", "caught_by"),
     [
         (GlobalDraws, ("same_seed_same_numbers", "leaves_the_process_s_generators_alone")),
         (OwnState, ("same_seed_same_numbers", "batches_are_functions_of_seed_and_step", "a_state_stays_as_it_was")),
         (Leaking, ("splits_share_no_rows",)),
+        (OtherBatches, ("batches_of_many_are_the_batches_of_each", "trains_among_others_as_alone")),
+        (SharedState, ("trains_among_others_as_alone",)),
         (Stuck, ("learns", "every_optimizer_takes_steps")),
     ],
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,11 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from trainables.errors import InputError
+from trainables.population.obstacle import obstacle
+from trainables.population.population import Population
 from trainables.schedules import schedule
 from trainables.spec import Spec, Value
-from trainables.training import Training, TrialConfig
+from trainables.training import Step, Training, TrialConfig
 from trainables.workloads import Learner, Workload, workload
 from trainables.workloads.base import average_weight
+from trainables.workloads.seeding import seeded, step_seed
 from trainables.workloads.supervised import SupervisedWorkload
 from trainables.workloads.torch_learner import TorchLearner
 from trainables.workloads.torch_workload import Batch, TorchWorkload
@@ -178,6 +183,37 @@ class WorkloadConformance:
             assert _equal(_batch(network, 3, step), batch), f"the batch of step {step} changes"
         assert not _equal(batches[0], batches[2]), "steps 0 and 2 have the same batch"
         assert not _equal(batches[0], _batch(network, 4, 0)), "seeds 3 and 4 have the same batch"
+
+    def test_batches_of_many_are_the_batches_of_each(self, network: TorchWorkload) -> None:
+        seeds, steps = (3, 4, 3), (0, 2, 7)
+        inputs, targets = network.batches(seeds, steps, "cpu")
+        for row, (seed, step) in enumerate(zip(seeds, steps, strict=True)):
+            with seeded(step_seed(seed, step), "cpu"):
+                batch = network.batch(seed, step, "cpu")
+            assert _equal((inputs[row], targets[row]), batch), f"seed {seed}, step {step}: batches and batch differ"
+
+    def test_trains_among_others_as_alone(self, network: TorchWorkload) -> None:
+        """In double precision, so that rounding is not taken for more; where trials cannot train together, skipped."""
+        built = copy(network)
+        built.recipe = network.recipe.changed({"precision": "fp64", "batch_size": 4, "accumulate": 1})
+        reasons = {name: obstacle(built, Spec(name), "cpu") for name in built.base_lr}
+        together = [name for name, reason in reasons.items() if not reason]
+        for optimizer in together:
+            lr = _middle(built, optimizer)
+            population = Population(built, Spec(optimizer), capacity=2)
+            members = [population.enter(seed) for seed in (0, 1)]
+            alone = [built.learner(Spec(optimizer), seed, self.steps) for seed in (0, 1)]
+            for step in range(self.steps):
+                # The second is always a step behind.
+                stepping = slice(0, 2 if step else 1)
+                losses = population.step({member: Step(lr / (1 + step), None) for member in members[stepping]})
+                expected = [_train(learner, 1, lr / (1 + step))[0] for learner in alone[stepping]]
+                assert list(map(float, losses)) == pytest.approx(expected, rel=1e-9), f"{optimizer}, step {step}"
+            for averaged in (False, True) if optimizer == together[0] else ():
+                here, there = (learner.evaluate("val", averaged) for learner in (members[0], alone[0]))
+                assert astuple(here) == pytest.approx(astuple(there), rel=1e-9), f"{optimizer}: evaluation"
+        if not together:
+            pytest.skip(f"trains one trial at a time: {next(iter(reasons.values()))}")
 
     def test_evaluates_the_same_examples_always(self, network: TorchWorkload) -> None:
         assert _equal(list(network.chunks("val", "cpu")), list(network.chunks("val", "cpu")))
