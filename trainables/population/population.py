@@ -27,15 +27,23 @@ class Population:
         optimizer: Shared by the trials.
         capacity: The most trials at once.
         device: A torch device.
+        convolution: See `Stack`.
 
     Raises:
         ValueError: The optimizer cannot train many at once.
     """
 
-    def __init__(self, workload: TorchWorkload, optimizer: Spec, capacity: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        workload: TorchWorkload,
+        optimizer: Spec,
+        capacity: int,
+        device: str = "cpu",
+        convolution: str | None = None,
+    ) -> None:
         self.workload = workload
         self.device = device
-        self.stack = Stack(workload, optimizer, capacity, device)
+        self.stack = Stack(workload, optimizer, capacity, device, convolution)
         self._members: list[Member] = []
 
     def __len__(self) -> int:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from copy import deepcopy
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from trainables.population.convolution import convolving, fastest, has_convolutions
 from trainables.population.draws import Drawing, RowDraws, drawn
 from trainables.population.layout import Layout
 from trainables.population.updates import update
@@ -22,6 +24,8 @@ from trainables.workloads.torch_learner import torch_optimizer
 from trainables.workloads.torch_workload import Batch, TorchWorkload
 
 Named = dict[str, Tensor]
+
+_FASTEST: WeakKeyDictionary[TorchWorkload, dict[tuple[str, int], str]] = WeakKeyDictionary()
 
 
 class Stack:
@@ -34,8 +38,11 @@ class Stack:
         optimizer: One for all rows.
         capacity: Rows.
         device: A torch device.
+        convolution: How convolutions are computed, one of `trainables.population.convolution.FORMS`; None for
+            ``grouped`` on a CPU, where no other was faster, and for what is fastest on a GPU.
 
     Attributes:
+        convolution: The form in use.
         names: The trainable parameters' names, as torch's optimizer numbers them.
         width: Rows that pass through the model at once.
         draws: Whether the model was seen to draw random numbers in training, as dropout does.
@@ -44,7 +51,9 @@ class Stack:
         ValueError: The optimizer has no update for rows.
     """
 
-    def __init__(self, workload: TorchWorkload, optimizer: Spec, capacity: int, device: str) -> None:
+    def __init__(
+        self, workload: TorchWorkload, optimizer: Spec, capacity: int, device: str, convolution: str | None = None
+    ) -> None:
         self._workload = workload
         self._device = device
         self.capacity = capacity
@@ -83,6 +92,27 @@ class Stack:
         self._norms = torch.zeros(capacity, dtype=kind, device=device)
         self.width = capacity
         self.draws = False
+        self.convolution = convolution or "grouped"
+        if convolution is None and torch.device(device).type == "cuda" and has_convolutions(self._model):
+            self.convolution = self.fastest_convolution()
+
+    def fastest_convolution(self) -> str:
+        """The form of convolutions in which a step of all rows is fastest; timed once a workload, device and capacity.
+
+        What is in the rows is lost.
+        """
+        known = _FASTEST.setdefault(self._workload, {})
+        key = (self._device, self.capacity)
+        if key not in known:
+            used = self.convolution
+
+            def step(form: str, rows: int) -> None:
+                self.convolution = form
+                self._slope(slice(0, rows), range(rows))
+
+            known[key] = fastest(step, self.capacity, self._device)
+            self.convolution = used
+        return known[key]
 
     def begin(self, row: int, seed: int) -> None:
         """A fresh model in a row."""
@@ -300,6 +330,7 @@ class Stack:
         """How rows pass through the model together."""
         ways = ExitStack()
         ways.enter_context(torch.autocast(torch.device(self._device).type, torch.bfloat16, enabled=self._mixed))
+        ways.enter_context(convolving(self.convolution))
         # Attention's fused kernels would be called row by row.
         ways.enter_context(sdpa_kernel(SDPBackend.MATH))
         return ways

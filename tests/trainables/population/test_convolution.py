@@ -1,0 +1,150 @@
+"""Convolutions of rows: every form gives the numbers of one convolution a row, and the fastest is found."""
+
+import time
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.nn import functional as F
+
+from trainables.population.convolution import FORMS, convolving, fastest, has_convolutions
+from trainables.population.population import Population
+from trainables.population.stack import Stack
+from trainables.spec import Spec
+from trainables.training import Step
+from trainables.workloads import workload
+from trainables.workloads.torch_workload import TorchWorkload
+
+SGD = Spec("sgd")
+ROWS = 3
+OTHERS = [form for form in FORMS if form != "grouped"]
+
+
+def digits(name: str, **params: str) -> TorchWorkload:
+    built = workload(Spec.of({"name": name, **params}))
+    assert isinstance(built, TorchWorkload)
+    return built
+
+
+@pytest.mark.parametrize("form", OTHERS)
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        nn.Conv2d(3, 4, 3),
+        nn.Conv2d(3, 4, 3, stride=2, padding=1, bias=False),
+        nn.Conv2d(3, 4, (3, 2), stride=(1, 2), padding=(2, 0), dilation=(2, 1)),
+        nn.Conv2d(3, 4, 1, stride=3),
+        nn.Conv2d(3, 6, 3, padding=1, groups=3),
+        nn.Conv2d(3, 4, 3, padding="same"),
+    ],
+    ids=lambda convolution: convolution.extra_repr(),
+)
+def test_rows_are_convolved_as_one_after_another(convolution: nn.Conv2d, form: str) -> None:
+    torch.manual_seed(0)
+    inputs = torch.randn(ROWS, 2, 3, 9, 8, dtype=torch.float64, requires_grad=True)
+    named = {
+        name: torch.randn(ROWS, *p.shape, dtype=torch.float64, requires_grad=True)
+        for name, p in convolution.named_parameters()
+    }
+
+    def outputs(row: dict[str, Tensor], x: Tensor) -> Tensor:
+        return functional_call(convolution, row, (x,))
+
+    rows = [outputs({name: p[row] for name, p in named.items()}, inputs[row]) for row in range(ROWS)]
+    with convolving(form):
+        found = vmap(outputs)(named, inputs)
+    torch.testing.assert_close(found, torch.stack(rows), rtol=1e-12, atol=1e-12)
+    over = [inputs, *named.values()]
+    weights = torch.randn_like(found)
+    expected = torch.autograd.grad((torch.stack(rows) * weights).sum(), over)
+    gradients = torch.autograd.grad((found * weights).sum(), over)
+    for gradient, wanted in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(gradient, wanted, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("form", OTHERS)
+def test_rows_may_share_their_inputs_or_their_weights(form: str) -> None:
+    torch.manual_seed(0)
+    inputs, weights = torch.randn(ROWS, 2, 3, 5, 5), torch.randn(ROWS, 4, 3, 3, 3)
+    with convolving(form):
+        shared_inputs = vmap(F.conv2d, in_dims=(None, 0))(inputs[0], weights)
+        shared_weights = vmap(F.conv2d, in_dims=(0, None))(inputs, weights[0])
+        neither = vmap(lambda x: x + F.conv2d(inputs[0], weights[0]))(torch.zeros(ROWS, 2, 4, 3, 3))
+    for row in range(ROWS):
+        torch.testing.assert_close(shared_inputs[row], F.conv2d(inputs[0], weights[row]))
+        torch.testing.assert_close(shared_weights[row], F.conv2d(inputs[row], weights[0]))
+        torch.testing.assert_close(neither[row], F.conv2d(inputs[0], weights[0]))
+
+
+@pytest.mark.parametrize("form", OTHERS)
+@pytest.mark.parametrize("name", ["cnn/digits", "resnet8/digits"])
+def test_a_population_has_the_same_numbers_in_every_form(name: str, form: str) -> None:
+    # In single precision ten steps with batch normalisation grow rounding a thousandfold.
+    made = digits(name, precision="fp64")
+    losses = []
+    for convolution in ("grouped", form):
+        population = Population(made, SGD, ROWS, convolution=convolution)
+        wanted = {population.enter(seed): Step(0.1, None) for seed in range(ROWS)}
+        losses.append([[float(loss) for loss in population.step(wanted)] for _ in range(4)])  # type: ignore[arg-type]
+        members = list(wanted)
+        state = members[0].state_dict()
+        losses[-1].append([evaluation.loss for evaluation in population.evaluate(members, "val", True)])  # type: ignore[union-attr]
+        losses[-1].append([float(tensor.double().sum()) for tensor in state["model"].values()])
+    for found, expected in zip(losses[1], losses[0], strict=True):
+        assert found == pytest.approx(expected, rel=1e-10, abs=1e-10)
+
+
+@pytest.mark.parametrize("form", OTHERS)
+def test_mixed_precision_is_the_same_in_every_form(form: str) -> None:
+    seen = {}
+    for convolution in ("grouped", form):
+        with convolving(convolution), torch.autocast("cpu", torch.bfloat16):
+            seen[convolution] = vmap(F.conv2d)(torch.ones(ROWS, 2, 3, 5, 5), torch.ones(ROWS, 4, 3, 3, 3))
+    assert seen[form].dtype == seen["grouped"].dtype == torch.bfloat16
+    assert torch.equal(seen[form], seen["grouped"])
+
+
+def test_the_fastest_is_found_and_what_fails_is_not_taken() -> None:
+    tried = []
+
+    def step(form: str, rows: int) -> None:
+        tried.append(rows)
+        if form == "grouped" or rows > 4:
+            raise torch.OutOfMemoryError
+        time.sleep(0.2 if form == "loop" else 0)
+
+    assert fastest(step, 16, "cpu") == "unfold"
+    assert sorted(set(tried)) == [4, 8, 16]
+
+
+def test_without_memory_for_two_the_form_does_not_matter() -> None:
+    def step(form: str, rows: int) -> None:
+        raise torch.OutOfMemoryError
+
+    assert fastest(step, 5, "cpu") == "grouped"
+
+
+def test_a_stack_times_its_own_step_and_trains_on_as_before() -> None:
+    made = digits("cnn/digits")
+    stack = Stack(made, SGD, ROWS, "cpu")
+    assert stack.convolution == "grouped"
+    assert stack.fastest_convolution() in FORMS
+    assert stack.convolution == "grouped"
+    assert Stack(made, SGD, ROWS, "cpu").fastest_convolution() == stack.fastest_convolution()
+    losses = []
+    for timed in (stack, Stack(made, SGD, ROWS, "cpu")):
+        for row in range(ROWS):
+            timed.begin(row, row)
+        losses.append([timed.step(range(ROWS), [0.1] * ROWS, [None] * ROWS)[0] for _ in range(2)])
+    assert torch.equal(torch.stack(losses[0]), torch.stack(losses[1]))
+
+
+def test_only_networks_with_convolutions_are_timed() -> None:
+    assert has_convolutions(digits("resnet8/digits").model())
+    assert not has_convolutions(digits("mlp/digits").model())
+
+
+def test_an_unknown_form_is_told() -> None:
+    with pytest.raises(ValueError, match="one of grouped, loop, unfold, not 'folded'"):
+        convolving("folded")
