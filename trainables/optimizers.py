@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from typing import Any
 
 import torch
-from schedulefree import AdamWScheduleFree, SGDScheduleFree
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from trainables.errors import InputError
@@ -17,6 +16,19 @@ from trainables.spec import Spec, Value
 from trainables.workloads.base import schedule_free
 
 _ADAM: dict[str, Value] = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+
+
+def _schedulefree_sgd(groups: Any, **options: Any) -> Optimizer:
+    # Imported here, so that machines with torch alone can train with the others.
+    from schedulefree import SGDScheduleFree
+
+    return SGDScheduleFree(groups, **options)  # type: ignore[no-any-return]
+
+
+def _schedulefree_adamw(groups: Any, **options: Any) -> Optimizer:
+    from schedulefree import AdamWScheduleFree
+
+    return AdamWScheduleFree(groups, **options)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -32,8 +44,8 @@ _KINDS: dict[str, _Kind] = {
     "adam": _Kind(lambda groups, **kw: Adam(groups, fused=True, **kw), _ADAM),
     "adamw": _Kind(lambda groups, **kw: AdamW(groups, fused=True, **kw), _ADAM),
     "amsgrad": _Kind(lambda groups, **kw: Adam(groups, amsgrad=True, fused=True, **kw), _ADAM),
-    "schedulefree-sgd": _Kind(SGDScheduleFree, {"momentum": 0.9}),
-    "schedulefree-adamw": _Kind(AdamWScheduleFree, _ADAM),
+    "schedulefree-sgd": _Kind(_schedulefree_sgd, {"momentum": 0.9}),
+    "schedulefree-adamw": _Kind(_schedulefree_adamw, _ADAM),
 }
 
 
