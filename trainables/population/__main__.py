@@ -16,11 +16,9 @@ from typing import Any, NoReturn
 import torch
 
 from trainables.errors import InputError, SurroundingsError
-from trainables.population.bench import Round, alone, figures, peak, together
+from trainables.population.bench import Round, alone, figures, made_workload, peak, together
 from trainables.population.convolution import FORMS
-from trainables.population.synthetic import synthetic
 from trainables.spec import Spec
-from trainables.workloads import workload as found_workload
 from trainables.workloads.base import schedule_free
 from trainables.workloads.torch_workload import TorchWorkload
 
@@ -39,7 +37,8 @@ def main(arguments: list[str]) -> None:
     """Prints the table, and writes it."""
     given = _parsed(arguments)
     device = _device(given.device)
-    workload, optimizer = _workload(given), Spec.parse(given.optimizer, "optimizers")
+    workload = made_workload(given.bench, given.synthetic, given.precision)
+    optimizer = Spec.parse(given.optimizer, "optimizers")
     workload.check(optimizer)
     if schedule_free(optimizer):
         raise InputError(f"optimizer: {given.optimizer!r} is not allowed; it trains one network at a time")
@@ -92,18 +91,6 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--synthetic", action="store_true", help="Noise in place of the images of a data set.")
     parser.add_argument("--json", type=_file, metavar="FILE", help="Where the figures go too.")
     return parser.parse_args(arguments)
-
-
-def _workload(given: argparse.Namespace) -> TorchWorkload:
-    spec = Spec.parse(given.bench)
-    if given.precision is not None:
-        spec = Spec.of({"name": spec.name, **spec.params, "precision": given.precision})
-    workload = synthetic(spec) if given.synthetic else found_workload(spec)
-    if not isinstance(workload, TorchWorkload):
-        raise InputError(
-            f"bench: {given.bench} is not allowed; it has no network, so its trials cannot be a population"
-        )
-    return workload
 
 
 def _device(name: str) -> str:

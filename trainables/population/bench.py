@@ -9,11 +9,13 @@ from typing import Any
 
 import torch
 
-from trainables.errors import SurroundingsError
+from trainables.errors import InputError, SurroundingsError
 from trainables.population.population import Population
 from trainables.population.rates import Work, clocked, copy_rate, matrix_rate, work
+from trainables.population.synthetic import synthetic
 from trainables.spec import Spec
 from trainables.training import Step
+from trainables.workloads import workload as found_workload
 from trainables.workloads.torch_workload import TorchWorkload
 
 _KINDS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}
@@ -48,6 +50,25 @@ class Round:
     work: Work
     memory: int | None
     convolution: str | None = None
+
+
+def made_workload(label: str, made_up: bool, precision: str | None = None) -> TorchWorkload:
+    """The workload of a label such as ``mlp/digits(batch_size=64)``.
+
+    Args:
+        made_up: Whether its images are noise.
+        precision: None for the workload's.
+
+    Raises:
+        InputError: There is none such, or it has no network.
+    """
+    spec = Spec.parse(label)
+    if precision is not None:
+        spec = Spec.of({"name": spec.name, **spec.params, "precision": precision})
+    found = synthetic(spec) if made_up else found_workload(spec)
+    if not isinstance(found, TorchWorkload):
+        raise InputError(f"bench: {label} is not allowed; its trials have no networks to train at once")
+    return found
 
 
 def peak(workload: TorchWorkload, device: str, seconds: float) -> Peak:

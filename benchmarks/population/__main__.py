@@ -1,0 +1,128 @@
+"""`python -m benchmarks.population`: trials an hour of this device, into benchmarks/results/population-*.{json,md}.
+
+Each workload (a) in one process, (b) in several processes side by side, (c) in a population of k. Needs torch,
+torchvision, NumPy, SciPy and scikit-learn alone, and no data sets: images are noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.population.report import report
+from benchmarks.population.single import packed
+from trainables.population.bench import alone, figures, made_workload, peak, together
+from trainables.spec import Spec
+
+RESULTS = Path(__file__).parents[1] / "results"
+WORKLOADS = (
+    "mlp/digits", "cnn/digits", "resnet8/digits", "gpt-nano/stdlib", "resnet8/cifar10", "vit-tiny/cifar10",
+    "resnet18/cifar10",
+)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    cuda = torch.cuda.is_available()
+    parser.add_argument("--workloads", nargs="+", default=WORKLOADS)
+    parser.add_argument("--optimizer", default="sgd")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    parser.add_argument("--rows", type=int, nargs="+", default=[1, 4, 16, 64, 256] if cuda else [1, 4, 16])
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 4, 8, 16] if cuda else [1, 2])
+    parser.add_argument("--seconds", type=float, default=3.0, help="For each figure, about.")
+    parser.add_argument(
+        "--longest",
+        type=float,
+        default=60.0 if cuda else 12.0,
+        help="A larger k is left out if its round takes longer.",
+    )
+    parser.add_argument("--out", type=Path, default=RESULTS, help="Workloads of an earlier run there are kept.")
+    given = parser.parse_args()
+    device = "cuda" if cuda else "cpu"
+    if not cuda:
+        # As trials of one core have it.
+        torch.set_num_threads(1)
+    name = f"population-{device}{'' if given.precision == 'fp32' else '-' + given.precision}"
+    path = given.out / f"{name}.json"
+    found: dict[str, Any] = _header(device)
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    same = kept.get("machine") == found["machine"] and kept.get("versions") == found["versions"]
+    found["workloads"] = kept["workloads"] if same else {}
+    for label in given.workloads:
+        print(label, flush=True)
+        found["workloads"][label] = _measured(label, given, device)
+        given.out.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        path.with_suffix(".md").write_text(report(found), encoding="utf-8")
+    print(path)
+
+
+def _measured(label: str, given: argparse.Namespace, device: str) -> dict[str, Any]:
+    made_up = label.endswith(("cifar10", "cifar100", "mnist"))
+    precise = f"{label}(precision={given.precision})"
+    workload, optimizer = made_workload(precise, made_up), Spec.parse(given.optimizer, "optimizers")
+    most = peak(workload, device, given.seconds)
+    one = alone(workload, optimizer, device, given.seconds)
+    found: dict[str, Any] = {
+        "optimizer": given.optimizer,
+        "precision": given.precision,
+        "full_budget": workload.full_budget,
+        "load": round(os.getloadavg()[0], 2),
+        "matmul_tflops": most.flops / 1e12,
+        "copy_gb_s": most.bytes / 1e9,
+        "gflop_a_step": one.work.flops / 1e9,
+        "alone": figures(one, one, most),
+        "processes": [packed(n, precise, made_up, given.optimizer, device, given.seconds) for n in given.processes],
+        "population": [],
+        "left_out": {},
+    }
+    last = one
+    for k in given.rows:
+        if last.seconds * k / last.trials > given.longest:
+            found["left_out"][k] = f"a round would take more than {given.longest:g} s"
+            continue
+        try:
+            last = together(workload, optimizer, k, device, given.seconds)
+        except torch.OutOfMemoryError:
+            found["left_out"][k] = "out of memory"
+            break
+        found["population"].append(figures(one, last, most))
+        print(f"  k = {k}: {found['population'][-1]['over_alone']:.2f} × alone", flush=True)
+    return found
+
+
+def _header(device: str) -> dict[str, str]:
+    """Command, machine, versions and date."""
+    versions = [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in ("torch", "numpy"))]
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"
+    if device == "cuda":
+        ask = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        driver = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.split("\n")[0]
+        machine += f", {torch.cuda.get_device_name()}, driver {driver}"
+        versions.append(f"CUDA {torch.version.cuda}")
+    return {
+        "command": " ".join(["python -m benchmarks.population", *_shown(sys.argv[1:])]),
+        "device": device,
+        "machine": machine,
+        "versions": ", ".join(versions),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def _shown(arguments: list[str]) -> list[str]:
+    """The command line without the places of this machine."""
+    return [Path(argument).name if argument.startswith("/") else argument for argument in arguments]
+
+
+if __name__ == "__main__":
+    main()

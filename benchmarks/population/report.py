@@ -1,0 +1,70 @@
+"""The figures as a page of Markdown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_WORDS = """\
+- trials an hour: steps a second × 3600 ÷ the workload's full budget; evaluations and reports are not in it.
+- over (a): against one process with one trial, the first row of each workload.
+- of matmul: floating-point operations of the matrix products and convolutions, as a trial alone does them, against the
+  measured rate of a large matrix product in the same precision. Of copy: bytes that all operations read and write if
+  nothing is cached, against the measured rate of a large copy; more than 100 % is the work of caches.
+- MiB a trial: of the device's memory; for processes with their CUDA contexts.
+- Every figure is one run: the median round over the seconds given, processes over one common stretch of time."""
+
+
+def report(found: dict[str, Any]) -> str:
+    """The page.
+
+    Args:
+        found: What `benchmarks.population` writes as JSON.
+    """
+    on_cpu = found["device"] == "cpu"
+    lines = ["# Trials an hour: one process, several, a population", ""]
+    lines += [f"- {key.capitalize()}: {found[key]}" for key in ("command", "machine", "versions", "date")]
+    lines += [_WORDS]
+    if on_cpu:
+        lines += [
+            "- One thread a process. **There was no GPU: the GPU's part waits for one; the same command runs it.**"
+        ]
+    for label, rows in found["workloads"].items():
+        lines += ["", *_table(label, rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(label: str, found: dict[str, Any]) -> list[str]:
+    first = next((row["steps_a_second"] for row in found["processes"] if "steps_a_second" in row), None)
+    lines = [
+        f"## {label}",
+        "",
+        f"{found['optimizer']}, {found['precision']}, {found['full_budget']} iterations a trial, "
+        f"{found['gflop_a_step']:.3g} GFLOP a step; matmul {found['matmul_tflops']:.3g} TFLOP/s, copy "
+        f"{found['copy_gb_s']:.3g} GB/s; load {found['load']}",
+        "",
+        "| | trials an hour | over (a) | ms a trial's step | MiB a trial | of matmul | of copy |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in found["processes"]:
+        count = row["processes"]
+        name = "(a) one process" if count == 1 else f"(b) {count} processes"
+        lines.append(_failed(name, row["failed"]) if "failed" in row else _row(name, row, found, first))
+    for row in found["population"]:
+        parts = f", {row['together']} at once" if row["together"] < row["k"] else ""
+        form = "" if row["convolution"] == "grouped" else f", {row['convolution']}"
+        lines.append(_row(f"(c) population of {row['k']}{parts}{form}", row, found, first))
+    return lines + [_failed(f"(c) population of {k}", why) for k, why in found["left_out"].items()]
+
+
+def _row(name: str, row: dict[str, Any], found: dict[str, Any], first: float | None) -> str:
+    speed = row["steps_a_second"]
+    over = "–" if first is None else f"{speed / first:.2f}"
+    memory = "–" if row["mib_a_trial"] is None else f"{row['mib_a_trial']:.1f}"
+    shares = [f"{row[key]:.1%}" if key in row else "–" for key in ("matrix_share", "copy_share")]
+    trials = 3600 * speed / found["full_budget"]
+    hour = f"{trials:.3g}" if trials < 100 else f"{trials:.0f}"
+    return "| " + " | ".join([name, hour, over, f"{1e3 / speed:.3g}", memory, *shares]) + " |"
+
+
+def _failed(name: str, why: str) -> str:
+    return f"| {name} | {why} | | | | | |"
