@@ -13,6 +13,10 @@ _WORDS = """\
 - MiB a trial: of the device's memory; for processes with their CUDA contexts.
 - Every figure is one run: the median round over the seconds given, processes over one common stretch of time."""
 
+_CPU = """\
+- One thread a process, timed in its own CPU seconds: what else the machine did (load) counts little.
+- **There was no GPU: its part waits for one, and the same command runs it.**"""
+
 
 def report(found: dict[str, Any]) -> str:
     """The page.
@@ -20,14 +24,9 @@ def report(found: dict[str, Any]) -> str:
     Args:
         found: What `benchmarks.population` writes as JSON.
     """
-    on_cpu = found["device"] == "cpu"
     lines = ["# Trials an hour: one process, several, a population", ""]
     lines += [f"- {key.capitalize()}: {found[key]}" for key in ("command", "machine", "versions", "date")]
-    lines += [_WORDS]
-    if on_cpu:
-        lines += [
-            "- One thread a process. **There was no GPU: the GPU's part waits for one; the same command runs it.**"
-        ]
+    lines += [_WORDS, _CPU] if found["device"] == "cpu" else [_WORDS]
     for label, rows in found["workloads"].items():
         lines += ["", *_table(label, rows)]
     return "\n".join(lines) + "\n"

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from subprocess import PIPE
 from typing import Any
@@ -14,14 +13,14 @@ from typing import Any
 import torch
 
 from trainables.population.bench import made_workload
-from trainables.population.rates import wait
+from trainables.population.rates import clock, wait
 from trainables.spec import Spec
 
 _BLOCK = 0.1
 
 
 def packed(count: int, label: str, synthetic: bool, optimizer: str, device: str, seconds: float) -> dict[str, Any]:
-    """So many processes at once on a device, each with one trial, over one stretch of time.
+    """So many processes at once on a device, each with one trial, over one stretch of time (of `clock`).
 
     Returns:
         Their steps a second in all, and how much of the device's memory one takes, its CUDA context included.
@@ -67,20 +66,20 @@ def _train(label: str, synthetic: bool, optimizer: str, device: str, seconds: fl
     learner, lr = workload.learner(spec, 0, workload.full_budget, device), workload.base_lr[spec.name][0]
     learner.step(lr)
     wait(device)
-    began = time.perf_counter()
+    began = clock(device)
     learner.step(lr)
     wait(device)
     # The host may run ahead of the device, but not out of the stretch of time.
-    block = max(1, int(_BLOCK / (time.perf_counter() - began)))
+    block = max(1, int(_BLOCK / (clock(device) - began)))
     print("ready", flush=True)
     sys.stdin.readline()
-    began, steps = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
+    began, steps = clock(device), 0
+    while clock(device) - began < seconds:
         for _ in range(block):
             learner.step(lr)
         wait(device)
         steps += block
-    print(steps / (time.perf_counter() - began), flush=True)
+    print(steps / (clock(device) - began), flush=True)
     # Until it is ended, so that the others keep its company.
     sys.stdin.readline()
 

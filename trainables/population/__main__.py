@@ -103,7 +103,9 @@ def _device(name: str) -> str:
 
 def _machine(device: str) -> str:
     if device == "cpu":
-        return f"CPU, {torch.get_num_threads()} threads, torch {torch.__version__}"
+        count = torch.get_num_threads()
+        threads = f"{count} threads" if count > 1 else "one thread, in CPU time"
+        return f"CPU, {threads}, torch {torch.__version__}"
     return f"{torch.cuda.get_device_name()}, torch {torch.__version__}, CUDA {torch.version.cuda}"
 
 
