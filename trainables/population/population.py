@@ -109,10 +109,10 @@ class Member(Learner):
         self.row = row
 
     def step(self, lr: float, momentum: float | None = None) -> float:
-        return float(_given(self._population.step({self: Step(lr, momentum)})[0]))
+        return float(given(self._population.step({self: Step(lr, momentum)})[0]))
 
     def evaluate(self, split: Split, averaged: bool = False) -> Evaluation:
-        return _given(self._population.evaluate([self], split, averaged)[0])
+        return given(self._population.evaluate([self], split, averaged)[0])
 
     def norms(self) -> Norms:
         return Norms(*self._population.stack.norms(self.row))
@@ -161,7 +161,8 @@ class Loss:
         return self._losses[self._row]
 
 
-def _given(outcome: _Outcome | Exception) -> _Outcome:
+def given(outcome: _Outcome | Exception) -> _Outcome:
+    """An outcome; raises it if it is an error."""
     if isinstance(outcome, Exception):
         raise outcome
     return outcome

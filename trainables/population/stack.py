@@ -16,6 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from trainables.population.convolution import convolving, fastest, has_convolutions
 from trainables.population.draws import Drawing, RowDraws, drawn
 from trainables.population.layout import Layout
+from trainables.population.normalisation import MixedNorms
 from trainables.population.updates import update
 from trainables.spec import Spec
 from trainables.workloads.base import Evaluation, Split, average_weight
@@ -140,8 +141,10 @@ class Stack:
         """One iteration of the first rows, as many as there are LRs.
 
         Returns:
-            The losses before the update, [rows], and why rows did not step, which then are as they were.
+            The losses before the update, [rows], and why rows did not step; those are as they were, or where it was the
+            update that failed, of no more use.
         """
+        spoilt: dict[int, Exception] = {}
         losses = torch.full((len(lrs),), torch.nan, dtype=self._weights.dtype, device=self._device)
 
         def step(rows: range) -> None:
@@ -153,9 +156,12 @@ class Stack:
                 for name, buffer in held.items():
                     self._buffers[name][part] = buffer
                 raise
-            self._update_rows(part, gradient, lrs[part], momenta[part])
+            try:
+                self._update_rows(part, gradient, lrs[part], momenta[part])
+            except Exception as error:
+                spoilt.update(dict.fromkeys(rows, error))
 
-        return losses, self._in_parts(range(len(lrs)), step)
+        return losses, self._in_parts(range(len(lrs)), step) | spoilt
 
     def evaluate(self, rows: Sequence[int], split: Split, averaged: bool) -> list[Evaluation | Exception]:
         """Loss and metric over a split, of some rows' weights or of their averages; or why there is none."""
@@ -331,6 +337,8 @@ class Stack:
         ways = ExitStack()
         ways.enter_context(torch.autocast(torch.device(self._device).type, torch.bfloat16, enabled=self._mixed))
         ways.enter_context(convolving(self.convolution))
+        if self._mixed:
+            ways.enter_context(MixedNorms())
         # Attention's fused kernels would be called row by row.
         ways.enter_context(sdpa_kernel(SDPBackend.MATH))
         return ways

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from trainables.errors import InputError
 from trainables.population.obstacle import obstacle
-from trainables.population.population import Population
+from trainables.population.population import Population, given
 from trainables.schedules import schedule
 from trainables.spec import Spec, Value
 from trainables.training import Step, Training, TrialConfig
@@ -208,7 +208,9 @@ class WorkloadConformance:
                 stepping = slice(0, 2 if step else 1)
                 losses = population.step({member: Step(lr / (1 + step), None) for member in members[stepping]})
                 expected = [_train(learner, 1, lr / (1 + step))[0] for learner in alone[stepping]]
-                assert list(map(float, losses)) == pytest.approx(expected, rel=1e-9), f"{optimizer}, step {step}"
+                assert [float(given(loss)) for loss in losses] == pytest.approx(expected, rel=1e-9), (
+                    f"{optimizer}, step {step}"
+                )
             for averaged in (False, True) if optimizer == together[0] else ():
                 here, there = (learner.evaluate("val", averaged) for learner in (members[0], alone[0]))
                 assert astuple(here) == pytest.approx(astuple(there), rel=1e-9), f"{optimizer}: evaluation"
