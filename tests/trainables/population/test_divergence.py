@@ -19,7 +19,6 @@ CLIPPED: dict[str, Value] = {"batch_size": 8, "clip_norm": 1.0}
 NETWORKS: dict[str, Callable[[Path], TorchWorkload]] = {
     "mlp": lambda _: made("mlp/digits", **CLIPPED),
     "cnn": lambda _: made("cnn/digits", **CLIPPED),
-    "resnet8": lambda _: made("resnet8/digits", **CLIPPED),
     "gpt": lambda folder: gpt(folder, **CLIPPED),
     "vit": lambda _: precise(Vit, batch_size=8),
     "tied": lambda _: precise(Tied, batch_size=8),
@@ -27,8 +26,7 @@ NETWORKS: dict[str, Callable[[Path], TorchWorkload]] = {
 }
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "amsgrad"])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("name", "optimizer"), [*((name, "sgd") for name in NETWORKS), ("cnn", "amsgrad")])
 def test_no_number_of_others_is_touched(name: str, optimizer: str, tmp_path: Path) -> None:
     twins = Twins(NETWORKS[name](tmp_path), optimizer)
     for seed in range(3):
@@ -41,6 +39,7 @@ def test_no_number_of_others_is_touched(name: str, optimizer: str, tmp_path: Pat
     twins.check()
     # Whoever comes to its place finds it clean.
     twins.enter(3)
+    twins.check()
     twins.train(2, 0.001)
     twins.check()
 

@@ -38,6 +38,11 @@ class Drawing(MlpDigits):
         return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), type(self).layer(), head)
 
 
+def in_place(x: Tensor) -> Tensor:
+    F.dropout(x, 0.3, inplace=True)
+    return x
+
+
 def function(draw: Callable[[Tensor], Tensor]) -> Callable[[], nn.Module]:
     return lambda: Draws(draw)
 
@@ -47,6 +52,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "in place": lambda: nn.Dropout(0.3, inplace=True),
     "channels": lambda: nn.Dropout2d(0.3),
     "alpha": lambda: nn.AlphaDropout(0.3),
+    "in place, the result not looked at": function(lambda x: in_place(x * 1)),
     "all": lambda: nn.Dropout(1.0),
     "none": lambda: nn.Dropout(0.0),
     "depth": lambda: StochasticDepth(0.5, "row"),

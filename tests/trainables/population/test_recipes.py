@@ -97,7 +97,10 @@ def test_rounding_is_all_that_differs(name: str, kind: str, finer: str, tmp_path
         weights[False, precision] = alone.state_dict()["model"]
         weights[True, precision] = members[0].state_dict()["model"]
         assert members[0].evaluate("val").loss == pytest.approx(alone.evaluate("val").loss, rel=0.01)
-    assert _apart(weights[True, kind], weights[False, kind]) < 2 * _apart(weights[False, kind], weights[False, finer])
+    rounding = _apart(weights[False, kind], weights[False, finer])
+    assert _apart(weights[True, kind], weights[False, kind]) < 2 * rounding
+    # And it does round.
+    assert _apart(weights[True, kind], weights[True, finer]) > 0.05 * rounding
 
 
 def _apart(here: Any, there: Any) -> float:

@@ -99,6 +99,8 @@ class Twins:
                 self._alike(here[key], there[key], f"{what}: {key}")
         elif isinstance(there, Tensor) and there.is_floating_point():
             assert here.dtype == there.dtype and here.shape == there.shape, what
+            # A view would be saved with all that it is a view of.
+            assert here.untyped_storage().nbytes() == there.untyped_storage().nbytes(), what
             largest = max(1.0, float(there.abs().max())) if there.numel() else 1.0
             torch.testing.assert_close(here, there, rtol=0, atol=self.tolerance * largest, equal_nan=True, msg=what)
         elif isinstance(there, Tensor):
