@@ -67,7 +67,13 @@ class Stack(Rows):
 
             def step(form: str, rows: int) -> None:
                 self.convolution = form
-                self._slope(slice(0, rows), range(rows))
+                try:
+                    self._slope(slice(0, rows), range(rows))
+                except RuntimeError as error:
+                    if self.draws or not _of_chance(error):
+                        raise
+                    self.draws = True
+                    self._slope(slice(0, rows), range(rows))
 
             known[key] = fastest(step, self.capacity, self._device)
             self.convolution = used
@@ -158,7 +164,7 @@ class Stack(Rows):
                 continue
             except Exception as error:
                 short = isinstance(error, torch.OutOfMemoryError)
-                chance = not self.draws and isinstance(error, RuntimeError) and "randomness" in str(error)
+                chance = not self.draws and _of_chance(error)
                 if len(part) == 1 and not chance:
                     errors[part[0]] = error
                     continue
@@ -234,3 +240,8 @@ class Stack(Rows):
         # Attention's fused kernels would be called row by row.
         ways.enter_context(sdpa_kernel(SDPBackend.MATH))
         return ways
+
+
+def _of_chance(error: Exception) -> bool:
+    """Whether it is `vmap`'s, of a model that draws random numbers."""
+    return isinstance(error, RuntimeError) and "randomness" in str(error)

@@ -14,10 +14,20 @@ from trainables.population.stack import Stack
 from trainables.spec import Spec
 from trainables.training import Step
 from trainables.workloads import workload
+from trainables.workloads.digits import CnnDigits
 from trainables.workloads.torch_workload import TorchWorkload
 
 SGD = Spec("sgd")
 ROWS = 3
+
+
+class Dropping(CnnDigits):
+    """With dropout."""
+
+    def model(self) -> nn.Module:
+        return nn.Sequential(super().model(), nn.Dropout())
+
+
 OTHERS = [form for form in FORMS if form != "grouped"]
 
 
@@ -105,6 +115,35 @@ def test_mixed_precision_is_the_same_in_every_form(form: str) -> None:
     assert torch.equal(seen[form], seen["grouped"])
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("affine", [True, False])
+def test_batch_normalisation_of_rows_keeps_their_statistics(form: str, affine: bool) -> None:
+    torch.manual_seed(0)
+    norms = [nn.BatchNorm2d(3, affine=affine).double() for _ in range(ROWS)]
+    inputs = torch.randn(ROWS, 4, 3, 5, 5, dtype=torch.float64)
+    named = {
+        name: torch.stack([norm.state_dict()[name].clone() for norm in norms]).requires_grad_(name == "weight")
+        for name in norms[0].state_dict()
+    }
+    for training in (True, False):
+        rows = torch.stack([norm.train(training)(x) for norm, x in zip(norms, inputs, strict=True)])
+        with convolving(form):
+            found = vmap(lambda row, x: functional_call(norms[0].train(training), row, (x,)))(named, inputs)  # noqa: B023
+        torch.testing.assert_close(found, rows, rtol=1e-12, atol=1e-12)
+        for name, tensor in named.items():
+            torch.testing.assert_close(tensor, torch.stack([norm.state_dict()[name] for norm in norms]))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_population_in_mixed_precision_is_about_what_a_trial_is_alone(form: str) -> None:
+    made = digits("cnn/digits", precision="bf16")
+    population = Population(made, SGD, ROWS, convolution=form)
+    wanted = {population.enter(seed): Step(0.1, None) for seed in range(ROWS)}
+    losses = [float(loss) for loss in population.step(wanted)]  # type: ignore[arg-type]
+    alone = [float(made.learner(SGD, seed, 10).step(0.1)) for seed in range(ROWS)]
+    assert losses == pytest.approx(alone, rel=2e-3)
+
+
 def test_the_fastest_is_found_and_what_fails_is_not_taken() -> None:
     tried = []
 
@@ -138,6 +177,15 @@ def test_a_stack_times_its_own_step_and_trains_on_as_before() -> None:
             timed.begin(row, row)
         losses.append([timed.step(range(ROWS), [0.1] * ROWS, [None] * ROWS)[0] for _ in range(2)])
     assert torch.equal(torch.stack(losses[0]), torch.stack(losses[1]))
+
+
+def test_networks_that_draw_are_timed_too() -> None:
+    stack = Stack(Dropping(), SGD, ROWS, "cpu")
+    for row in range(ROWS):
+        stack.begin(row, row)
+    assert not stack.draws
+    assert stack.fastest_convolution() in FORMS
+    assert stack.draws
 
 
 def test_only_networks_with_convolutions_are_timed() -> None:
