@@ -62,7 +62,8 @@ def _row(name: str, row: dict[str, Any], found: dict[str, Any], first: float | N
     shares = [f"{row[key]:.1%}" if key in row else "–" for key in ("matrix_share", "copy_share")]
     trials = 3600 * speed / found["full_budget"]
     hour = f"{trials:.3g}" if trials < 100 else f"{trials:.0f}"
-    return "| " + " | ".join([name, hour, over, f"{1e3 / speed:.3g}", memory, *shares]) + " |"
+    step = f"{1e3 / speed:.3g}" if speed > 1 else f"{1e3 / speed:.0f}"
+    return "| " + " | ".join([name, hour, over, step, memory, *shares]) + " |"
 
 
 def _failed(name: str, why: str) -> str:

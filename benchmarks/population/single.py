@@ -57,7 +57,11 @@ def _line(process: subprocess.Popen[str]) -> str:
 
 
 def _free(device: str) -> int:
-    return torch.cuda.mem_get_info()[0] if device == "cuda" else 0
+    if device != "cuda":
+        return 0
+    # What this process no longer needs is the others'.
+    torch.cuda.empty_cache()
+    return torch.cuda.mem_get_info()[0]
 
 
 def _train(label: str, synthetic: bool, optimizer: str, device: str, seconds: float) -> None:
