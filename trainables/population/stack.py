@@ -33,7 +33,7 @@ class Stack(Rows):
         capacity: Rows.
         device: A torch device.
         convolution: How convolutions are computed, one of `trainables.population.convolution.FORMS`; None for
-            ``grouped`` on a CPU, where no other was faster, and for what is fastest on a GPU.
+            ``grouped`` on a CPU, where none that is faster beats trials alone, and for what is fastest on a GPU.
 
     Attributes:
         convolution: The form in use.
