@@ -14,6 +14,8 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from trainables.task import spoils_process
+
 _REGISTRY = "phitune-populations"
 # Seconds for which a trial's process waits for a report before it says that it is still there.
 _PATIENCE = 5.0
@@ -47,7 +49,12 @@ class PopulationHost:
             os._exit(1)
         report = asyncio.wrap_future(self._host.report(key))
         await asyncio.wait([report], timeout=seconds)
-        return report.result() if report.done() else None
+        if not report.done():
+            return None
+        error = report.exception()
+        if error is not None and spoils_process(error):
+            os._exit(1)
+        return report.result()
 
     async def end(self, key: str) -> None:
         self._host.end(key)

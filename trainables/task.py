@@ -177,4 +177,11 @@ def may_pass(error: Exception) -> bool:
     """Whether a trial that met this error may do well in a fresh process: memory and files, not arithmetic."""
     torch = sys.modules.get("torch")
     memory: tuple[type[Exception], ...] = (MemoryError, *((torch.OutOfMemoryError,) if torch else ()))
-    return isinstance(error, memory) or (isinstance(error, OSError) and not isinstance(error, _LASTING))
+    passing = isinstance(error, memory) or (isinstance(error, OSError) and not isinstance(error, _LASTING))
+    return passing or spoils_process(error)
+
+
+def spoils_process(error: BaseException) -> bool:
+    """Whether nothing more can be trained in a process that has met this error: its GPU answers with it from now on."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(error, torch.AcceleratorError)

@@ -3,7 +3,12 @@
 import json
 from typing import Any
 
+import pytest
+import torch
+
 from trainables.trial import TrialActor
+from trainables.workloads.digits import MlpDigits
+from trainables.workloads.torch_workload import Batch
 
 TASK = {
     "workload": "quadratic",
@@ -18,6 +23,13 @@ TASK = {
     "diagnostics": {"gradient_points": 2},
     "threads": 1,
 }
+
+
+class Poisoned(MlpDigits):
+    """What a GPU says once a kernel has gone wrong on it, whatever it is asked then."""
+
+    def batch(self, seed: int, step: int, device: str) -> Batch:
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered")
 
 
 def config(**change: Any) -> dict[str, Any]:
@@ -41,3 +53,8 @@ def test_a_trial_that_raises_tells_why_and_the_actor_takes_the_next_one() -> Non
     assert (completed["status"], completed["steps"]) == ("completed", 20)
     assert [point["step"] for point in completed["diagnosed"]] == [0, 20]
     assert completed["rungs"] == [[5, judged["judged"]]]
+
+
+def test_a_process_whose_gpu_answers_no_more_takes_no_next_trial() -> None:
+    with pytest.raises(torch.AcceleratorError):
+        TrialActor(config(workload=f"{__name__}:Poisoned")).train()
