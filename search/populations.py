@@ -75,9 +75,8 @@ def _looked(
     if wanted == "off" or wanted == 1 or (wanted == "auto" and (most < 2 or not 0 < resources.gpu <= 1)):
         return 1
     name = f"{spec.label} with {optimizer.label}"
-    device = "cuda" if resources.gpu else "cpu"
     look = ray.remote(num_cpus=resources.cpu, num_gpus=resources.gpu, max_retries=0)(_look)
-    looking = look.remote(spec, optimizer, device, None if wanted == "auto" else wanted, most)
+    looking = look.remote(spec, optimizer, resources.gpu, None if wanted == "auto" else wanted, most)
     if not ray.wait([looking], timeout=_SOON)[0]:
         tell(f"population: looking, where a node has {words(resources)}, how many trials of {name} train together")
     try:
@@ -89,19 +88,19 @@ def _looked(
     return int(rows)
 
 
-def _look(spec: Spec, optimizer: Spec, device: str, rows: int | None, most: int) -> tuple[int, str]:
-    """Where trials will train: how many together, and what is to be said of it."""
+def _look(spec: Spec, optimizer: Spec, gpu: float, rows: int | None, most: int) -> tuple[int, str]:
+    """Where trials will train, on a part of a GPU or none: how many together, and what is to be said of it."""
     from trainables.population.obstacle import obstacle
     from trainables.population.ramp import ramp
     from trainables.workloads.torch_workload import TorchWorkload
 
-    built = workload(spec)
+    built, device = workload(spec), "cuda" if gpu else "cpu"
     if reason := obstacle(built, optimizer, device):
         return 1, f"one at a time: {reason}"
     if rows is not None:
         return rows, f"{rows} at a time"
     assert isinstance(built, TorchWorkload), "others have an obstacle"
-    found = ramp(built, optimizer, device, most)
+    found = ramp(built, optimizer, device, most, share=gpu)
     if found.rows == 1:
         return 1, "one at a time, together they are no faster"
     return found.rows, f"{found.rows} at a time, {found.gain:.2g} times as fast as one"

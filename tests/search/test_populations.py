@@ -53,7 +53,8 @@ def test_as_the_study_says_and_as_the_workload_can() -> None:
         ("schedulefree-adamw", 16): alone,
         ("schedulefree-adamw", 32): alone,
     }
-    assert told == [
+    # On a busy machine it is also said that one looks.
+    assert [line for line in told if "looking" not in line] == [
         "population: trials of mlp/digits with adamw train 4 at a time",
         "population: trials of mlp/digits with schedulefree-adamw train one at a time: "
         "schedulefree-adamw has no update for many at once",

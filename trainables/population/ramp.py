@@ -38,7 +38,7 @@ class Ramp:
     tried: dict[int, float]
 
 
-def ramp(workload: TorchWorkload, optimizer: Spec, device: str, most: int) -> Ramp:
+def ramp(workload: TorchWorkload, optimizer: Spec, device: str, most: int, share: float = 1.0) -> Ramp:
     """Doubles the number of trials for as long as it pays and there is memory.
 
     Args:
@@ -46,6 +46,7 @@ def ramp(workload: TorchWorkload, optimizer: Spec, device: str, most: int) -> Ra
         optimizer: Theirs.
         device: A torch device, which nobody else uses meanwhile.
         most: The most trials.
+        share: Share of the device's memory that they may have.
     """
     lone = workload.learner(optimizer, 0, 1, device)
     alone = 1 / _seconds(lambda: lone.step(0.0), device)
@@ -56,7 +57,7 @@ def ramp(workload: TorchWorkload, optimizer: Spec, device: str, most: int) -> Ra
             tried[rows] = rows / _step(workload, optimizer, rows, device)
         except torch.OutOfMemoryError:
             break
-        if tried[rows] < _STILL_PAYS * tried.get(rows // 2, 0.0) or _memory(device) * 2 > _MEMORY:
+        if tried[rows] < _STILL_PAYS * tried.get(rows // 2, 0.0) or 2 * _memory(device) > _MEMORY * share:
             break
         rows *= 2
     best = max(tried, key=lambda number: tried[number], default=1)

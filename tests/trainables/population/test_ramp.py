@@ -1,0 +1,51 @@
+"""How many trials train together: as many as pay and pass."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from tests.trainables.population.test_memory import Cramped
+from trainables.population.ramp import ramp
+from trainables.spec import Spec
+from trainables.workloads.digits import MlpDigits
+from trainables.workloads.torch_workload import Batch
+
+# Far longer than all that is computed.
+LONG = 0.1
+
+
+class Waits(MlpDigits):
+    """A batch takes long, and many batches take as long as one, or one after another."""
+
+    together = True
+    quick = MlpDigits()
+
+    def batch(self, seed: int, step: int, device: str) -> Batch:
+        time.sleep(LONG)
+        return super().batch(seed, step, device)
+
+    def batches(self, seeds: Sequence[int], steps: Sequence[int], device: str) -> Batch:
+        time.sleep(LONG * (1 if self.together else len(seeds)))
+        return self.quick.batches(seeds, steps, device)
+
+
+@pytest.mark.parametrize(("together", "most", "expected"), [(True, 8, 8), (True, 7, 4), (True, 1, 1), (False, 8, 1)])
+def test_as_many_as_pay(together: bool, most: int, expected: int) -> None:
+    waits = Waits()
+    waits.together = together
+    found = ramp(waits, Spec("sgd"), "cpu", most)
+    assert found.rows == expected
+    assert max(found.tried, default=1) <= most
+    if not together:
+        assert len(found.tried) <= 2, "a doubling that does not pay is the last"
+
+
+def test_no_more_than_pass_at_once() -> None:
+    cramped = Cramped()
+    cramped.rows = []
+    found = ramp(cramped, Spec("sgd"), "cpu", 64)
+    assert list(found.tried) == [2]
+    assert found.rows <= 2
