@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID, FAKE_HEAD_NODE_TYPE
-from ray.util import get_node_ip_address
 
-from tests.conftest import environment
+from tests.ray_start import free_address, kill_node, new_token, start_node
 
 
 @dataclass(frozen=True)
@@ -35,29 +27,22 @@ class Head:
 @contextmanager
 def autoscaling_head(worker: Mapping[str, float], nodes: int) -> Iterator[Head]:
     """A head that holds no trial, and an autoscaler that may start so many nodes of one type."""
-    with socket.socket() as found:
-        found.bind(("", 0))
-        address = f"{get_node_ip_address()}:{found.getsockname()[1]}"
+    address = free_address()
     # Paths of sockets must be short.
     folder = Path(tempfile.mkdtemp(prefix="ray-"))
     config, told = folder / "cluster.json", folder / "out"
     config.write_text(json.dumps(_config(address, worker, nodes)), encoding="utf-8")
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
-    env = environment() | token | {"AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1"}
-    env["RAY_enable_autoscaler_v2"] = "1"
+    token = new_token()
+    env = token | {"AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1", "RAY_enable_autoscaler_v2": "1"}
     env |= {"RAY_CLOUD_INSTANCE_ID": FAKE_HEAD_NODE_ID, "RAY_OVERRIDE_NODE_ID_FOR_TESTING": FAKE_HEAD_NODE_ID}
     options = [f"--port={address.rpartition(':')[2]}", f"--temp-dir={folder}", f"--autoscaling-config={config}"]
-    ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=0", *options]
-    with told.open("w") as out:
-        head = subprocess.Popen(ray, env=env, stdout=out, stderr=out, start_new_session=True)
     try:
-        while "Ray runtime started" not in told.read_text():
-            assert head.poll() is None, told.read_text()
-            time.sleep(0.2)
-        yield Head(address, token)
+        head = start_node(told, ["--head", "--num-cpus=0", *options], env)
+        try:
+            yield Head(address, token)
+        finally:
+            kill_node(head)
     finally:
-        os.killpg(head.pid, signal.SIGKILL)
-        head.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 

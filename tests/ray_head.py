@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import environment
+from tests.ray_start import free_ports, kill_node, start_node
 
 TOKEN = "head-token-5d1f0c" * 3
 
@@ -47,7 +45,7 @@ def ray_head(more: Mapping[str, str]) -> Iterator[Head]:
     temp = Path(tempfile.mkdtemp(prefix="ph", dir="/tmp"))
     home = temp / "home"
     home.mkdir()
-    port, agent, client = _free_ports(3)
+    port, agent, client = free_ports(3)
     env = {
         **environment(),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -59,22 +57,11 @@ def ray_head(more: Mapping[str, str]) -> Iterator[Head]:
     }
     arguments = ["--port=0", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}"]
     arguments += [f"--dashboard-agent-listen-port={agent}", f"--ray-client-server-port={client}", "--num-cpus=2"]
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "ray.scripts.scripts",
-            "start",
-            "--head",
-            f"--temp-dir={temp / 'r'}",
-            "--block",
-            *arguments,
-        ],
-        env={**env, **more},
-        stdout=(temp / "log").open("w"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    try:
+        process = start_node(temp / "log", ["--head", f"--temp-dir={temp / 'r'}", *arguments], {**env, **more})
+    except AssertionError:
+        shutil.rmtree(temp, ignore_errors=True)
+        raise
     try:
         dashboard = f"http://127.0.0.1:{port}"
         request = urllib.request.Request(f"{dashboard}/api/jobs/", headers={"Authorization": f"Bearer {TOKEN}"})
@@ -82,23 +69,14 @@ def ray_head(more: Mapping[str, str]) -> Iterator[Head]:
             assert process.poll() is None, (temp / "log").read_text(encoding="utf-8")
             try:
                 urllib.request.urlopen(request, timeout=5)
-                gcs = (temp / "r/ray_current_cluster").read_text(encoding="utf-8")
                 break
             except OSError:
                 time.sleep(0.25)
+        gcs = (temp / "r/ray_current_cluster").read_text(encoding="utf-8")
         yield Head(dashboard, gcs, home, temp, env)
     finally:
         # It ends its own; what it leaves is ended after it.
         process.terminate()
         process.wait(timeout=60)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_node(process)
         shutil.rmtree(temp, ignore_errors=True)
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        found = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in found:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in found]

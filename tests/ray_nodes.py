@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ray.util import get_node_ip_address
-
 from tests.conftest import environment
+from tests.ray_start import free_address, kill_node, new_token, start_node
 
 _PORTS = ("--min-worker-port=0", "--max-worker-port=0", "--dashboard-agent-listen-port=0")
 
@@ -47,10 +41,8 @@ class Cluster:
 
     def __init__(self, folder: Path, cpus: int, config: Mapping[str, Any]) -> None:
         self._folder, self._cpus, self._config = folder, cpus, config
-        with socket.socket() as found:
-            found.bind(("", 0))
-            self.address = f"{get_node_ip_address()}:{found.getsockname()[1]}"
-        self.token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
+        self.address = free_address()
+        self.token = new_token()
         self._nodes: list[subprocess.Popen[bytes]] = []
         self.start_head()
 
@@ -71,9 +63,7 @@ class Cluster:
 
     def kill(self, node: subprocess.Popen[bytes]) -> None:
         """Kills all processes of a node at once."""
-        with suppress(ProcessLookupError):
-            os.killpg(node.pid, signal.SIGKILL)
-        node.wait()
+        kill_node(node)
 
     def nodes(self) -> dict[str, dict[str, Any]]:
         """What Ray's head says of each node, by its id: ``alive``, ``CPU``."""
@@ -100,15 +90,8 @@ class Cluster:
 
     def _start(self, *options: str, within: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         told = self._folder / f"out-{len(self._nodes)}"
-        ray = [*within, sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *_PORTS, *options]
-        here = {"PYTHONPATH": str(Path(__file__).parents[1]), "RAY_USAGE_STATS_ENABLED": "0"}
-        env = environment() | self.token | here
-        with told.open("w") as out:
-            node = subprocess.Popen(ray, env=env, stdout=out, stderr=out, start_new_session=True)
+        node = start_node(told, [*_PORTS, *options], self.token, within)
         self._nodes.append(node)
-        while "Ray runtime started" not in told.read_text():
-            assert node.poll() is None, told.read_text()
-            time.sleep(0.2)
         return node
 
 

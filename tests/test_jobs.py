@@ -21,7 +21,8 @@ from search.record import Journal
 from tests.conftest import command
 from tests.gate import gate
 from tests.ray_head import TOKEN, Head, ray_head
-from tests.test_tracking_server import free_port, server
+from tests.ray_start import free_ports
+from tests.test_tracking_server import server
 from tests.wholeness import check_whole
 
 PASSWORD, CLOUD = "tracking-pw-81c2f7", "cloud-key-0a94e3"
@@ -64,7 +65,7 @@ class Place:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     store = tmp_path_factory.mktemp("store")
     with ExitStack() as stack:
-        uri = stack.enter_context(server(store, free_port(), f"sqlite:///{store}/server.db"))
+        uri = stack.enter_context(server(store, free_ports(1)[0], f"sqlite:///{store}/server.db"))
         port = stack.enter_context(gate("user", PASSWORD, uri))
         head = {"MLFLOW_TRACKING_URI": f"http://user:{PASSWORD}@127.0.0.1:{port}", "AWS_SECRET_ACCESS_KEY": CLOUD}
         yield Place(stack.enter_context(ray_head(head)), uri, port, store)

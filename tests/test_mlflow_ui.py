@@ -16,7 +16,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.conftest import command, environment
-from tests.test_tracking_server import free_port
+from tests.ray_start import free_ports
 
 selenium = pytest.importorskip("selenium.webdriver")
 
@@ -90,7 +90,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def page(browser: Any, searched: Path) -> Iterator[Page]:
-    port = free_port()
+    port = free_ports(1)[0]
     server = subprocess.Popen(
         command("ui", "--port", str(port)),
         cwd=searched,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from mlflow import MlflowClient
 from search.record import Journal
 from tests.conftest import Run, command, environment
 from tests.postgres import postgresql
+from tests.ray_start import free_ports
 
 STUDY = """
 name: s
@@ -35,7 +35,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/server.db"
     else:
-        with postgresql(free_port()) as uri:
+        with postgresql(free_ports(1)[0]) as uri:
             yield uri
 
 
@@ -64,16 +64,10 @@ def server(folder: Path, port: int, database: str) -> Iterator[str]:
         process.wait(timeout=30)
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def test_a_server_that_goes_away_delays_and_loses_nothing(tmp_path: Path, phitune: Run, database: str) -> None:
     (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
     journal = tmp_path / "runs/s/trials.jsonl"
-    port = free_port()
+    port = free_ports(1)[0]
     with server(tmp_path, port, database) as uri:
         search = subprocess.Popen(
             command("search", "study.yaml", "--tracking-uri", uri),
@@ -105,7 +99,7 @@ def test_a_server_that_goes_away_delays_and_loses_nothing(tmp_path: Path, phitun
 
 def test_a_bare_database_gets_no_password_and_artifacts_stay_with_the_study(tmp_path: Path, phitune: Run) -> None:
     (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
-    with postgresql(free_port()) as uri:
+    with postgresql(free_ports(1)[0]) as uri:
         opened = uri.replace("postgres@", "postgres:pw-77ab@")
         done = phitune("search", "study.yaml", f"--tracking-uri={opened}", "--set", "trials=4", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
