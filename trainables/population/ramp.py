@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
+import gc
 from dataclasses import dataclass
 
 import torch
 
-from trainables.population.population import Population
+from trainables.population.population import Population, given
+from trainables.population.rates import clocked
 from trainables.spec import Spec
 from trainables.training import Step
 from trainables.workloads.torch_workload import TorchWorkload
@@ -20,7 +19,7 @@ WORTH = 1.2
 _STILL_PAYS = 1.15
 # Share of a GPU's memory that the weights, and what a step takes, may fill.
 _MEMORY = 0.8
-_WARM_UP, _STEPS, _SECONDS = 2, 10, 2.0
+_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def ramp(workload: TorchWorkload, optimizer: Spec, device: str, most: int, share
         share: Share of the device's memory that they may have.
     """
     lone = workload.learner(optimizer, 0, 1, device)
-    alone = 1 / _seconds(lambda: lone.step(0.0), device)
+    alone = 1 / clocked(lambda: lone.step(0.0), device, _SECONDS)[0]
     tried: dict[int, float] = {}
     rows = 2
     while rows <= most:
@@ -70,31 +69,19 @@ def _step(workload: TorchWorkload, optimizer: Spec, rows: int, device: str) -> f
 
     Raises:
         torch.OutOfMemoryError: They do not pass together.
+        Exception: One of them cannot step.
     """
+    # A population and its members refer to each other; those of the last try still hold memory.
+    gc.collect()
     if torch.device(device).type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     population = Population(workload, optimizer, rows, device)
     asked = {population.enter(seed): Step(0.0, None) for seed in range(rows)}
-    seconds = _seconds(lambda: population.step(asked), device)
+    seconds, _ = clocked(lambda: [given(loss) for loss in population.step(asked)], device, _SECONDS)
     if population.stack.width < rows:
         raise torch.OutOfMemoryError(f"{rows} trials do not pass together")
     return seconds
-
-
-def _seconds(step: Callable[[], object], device: str) -> float:
-    """Seconds of a step, the fastest of some."""
-    fastest, end = math.inf, time.perf_counter() + _SECONDS
-    for number in range(_WARM_UP + _STEPS):
-        began = time.perf_counter()
-        step()
-        if torch.device(device).type == "cuda":
-            torch.cuda.synchronize()
-        if number >= _WARM_UP:
-            fastest = min(fastest, time.perf_counter() - began)
-        if time.perf_counter() > end and math.isfinite(fastest):
-            break
-    return fastest
 
 
 def _memory(device: str) -> float:

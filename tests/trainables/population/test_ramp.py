@@ -17,6 +17,13 @@ from trainables.workloads.torch_workload import Batch
 LONG = 0.1
 
 
+def work_for(seconds: float) -> None:
+    """Takes time on every clock."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
 class Waits(MlpDigits):
     """A batch takes long, and many batches take as long as one, or one after another."""
 
@@ -24,11 +31,11 @@ class Waits(MlpDigits):
     quick = MlpDigits()
 
     def batch(self, seed: int, step: int, device: str) -> Batch:
-        time.sleep(LONG)
+        work_for(LONG)
         return super().batch(seed, step, device)
 
     def batches(self, seeds: Sequence[int], steps: Sequence[int], device: str) -> Batch:
-        time.sleep(LONG * (1 if self.together else len(seeds)))
+        work_for(LONG * (1 if self.together else len(seeds)))
         return self.quick.batches(seeds, steps, device)
 
 
@@ -41,6 +48,20 @@ def test_as_many_as_pay(together: bool, most: int, expected: int) -> None:
     assert max(found.tried, default=1) <= most
     if not together:
         assert len(found.tried) <= 2, "a doubling that does not pay is the last"
+
+
+class Failing(MlpDigits):
+    """A batch that one trial cannot have."""
+
+    def batch(self, seed: int, step: int, device: str) -> Batch:
+        if seed == 1:
+            raise FileNotFoundError("no digits for seed 1")
+        return super().batch(seed, step, device)
+
+
+def test_steps_that_fail_are_not_timed() -> None:
+    with pytest.raises(FileNotFoundError, match="seed 1"):
+        ramp(Failing(), Spec("sgd"), "cpu", 4)
 
 
 def test_no_more_than_pass_at_once() -> None:
