@@ -49,15 +49,16 @@ class Task:
     """
 
     def __init__(self, text: str, device: str = "cpu", new_learner: NewLearner | None = None) -> None:
-        self._trial: Mapping[str, Any] = {key: value for key, value in json.loads(text).items() if key != "checkpoint"}
+        trial = json.loads(text)
+        place = trial.pop("checkpoint", None)
+        self._trial: Mapping[str, Any] = trial
         self._device = device
         self._new_learner = new_learner
         self._started = self._resumed = time.time()
         self._spent = 0.0
         self._training: Training | None = None
         self._rungs: list[tuple[int, float]] = []
-        place = json.loads(text).get("checkpoint")
-        self._checkpoint = Checkpoint(Path(place["path"]), place["seconds"], self._trial) if place else None
+        self._checkpoint = Checkpoint(Path(place["path"]), place["seconds"], trial) if place else None
 
     def report(self) -> dict[str, Any]:
         """Trains to the next report."""
