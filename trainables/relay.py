@@ -26,6 +26,10 @@ class PopulationLostError(Exception):
     """The process that trains a trial's population has died."""
 
 
+class TaskGoneError(Exception):
+    """A host has forgotten a task, whose process was away for so long that it was held for dead."""
+
+
 class PopulationHost:
     """`trainables.population.host.Host` in a process of its own; it sees one GPU or none."""
 
@@ -41,13 +45,19 @@ class PopulationHost:
         return self._host.begin(key, text, rows)
 
     async def go_on(self, key: str) -> None:
-        self._host.go_on(key)
+        try:
+            self._host.go_on(key)
+        except KeyError:
+            raise TaskGoneError(key) from None
 
     async def report(self, key: str, seconds: float) -> dict[str, Any] | None:
         if self._host.stuck:
             # A task that hangs, whose own process was ended for it, holds up all others.
             os._exit(1)
-        report = asyncio.wrap_future(self._host.report(key))
+        try:
+            report = asyncio.wrap_future(self._host.report(key))
+        except KeyError:
+            raise TaskGoneError(key) from None
         await asyncio.wait([report], timeout=seconds)
         if not report.done():
             return None
@@ -114,8 +124,7 @@ class Relay:
                     while (report := ray.get(self._host.report.remote(self._key, _PATIENCE))) is None:
                         pass
                     return dict(report)
-                except KeyError:
-                    # This process was away for so long that it was held for dead.
+                except TaskGoneError:
                     self._host = None
         except RayTaskError as error:
             raise error.cause from None
@@ -129,27 +138,30 @@ class Relay:
 
     def _begun(self) -> Any:
         """The host that has taken the trial; there is one as soon as those held for alive are seen to be dead."""
-        registry = ray.get_actor(_REGISTRY)
-        node = ray.get_runtime_context().get_node_id()
         gpus = ray.get_gpu_ids()
-        gpu = str(gpus[0]) if gpus else None
+        node = ray.get_runtime_context().get_node_id()
+        place = node, str(gpus[0]) if gpus else None
         count = max(1, round(1 / self._gpu)) if gpus else _hosts(node, self._cpu)
         # Which one is the first to be asked differs, so that few trials do not crowd into one.
         for number in itertools.count(os.getpid()):
-            host = self._of(registry, node, gpu, number % count)
-            if ray.get(host.begin.remote(self._key, self._text, self._rows)):
+            host = self._taken(*place, number % count)
+            if host is not None:
                 return host
             if number % count == 0:
                 time.sleep(_RETRY)
         raise AssertionError("it counts for ever")
 
-    def _of(self, registry: Any, node: str, gpu: str | None, number: int) -> Any:
-        host = ray.get(registry.host.remote(node, gpu, number, self._threads))
-        try:
-            ray.get(host.__ray_ready__.remote())
-        except RayActorError:
-            host = ray.get(registry.host.remote(node, gpu, number, self._threads, host))
-        return host
+    def _taken(self, node: str, gpu: str | None, number: int) -> Any:
+        """A host, if it has taken the trial; another in its place if it has died."""
+        registry, lost = ray.get_actor(_REGISTRY), None
+        while True:
+            host = ray.get(registry.host.remote(node, gpu, number, self._threads, lost))
+            try:
+                return host if ray.get(host.begin.remote(self._key, self._text, self._rows)) else None
+            except RayActorError:
+                if lost is not None:
+                    raise
+                lost = host
 
 
 @lru_cache(maxsize=1)
