@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 
 from search.failures import GIVE_UP, HUNG_RETRIES, LOST_RETRIES, RETRIES, Failure, Luck, Retries, explain
 from search.record import Record, Status, Trial
+from trainables.relay import PopulationLostError
 
 
 def record(status: Status) -> Record:
@@ -42,6 +43,14 @@ def record(status: Status) -> Record:
 )
 def test_reasons_of_a_process_that_died(said: str, reason: str) -> None:
     assert explain(RayActorError(error_msg=said)) == Failure(reason, lost=reason.endswith("node has died"))
+
+
+def test_that_a_trials_population_died_says_little_of_the_trial() -> None:
+    def failed(error: Exception) -> Failure:
+        return explain(RayTaskError("step", "Traceback", error))
+
+    assert failed(PopulationLostError("the process that trains its population died")).lost
+    assert not failed(OSError("Input/output error")).lost
 
 
 def test_deaths_and_hangs_are_retried_each_so_often() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from search.proposer import Live
 from search.record import Phase, Record, Status, Trial
-from search.study import parse_study
+from search.study import Together, parse_study
 from search.watchdog import Watchdog
 
 STUDY: dict[str, Any] = {
@@ -26,12 +27,15 @@ def record(cell: str, seconds: float, steps: int, status: Status = "completed", 
     return Record(trial(cell, phase), status, steps, [], [], {}, 0.0, seconds)
 
 
-def ended_after(records: list[Record], cell: str, phase: Phase = "explore", report: Any = None, **change: Any) -> float:
-    """The time at which a trial that never reports again is taken for hung."""
+def ended_after(
+    records: list[Record], cell: str, phase: Phase = "explore", report: Any = None, rows: int = 0, **change: Any
+) -> float:
+    """The time at which a trial that never reports again, in a population of ``rows``, is taken for hung."""
     study = parse_study({**STUDY, **change})
     now = 0.0
     watchdog = Watchdog(study, records, lambda: now)
-    cells = {cell.key: cell for cell in study.cells()}
+    together = Together(rows, study.resources) if rows else None
+    cells = {cell.key: replace(cell, together=together) for cell in study.cells()}
     live = {"t": Live(trial(cell, phase), cells[cell], {"account": json.dumps(report)} if report else {})}
     watchdog.started("t")
     for seconds in (4, 6, 11, 21, 51, 101, 1001, 100_000):
@@ -48,6 +52,11 @@ def test_ten_times_the_median_of_the_cell_by_steps_a_second() -> None:
     # 2 s a trial of 100 iterations, one of them stopped half way, one diverged early, one slow.
     records = [record(SMALL, 2, 100), record(SMALL, 1, 50, "stopped"), record(SMALL, 2, 100), record(SMALL, 90, 100)]
     assert ended_after([*records, record(SMALL, 500, 1, "diverged")], SMALL) == 21
+
+
+def test_in_a_population_a_trial_may_be_slower_by_the_number_of_others() -> None:
+    assert ended_after([record(SMALL, 2, 100)], SMALL) == 21
+    assert ended_after([record(SMALL, 2, 100)], SMALL, rows=4) == 101
 
 
 def test_every_trial_may_take_the_floor() -> None:
