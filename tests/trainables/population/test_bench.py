@@ -131,6 +131,7 @@ def test_memory_that_is_short_ends_the_table(capsys: pytest.CaptureFixture[str])
 
 
 def test_no_memory_for_any_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    # A workload of these tests' own, which has less room now.
     monkeypatch.setattr(Greedy, "most", 0)
     command.main(["--bench", f"{__name__}:Greedy", "--rows", "2,4", *QUICK])
     assert capsys.readouterr().out.splitlines()[5:] == ["     2 out of memory"]
