@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 from pathlib import Path
 
-from benchmarks.overhead import machine, report
+from benchmarks import machine
+from benchmarks.overhead import report
 from benchmarks.overhead.contender import Contender
 from benchmarks.overhead.figures import Figures, figures, recorded_runs
 from benchmarks.overhead.lineup import contenders
@@ -44,12 +46,20 @@ def compare(
                 continue
             found.setdefault(contender.name, []).append(one)
             print(f"{contender.name}: {one.steady_ms:.1f} ms a trial, {one.wall_s:.0f} s in all", flush=True)
-    header = machine.header(syne_tune_python)
+    header = machine.header(machine.PACKAGES, *_peers_version(syne_tune_python))
     header |= {"n": f"{trials} trials, fewer where the table says so; {rounds} rounds, the median one shown"}
     header |= {"training": f"{bare:.1f} ms of CPU for a whole trial in a bare loop"}
     print(report.table(line_up, found))
     report.write(out, header, line_up, found)
     return complete
+
+
+def _peers_version(syne_tune_python: str | None) -> list[str]:
+    if not syne_tune_python:
+        return []
+    ask = "from importlib.metadata import version; print(version('syne-tune'))"
+    answer = subprocess.run([syne_tune_python, "-c", ask], capture_output=True, text=True, check=False)
+    return [f"syne-tune {answer.stdout.strip() or 'unknown'}"]
 
 
 def measure(contender: Contender, trials: int, bare: float, timeout: float) -> Figures:

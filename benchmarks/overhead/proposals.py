@@ -13,7 +13,7 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from benchmarks.overhead import machine
+from benchmarks import machine
 from benchmarks.overhead.contenders.phitune_search import one_cell
 from search.cell_proposer import CellProposer
 from search.record import Record, Trial

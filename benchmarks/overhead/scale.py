@@ -13,7 +13,7 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.overhead import machine
+from benchmarks import machine
 from benchmarks.overhead.contenders.phitune_search import DATABASE, JOURNAL, one_cell, search_command
 from benchmarks.overhead.figures import recorded_runs
 from benchmarks.overhead.meter import Sample, metered

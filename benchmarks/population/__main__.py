@@ -9,22 +9,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
-import sys
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks import machine
 from benchmarks.population.report import report
 from benchmarks.population.single import packed
 from trainables.population.bench import alone, figures, made_workload, peak, together
 from trainables.spec import Spec
 
 RESULTS = Path(__file__).parents[1] / "results"
+PACKAGES = ("torch", "numpy")
 WORKLOADS = (
     "mlp/digits", "cnn/digits", "resnet8/digits", "gpt-nano/stdlib", "resnet8/cifar10", "vit-tiny/cifar10",
     "resnet18/cifar10",
@@ -102,26 +100,14 @@ def _measured(label: str, given: argparse.Namespace, device: str) -> dict[str, A
 
 
 def _header(device: str) -> dict[str, str]:
-    """Command, machine, versions and date."""
-    versions = [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in ("torch", "numpy"))]
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"
-    if device == "cuda":
-        ask = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        driver = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.split("\n")[0]
-        machine += f", {torch.cuda.get_device_name()}, driver {driver}"
-        versions.append(f"CUDA {torch.version.cuda}")
-    return {
-        "command": " ".join(["python -m benchmarks.population", *_shown(sys.argv[1:])]),
-        "device": device,
-        "machine": machine,
-        "versions": ", ".join(versions),
-        "date": datetime.now(UTC).date().isoformat(),
-    }
-
-
-def _shown(arguments: list[str]) -> list[str]:
-    """The command line without the places of this machine."""
-    return [Path(argument).name if argument.startswith("/") else argument for argument in arguments]
+    """Command, machine with its GPU, versions and date."""
+    if device == "cpu":
+        return {**machine.header(PACKAGES), "device": device}
+    ask = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    driver = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.split("\n")[0]
+    found = machine.header(PACKAGES, f"CUDA {torch.version.cuda}")
+    found["machine"] += f", {torch.cuda.get_device_name()}, driver {driver}"
+    return {**found, "device": device}
 
 
 if __name__ == "__main__":

@@ -8,15 +8,11 @@ python -m benchmarks.quality vary             # phitune's settings, one changed 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import sys
 import time
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks import machine
 from benchmarks.quality.curves import FOLDER, SETTINGS
 from benchmarks.quality.own import Settings
 from benchmarks.quality.plan import TRIALS, WORKLOADS, own, peers, recorded, table
@@ -67,10 +63,7 @@ def simulate_all(arguments: argparse.Namespace) -> None:
         found[name] = {"about": f"{tabled.cell.key}: {tabled.note}.", "methods": figures(curves)}
         print(f"{name}: {time.perf_counter() - begun:.0f} s", flush=True)
         header = {
-            "command": " ".join(["python -m benchmarks.quality", *sys.argv[1:]]),
-            "date": datetime.now(UTC).date().isoformat(),
-            "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
-            "versions": ", ".join([f"Python {platform.python_version()}", *(f"{p} {version(p)}" for p in PACKAGES)]),
+            **machine.header(PACKAGES),
             "n": f"{arguments.repeats} simulated searches a method and workload",
             "wall_seconds": round(time.perf_counter() - begun),
             "trials": arguments.trials,

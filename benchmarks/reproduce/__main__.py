@@ -10,15 +10,11 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
-import platform
-import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks import machine
 from benchmarks.reproduce.jobs import Job, Result, Store, run, single_thread
 from benchmarks.reproduce.plan import REFINED, Plan, Setting
 from benchmarks.reproduce.report import write
@@ -54,12 +50,9 @@ def main() -> None:
     )
     work(plan, store, arguments.workers)
     header = {
-        "command": " ".join(["python -m benchmarks.reproduce", *sys.argv[1:]]),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+        **machine.header(PACKAGES),
         "processes": arguments.workers,
-        "versions": ", ".join([f"Python {platform.python_version()}", *(f"{p} {version(p)}" for p in PACKAGES)]),
         "n": f"{arguments.seeds} fresh seeds a figure, base LR tuned on one other seed",
-        "date": datetime.now(UTC).date().isoformat(),
         "full_budgets": {s.workload: s.full for s in plan.settings},
         "workloads_own_full_budgets": {s.workload: workload(Spec.parse(s.workload)).full_budget for s in plan.settings},
         "trials": len(store.results),

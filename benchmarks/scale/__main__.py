@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.overhead import machine
+from benchmarks import machine
 from benchmarks.scale.nodes import over_nodes
 from benchmarks.scale.simulated import simulate
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ray.cluster_utils import Cluster
 
-from benchmarks.overhead import machine
+from benchmarks import machine
 from benchmarks.overhead.contenders.phitune_search import JOURNAL, search_command
 from benchmarks.overhead.meter import metered
 from benchmarks.overhead.scale import study_of

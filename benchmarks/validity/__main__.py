@@ -12,7 +12,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks.overhead import machine
+from benchmarks import machine
 from benchmarks.validity import quadratics, simulated, trends
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -13,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+
+from trainables.population.rates import clock, wait
 
 FORMS = ("grouped", "loop", "unfold")
 """``grouped``: one convolution with a group a row; ``loop``: row after row; ``unfold``: one batched matrix product of
@@ -62,17 +63,15 @@ def fastest(step: Callable[[str, int], object], rows: int, device: str) -> str:
 
 def _seconds(step: Callable[[], object], device: str) -> float:
     """The shortest of a few steps, after one that warms up; infinite if there is an error."""
-    cuda = torch.device(device).type == "cuda"
     best, spent = math.inf, 0.0
     for number in range(1 + _TIMED):
-        began = time.perf_counter()
+        began = clock(device)
         try:
             step()
-            if cuda:
-                torch.cuda.synchronize(device)
+            wait(device)
         except Exception:
             return math.inf
-        seconds = time.perf_counter() - began
+        seconds = clock(device) - began
         spent += seconds
         if number:
             best = min(best, seconds)

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import psutil
-
 PACKAGES = ("phitune", "ray", "optuna", "mlflow", "numpy", "torch")
 
 
-def header(syne_tune_python: str | None = None) -> dict[str, str]:
-    """Command, machine, versions and date."""
-    versions = [f"Python {platform.python_version()}", *(f"{name} {_version(name)}" for name in PACKAGES)]
-    if syne_tune_python:
-        ask = "from importlib.metadata import version; print(version('syne-tune'))"
-        answer = subprocess.run([syne_tune_python, "-c", ask], capture_output=True, text=True, check=False)
-        versions.append(f"syne-tune {answer.stdout.strip() or 'unknown'}")
-    memory = psutil.virtual_memory().total / 2**30
+def header(packages: Sequence[str] = PACKAGES, *others: str) -> dict[str, str]:
+    """Command, machine, versions and date.
+
+    Args:
+        packages: Whose versions are told.
+        others: Versions of what is no package of this Python.
+    """
+    versions = [f"Python {platform.python_version()}", *(f"{name} {_version(name)}" for name in packages), *others]
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     return {
         "command": " ".join(["python -m", _module(), *_shown(sys.argv[1:])]),
         "machine": f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.machine()}, {platform.system()}",
