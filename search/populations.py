@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
@@ -33,10 +34,10 @@ def placed(study: Study, cells: Iterable[Cell], tell: Callable[[str], None]) -> 
     """
     cells = list(cells)
     kinds = Counter((cell.workload, cell.optimizer, cell.resources) for cell in cells)
-    found = {
-        kind: _looked(study, *kind, most=int(_SHARE_OF_STUDY * study.trials * count), tell=tell)
-        for kind, count in kinds.items()
-    }
+    most = {kind: int(_SHARE_OF_STUDY * study.trials * count) for kind, count in kinds.items()}
+    # All at once, as far as the cluster has room.
+    looking = {kind: _looking(study.population, *kind, number) for kind, number in most.items()}
+    found = {kind: _found(kind, task, tell) for kind, task in looking.items()}
     return [_together(cell, found[cell.workload, cell.optimizer, cell.resources]) for cell in cells]
 
 
@@ -67,16 +68,21 @@ def _together(cell: Cell, rows: int) -> Cell:
     return replace(cell, resources=part, together=Together(fitting(cell.resources, part), cell.resources))
 
 
-def _looked(
-    study: Study, spec: Spec, optimizer: Spec, resources: Resources, most: int, tell: Callable[[str], None]
-) -> int:
-    """How many trials of a kind train together."""
-    wanted = study.population
+def _looking(wanted: str | int, spec: Spec, optimizer: Spec, resources: Resources, most: int) -> Any:
+    """A task that finds out how many trials of a kind train together; None if that is one without a look."""
     if wanted == "off" or wanted == 1 or (wanted == "auto" and (most < 2 or not 0 < resources.gpu <= 1)):
+        return None
+    # A GPU of its own: others on it would slow down what is timed.
+    look = ray.remote(num_cpus=resources.cpu, num_gpus=math.ceil(resources.gpu), max_retries=0)(_look)
+    return look.remote(spec, optimizer, resources.gpu, None if wanted == "auto" else wanted, most)
+
+
+def _found(kind: tuple[Spec, Spec, Resources], looking: Any, tell: Callable[[str], None]) -> int:
+    """How many trials of a kind train together."""
+    if looking is None:
         return 1
+    spec, optimizer, resources = kind
     name = f"{spec.label} with {optimizer.label}"
-    look = ray.remote(num_cpus=resources.cpu, num_gpus=resources.gpu, max_retries=0)(_look)
-    looking = look.remote(spec, optimizer, resources.gpu, None if wanted == "auto" else wanted, most)
     if not ray.wait([looking], timeout=_SOON)[0]:
         tell(f"population: looking, where a node has {words(resources)}, how many trials of {name} train together")
     try:
