@@ -65,7 +65,7 @@ def search(
     verbose: Verbose = False,
 ) -> None:
     """Search a study. The same line goes on with an unfinished one."""
-    from search.study import read_study
+    from search.study_file import read_study
 
     study = read_study(study_file, overrides or [])
     out = out or RUNS / study.name
@@ -127,7 +127,7 @@ def submit(
 
     The job goes on without this machine.
     """
-    from search.study import read_study
+    from search.study_file import read_study
 
     study = read_study(study_file, overrides or [])
     from search import jobs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -115,12 +116,18 @@ class Resources(Section):
     cpu: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1
     gpu: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
 
+    @field_validator("cpu", "gpu", mode="before")
+    @classmethod
+    def _one_over(cls, value: object) -> object:
+        parts = isinstance(value, str) and re.fullmatch(r"1/([1-9]\d*)", value)
+        return 1 / int(parts[1]) if parts else value
+
     @field_validator("cpu", "gpu")
     @classmethod
     def _whole_or_fraction(cls, value: float) -> float:
         count = 1 / value if 0 < value < 1 else value
         if abs(count - round(count)) > 1e-6 * max(count, 1):
-            raise ValueError("it must be a whole number or 1/k")
+            raise ValueError("it must be a whole number or 1/k, such as 1/3")
         return value
 
 

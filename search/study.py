@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
-from search.families import FamilySpace, family_spaces, with_profiles_read
+from search.families import FamilySpace, family_spaces
 from search.sections import Asha, Composition, Diagnostics, Failures, Resources, Section, Space
 from trainables.errors import InputError
 from trainables.schedules import families, family
@@ -103,6 +103,8 @@ class Study(Section):
     @field_validator("population", mode="before")
     @classmethod
     def _auto_off_or_a_number(cls, value: object) -> object:
+        # What YAML makes of the word.
+        value = "off" if value is False else value
         if value not in ("auto", "off") and not (type(value) is int and 1 <= value <= _MOST_TOGETHER):
             raise ValueError(f"it must be auto, off or a whole number from 1 to {_MOST_TOGETHER}")
         return value
@@ -200,31 +202,6 @@ class Study(Section):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def read_study(path: Path, overrides: Iterable[str] = ()) -> Study:
-    """Reads and checks a study file.
-
-    Args:
-        path: The YAML file.
-        overrides: ``KEY=VALUE`` strings, dotted keys, values in YAML; they win over the file.
-
-    Raises:
-        InputError: No such file, not YAML, or content that is not allowed.
-    """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"study file: cannot read {str(path)!r}: {getattr(error, 'strerror', error)}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"study file: {str(path)!r} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"study file: {str(path)!r} must hold keys and values, such as `name: my-study`")
-    for override in overrides:
-        _override(values, override)
-    if isinstance(values.get("families"), list):
-        values["families"] = with_profiles_read(values["families"], path.parent)
-    return parse_study(values)
-
-
 def parse_study(values: Mapping[str, Any]) -> Study:
     """Checks a study given as a mapping, its cells too."""
     try:
@@ -233,24 +210,6 @@ def parse_study(values: Mapping[str, Any]) -> Study:
         raise InputError(_one_line(error, values)) from None
     study.cells()
     return study
-
-
-def _override(values: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise InputError(
-            f"--set: {override!r} is not allowed; write KEY=VALUE, such as trials=20 or space.phi=[0.1,10]"
-        )
-    *parents, last = key.split(".")
-    target = values
-    for parent in parents:
-        target = target.setdefault(parent, {})
-        if not isinstance(target, dict):
-            raise InputError(f"--set: {override!r} is not allowed; {parent!r} holds no keys")
-    try:
-        target[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set: {override!r} is not allowed; the value is not YAML") from error
 
 
 def _iterations(budget: int | str, full_budget: int, spec: Spec) -> int:
@@ -279,6 +238,15 @@ def _iterations(budget: int | str, full_budget: int, spec: Spec) -> int:
 _LITERAL = "literal['asha','none']"
 _BRANCHES = ("str", "int", "float", "dict[str,any]", "list[union[float,str]]", _LITERAL, "Asha")
 
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "space": Space,
+    "schedule": Composition,
+    "diagnostics": Diagnostics,
+    "early_stopping": Asha,
+    "resources": Resources,
+    "failures": Failures,
+}
+
 
 def _no_repeats(field: str, values: list[Any]) -> None:
     for value in values:
@@ -294,21 +262,25 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 def _one_line(error: ValidationError, values: Mapping[str, Any]) -> str:
     """The first complaint as one line: field, value, what is allowed."""
     # A mapping is not meant as one of the words that might stand in its place.
-    first = next(e for e in error.errors() if not (_LITERAL in e["loc"] and isinstance(e["input"], dict)))
+    complaints = [e for e in error.errors() if not (_LITERAL in e["loc"] and isinstance(e["input"], dict))]
+    # What is missing may be there under a wrong name.
+    first = min(complaints, key=lambda complaint: complaint["type"] == "missing")
     where = [part for part in first["loc"] if part not in _BRANCHES]
     path = ".".join(str(part) for part in where)
+    section = _SECTIONS.get(str(where[0]), Study) if len(where) > 1 else Study
     if first["type"] == "extra_forbidden":
-        sections: dict[str, type[BaseModel]] = {
-            "schedule": Composition,
-            "diagnostics": Diagnostics,
-            "early_stopping": Asha,
-            "resources": Resources,
-            "failures": Failures,
-        }
-        section = sections.get(str(where[0]), Study) if len(where) > 1 else Study
         known = list(section.model_fields)
         return f"{path}: unknown key;{_nearest(str(where[-1]), known)} keys here: {', '.join(known)}"
     if first["type"] == "missing":
         return f"{path}: missing; a study file needs `name` and `workloads`"
-    reason = first["msg"].removeprefix("Value error, ")
-    return f"{path}: {first['input']!r} is not allowed; {reason[0].lower()}{reason[1:]}"
+    return f"{path}: {first['input']!r} is not allowed; {_allowed(first, str(where[-1]))}"
+
+
+def _allowed(complaint: ErrorDetails, key: str) -> str:
+    """What a field takes, in words of a study file rather than of Python."""
+    if complaint["type"] == "model_type" or (complaint["type"] == "dict_type" and key in _SECTIONS):
+        return f"it must hold keys, of these: {', '.join(_SECTIONS[key].model_fields)}"
+    if complaint["type"] == "list_type":
+        return "it must be a list, such as [a, b]"
+    reason = complaint["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
+    return f"{reason[0].lower()}{reason[1:]}"

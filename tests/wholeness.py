@@ -17,7 +17,8 @@ from optuna.trial import TrialState
 from analysis.results import find_study, load
 from search.record import Journal, Record
 from search.stopping import rungs
-from search.study import Cell, Study, read_study
+from search.study import Cell, Study
+from search.study_file import read_study
 from trainables.schedules import from_dict
 from trainables.training import Training, TrialConfig
 from trainables.workloads import workload

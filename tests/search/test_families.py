@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from search.space import point
-from search.study import Cell, parse_study, read_study
+from search.study import Cell, parse_study
+from search.study_file import read_study
 from trainables.errors import InputError
 
 GOOD: dict[str, Any] = {"name": "s", "workloads": ["quadratic"], "budgets": [200], "baselines": []}
