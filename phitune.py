@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import sys
 import textwrap
 from itertools import groupby
@@ -163,7 +164,7 @@ def status(
         _follow(client, job, address)
         return
     _print_jobs([job])
-    typer.echo(f"\nIn {job.out} on the cluster's head; the same study goes on with: {job.again}\n")
+    typer.echo(f"\nIn {job.out} on the cluster's head{job.advice}\n")
     typer.echo(jobs.log_end(client, job, 20))
 
 
@@ -271,7 +272,7 @@ def ui(
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         raise InputError(f"tracking URI: {uri!r} has no database yet; run `phitune search STUDY.yaml` first")
     server = f"http://127.0.0.1:{port}"
-    typer.echo(f"MLflow: {server} (Ctrl-C ends it)")
+    typer.echo(f"MLflow: {server} (answers within half a minute; Ctrl-C ends it)")
     for name, page in _pages(uri, server):
         typer.echo(f"{name}: {page}")
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port)]
@@ -330,8 +331,10 @@ def workloads() -> None:
 
 def _print_plan(study: Study, out: Path) -> None:
     from search.stopping import rungs
+    from search.warm_start import earlier_cells
 
     cells = study.cells()
+    earlier_cells(study.warm_start, out, cells)
     for cell in cells:
         judged = ", ".join(map(str, rungs(cell, study))) or "nowhere"
         low, high = cell.base_lr
@@ -428,6 +431,8 @@ def main() -> None:
     """Runs the command line; bad input ends in one line and exit code 2."""
     from trainables.errors import InputError, SurroundingsError
 
+    # With all that an interruption does away with.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         app()
     except (InputError, SurroundingsError) as error:

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -133,6 +134,9 @@ def write(table: pd.DataFrame, guidelines: Guidelines, study: str, out: Path) ->
         return written
     finally:
         shutil.rmtree(made, ignore_errors=True)
+        with suppress(OSError):
+            # Only an empty one goes.
+            out.rmdir()
 
 
 def _log(found: Results, guidelines: Guidelines, out: Path, written: list[Path]) -> str | None:

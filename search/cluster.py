@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -20,6 +21,8 @@ from search.sections import Resources
 from search.slots import RAYS_NAMES, bundle, places, words
 from search.study import Study
 from trainables.errors import InputError, SurroundingsError
+
+_TERMINATED = threading.Event()
 
 
 def quiet(verbose: bool) -> None:
@@ -64,9 +67,20 @@ def connect(study: Study, address: str | None, verbose: bool) -> None:
         _start_ray(address, verbose)
         if not verbose:
             _mute_raylet()
-        # Ray has put its own handler for SIGTERM; a study stops the same way for both signals.
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        # Ray has put its own handler.
+        signal.signal(signal.SIGTERM, _terminate)
     _require_room({cell.resources for cell in study.cells()})
+
+
+def terminated() -> bool:
+    """Whether this process was told to end by SIGTERM; where its whole group was, Ray dies of it."""
+    return _TERMINATED.is_set()
+
+
+def _terminate(*_: object) -> None:
+    """A study stops the same way as for Ctrl-C."""
+    _TERMINATED.set()
+    signal.raise_signal(signal.SIGINT)
 
 
 def _require_room(kinds: Iterable[Resources]) -> None:

@@ -32,7 +32,7 @@ def require_cluster(address: str | None) -> None:
     Raises:
         InputError: It is a URL, nothing answers within ten seconds, the token is missing or wrong, the versions differ.
     """
-    if address and "://" in address:
+    if address == "" or (address and "://" in address):
         raise InputError(
             f"--address: {without_credentials(address)!r} is not allowed; write auto, or HOST:PORT of the cluster's "
             "head; to a dashboard's URL a study is sent with phitune submit"

@@ -20,7 +20,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from rich.console import Console
 
 from search.cell_proposer import CellProposer, link_neighbours
-from search.cluster import connect, quiet
+from search.cluster import connect, quiet, terminated
 from search.directory import claim, describe, owned, replace
 from search.failures import Failure, FailureAsha, survive_memory_kills
 from search.ladder_quality import as_json, ladder_quality, told
@@ -203,17 +203,22 @@ class _Search(tune.Callback):  # type: ignore[misc]
         try:
             self._tune(scratch)
         except RayLostError:
-            self._trouble = "Ray died"
+            self._ray_died()
         except Exception:
             if not self._lifeline.explains():
                 raise
-            self._trouble = "Ray died"
+            self._ray_died()
         finally:
             self._lifeline.close()
 
+    def _ray_died(self) -> None:
+        if not terminated():
+            self._trouble = "Ray died"
+
     def _ray_lost(self, trouble: str) -> None:
         """Told at once: the main thread may be waiting for Ray for ever."""
-        self._tell(f"{trouble}; nothing is lost, and the same command goes on.")
+        if not terminated():
+            self._tell(f"{trouble}; nothing is lost, and the same command goes on.")
 
     def _tell(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)

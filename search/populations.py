@@ -84,7 +84,7 @@ def _found(kind: tuple[Spec, Spec, Resources], looking: Any, tell: Callable[[str
     spec, optimizer, resources = kind
     name = f"{spec.label} with {optimizer.label}"
     if not ray.wait([looking], timeout=_SOON)[0]:
-        tell(f"population: looking, where a node has {words(resources)}, how many trials of {name} train together")
+        tell(f"population: looking, where a node has {words(resources)}, whether trials of {name} train together")
     try:
         rows, told = ray.get(looking)
     except RayError as error:

@@ -31,6 +31,10 @@ def folder(tmp_path: Path) -> Path:
         ("search study.yaml --tracking-uri http://127.0.0.1:9", "tracking URI: 'http://127.0.0.1:9' cannot be used"),
         ("search study.yaml --tracking-uri http://user:pw@127.0.0.1:9", "tracking URI: 'http://127.0.0.1:9' cannot be"),
         ("search study.yaml --tracking-uri sqlite:///file/x.db", "tracking URI: 'sqlite:///file/x.db' cannot be used"),
+        ("search study.yaml --tracking-uri postgresql://u:pw@127.0.0.1:9/d", "cannot be used (connection failed"),
+        ("search study.yaml --dry-run --set warm_start=none", "warm_start: 'none' is not allowed"),
+        ("search study.yaml --address=", "--address: '' is not allowed; write auto, or HOST:PORT"),
+        ("submit study.yaml --out ../x", "--out: '../x' is not allowed; it must be absolute"),
         ("search study.yaml --address 127.0.0.1:9", "--address: no Ray cluster at '127.0.0.1:9'"),
         (
             "search study.yaml --address http://127.0.0.1:8265",

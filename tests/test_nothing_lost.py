@@ -71,7 +71,7 @@ def test_killed_whatever_it_is_the_same_command_finishes(folder: Path, phitune: 
     assert [record.trial for record in records][: len(held)] == held
 
 
-def test_ctrl_c_stops_cleanly_and_a_lost_worker_costs_nothing(folder: Path, phitune: Run) -> None:
+def test_ctrl_c_and_sigterm_stop_cleanly_and_a_lost_worker_costs_nothing(folder: Path, phitune: Run) -> None:
     # Long enough for a second process to come while the first is at work.
     (folder / "study.yaml").write_text(STUDY.replace("[1000, 2000]", "[8000, 16000]"), encoding="utf-8")
     process = start(folder)
@@ -83,6 +83,14 @@ def test_ctrl_c_stops_cleanly_and_a_lost_worker_costs_nothing(folder: Path, phit
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130, out + err
     assert "To go on: phitune search study.yaml" in out
+
+    # As batch schedulers do; Ray's processes end of it.
+    process, before = start(folder), ended(folder)
+    wait_for(lambda: ended(folder) >= before + 4, process)
+    os.killpg(process.pid, signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, out + err
+    assert "Interrupted; nothing is lost" in out and "died" not in out + err
 
     process = start(folder)
     before = ended(folder)

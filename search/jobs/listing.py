@@ -43,6 +43,13 @@ class Job:
         return not JobStatus(self.status).is_terminal()
 
     @property
+    def advice(self) -> str:
+        """How the study goes on; what is wrong with one that was refused, its log says."""
+        return (
+            "; its log says what to change" if self.exit_code == 2 else f"; the same study goes on with: {self.again}"
+        )
+
+    @property
     def ending(self) -> tuple[int, str]:
         """The exit code for one who has followed it, and what its log has not told."""
         if self.status == "SUCCEEDED":

@@ -79,8 +79,14 @@ class Submission:
 
 
 def out_on_head(given: str | None, name: str) -> PurePosixPath:
-    """The study's directory there: as given, else ``phitune-runs/NAME`` below the home directory."""
+    """The study's directory there: as given, else ``phitune-runs/NAME`` below the home directory.
+
+    Raises:
+        InputError: It leaves the home directory.
+    """
     out = PurePosixPath(given) if given else HOME / name
+    if ".." in out.parts:
+        raise InputError(f"--out: {given!r} is not allowed; it must be absolute, or below the head's home directory")
     return PurePosixPath(*out.parts[1:]) if out.parts[:1] == ("~",) else out
 
 

@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
+from textwrap import shorten
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, LifecycleStage, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from sqlalchemy import create_engine
 
 from search.record import Record, Trial
 from search.tracking import runs
@@ -48,6 +50,8 @@ class Store:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         try:
             with prepared(self._file) if self._file else nullcontext():
+                if _is_database(uri):
+                    _connect(uri)
                 self._client = MlflowClient(tracking_uri=uri)
                 self.experiment_id = self._open_experiment(facts.name, artifacts if _is_database(uri) else None)
             self.parent_run_id = self._open_parent()
@@ -189,10 +193,21 @@ class Store:
                 return found
 
 
+def _connect(uri: str) -> None:
+    """One try; MLflow's own would take minutes before it gave up."""
+    engine = create_engine(uri)
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()
+
+
 def _is_database(uri: str) -> bool:
     return re.split(r"[:+]", uri, maxsplit=1)[0] in DATABASE_ENGINES
 
 
 def brief(error: Exception) -> str:
     """An error in one short line, without the credentials of a URI that it quotes."""
-    return without_credentials(" ".join(str(error).split()))[:200] or type(error).__name__
+    # Of a database's error its own words, without SQLAlchemy's around them.
+    words = str(getattr(error, "orig", None) or error)
+    return shorten(without_credentials(words), 200, placeholder=" …") or type(error).__name__
