@@ -1,4 +1,4 @@
-"""Ends trials that hang: by wall time, relative to the others of their cell."""
+"""Ends trials that hang: by the time that the search saw them train, relative to the others of their cell."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from search.study import Cell, Study
 _SLOWER = 10
 # Seconds for a trial of which nothing is known: nothing of its workload has ended, and it has reported nothing.
 _UNKNOWN = 24 * 3600
+# Most seconds that count between two looks. If there were more, the search itself was held up (its storage hung, its
+# process was suspended), and what its trials have reported meanwhile is still unread.
+_STEP = 2.0
 _REMEMBERED = 101
 
 
@@ -24,7 +27,7 @@ class Watchdog:
 
     Speeds are compared, in seconds an iteration, because a stopped trial is shorter and a replicate may be measured
     more. A trial is compared with those of its cell and phase; if there is none, with those of its workload, and with
-    its own last report.
+    its own last report. Time during which nobody looked, as the search stood still, does not count.
 
     Args:
         study: ``failures.hung_seconds`` is what every trial may take, however fast the others are.
@@ -40,14 +43,16 @@ class Watchdog:
         cells = study.cells()
         self._workloads = {cell.key: cell.workload.label for cell in cells}
         self._paces: dict[tuple[str, ...], deque[float]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
+        self._every = min(1.0, self._floor / 4)
+        self._looked = clock()
+        self._now = 0.0
         self._since: dict[str, float] = {}
-        self._looked = 0.0
         for record in records:
             self.ended(record)
 
     def started(self, key: str) -> None:
         """Notes that a trial begins, or begins again, under a key."""
-        self._since[key] = self._clock()
+        self._since[key] = self._now
 
     def ended(self, record: Record) -> None:
         """Learns from a trial's speed."""
@@ -58,15 +63,16 @@ class Watchdog:
 
     def overdue(self, live: Mapping[str, Any]) -> dict[str, str]:
         """Those of the trials in flight (`search.proposer.Live` by key) that hang, and why that is thought."""
-        now = self._clock()
-        if now - self._looked < min(1.0, self._floor / 4):
+        passed = self._clock() - self._looked
+        if passed < self._every:
             return {}
-        self._looked = now
+        self._looked += passed
+        self._now += min(passed, _STEP)
         for key in self._since.keys() - live.keys():
             del self._since[key]
         late = {}
         for key, since in self._since.items():
-            taken = now - since
+            taken = self._now - since
             if taken <= self._floor:
                 continue
             cell = live[key].cell
