@@ -1,16 +1,20 @@
-"""Nodes that see another file system than the driver: told before the first trial."""
+"""Nodes that see another file system than the driver: told before the first trial. Storage that hangs."""
 
 from __future__ import annotations
 
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.conftest import Run
 from tests.ray_nodes import ray_cluster
+from tests.searching import ended, start, wait_for
+from tests.storage import hanging, mounted
 from tests.wholeness import check_whole
 
 STUDY = """
@@ -63,3 +67,57 @@ def test_a_node_that_has_no_part_in_the_storage_is_told(
         "a trial whose machine dies starts again"
     ]
     check_whole(tmp_path)
+
+
+# Seconds; far longer than ten times those of a trial.
+HELD_UP = 30
+LONGER = """
+name: s
+workloads: [quadratic]
+budgets: [4000, 8000]
+families: [uba, linear]
+trials: 16
+replicates: 1
+failures: {checkpoint_seconds: 0.1, hung_seconds: 8}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whose", ["everybody's", "the trials'"])
+def test_no_trial_is_taken_for_hung_while_the_storage_hangs(tmp_path: Path, whose: str) -> None:
+    (tmp_path / "study.yaml").write_text(LONGER, encoding="utf-8")
+    checkpoints = tmp_path / "runs/s/checkpoints"
+    checkpoints.mkdir(parents=True)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    seen_at = tmp_path / "runs" if whose == "everybody's" else checkpoints
+    with mounted(disk), ray_cluster(0) as cluster:
+        bound = ["mount", "--bind", str(disk), str(seen_at)]
+        if whose == "everybody's":
+            subprocess.run(bound, check=True)
+        try:
+            within = ["unshare", "--mount", "sh", "-c", f'{shlex.join(bound)} && exec "$@"', "sh"]
+            node = cluster.add_node(4, within if whose == "the trials'" else ())
+            process = start(tmp_path, "--address", cluster.address, **cluster.token)
+            wait_for(lambda: ended(tmp_path) >= 6, process)
+            at_work = set(trainers(node))
+            with hanging(disk):
+                then, end = ended(tmp_path), time.monotonic() + HELD_UP
+                # Where the search has its own disk, trials go on without checkpoints.
+                others_end = whose == "the trials'"
+                wait_for(lambda: ended(tmp_path) >= then + 6 if others_end else time.monotonic() >= end, process)
+            then = ended(tmp_path)
+            wait_for(lambda: ended(tmp_path) >= then + 6, process)
+            assert at_work and at_work <= set(trainers(node)), "a process was ended"
+            out, err = process.communicate(timeout=300)
+            assert process.returncode == 0, out + err
+            check_whole(tmp_path, retrain_every=8)
+        finally:
+            if whose == "everybody's":
+                subprocess.run(["umount", "--lazy", seen_at], check=True)
+
+
+def trainers(node: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The processes of a node that train; Ray names a process for what it is doing."""
+    found = psutil.Process(node.pid).children(recursive=True)
+    return [one for one in found if one.name().startswith(("ray::TrialActor", "ray::ResourceTr"))]

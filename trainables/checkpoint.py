@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import sys
+import threading
 import time
 import uuid
 import zipfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+# Seconds for which a trial waits for its file. Storage that hangs (a network drive whose server is away) answers
+# neither yes nor no; the trial goes on meanwhile.
+_PATIENCE = 2.0
 _SUFFIX = ".ckpt"
 # A trial id has a slash, which a file name cannot have; no id has this.
 _SLASH = "@"
@@ -29,6 +34,9 @@ class Checkpoint:
         identity: What trains; a file of anything else is not read.
     """
 
+    # A process that waits for its storage does not come to it with ever more.
+    _writing: ClassVar[threading.Thread | None] = None
+
     def __init__(self, path: Path, seconds: float, identity: Any) -> None:
         self._path = path
         self._seconds = seconds
@@ -37,29 +45,46 @@ class Checkpoint:
 
     @property
     def due(self) -> bool:
-        """Whether the last saving was long enough ago."""
-        return time.monotonic() >= self._due
+        """Whether the last saving was long enough ago and no other still waits for the storage."""
+        return time.monotonic() >= self._due and not (Checkpoint._writing and Checkpoint._writing.is_alive())
 
     def save(self, state: dict[str, Any]) -> bool:
-        """Replaces what was saved before; says whether it could."""
-        fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        """Replaces what was saved before; says whether that was done, which it may yet be if the storage hangs."""
         began = time.monotonic()
+        try:
+            content = _dumped({"identity": self._identity, **state})
+        except Exception:
+            # A user's learner may have a state that cannot be pickled.
+            self._space(began)
+            return False
+        done: list[bool] = []
+        writing = threading.Thread(target=lambda: done.append(self._write(content, began)), daemon=True)
+        Checkpoint._writing = writing
+        writing.start()
+        writing.join(_PATIENCE)
+        return done == [True]
+
+    def _write(self, content: memoryview, began: float) -> bool:
+        fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with fresh.open("wb") as file:
-                _dump({"identity": self._identity, **state}, file)
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(self._path)
-        except Exception:
-            # A full disk, or a user's learner with a state that cannot be pickled: the trial is worth more.
+        except OSError:
+            # A full disk: the trial is worth more.
             _remove(fresh)
             return False
         finally:
-            now = time.monotonic()
-            # On a slow disk savings are up to ten times as far apart, so that they take at most a tenth of the time.
-            self._due = now + max(self._seconds, min(9 * (now - began), 10 * self._seconds))
+            self._space(began)
         return True
+
+    def _space(self, began: float) -> None:
+        now = time.monotonic()
+        # On a slow disk savings are up to ten times as far apart, so that they take at most a tenth of the time.
+        self._due = now + max(self._seconds, min(9 * (now - began), 10 * self._seconds))
 
     def load(self) -> dict[str, Any] | None:
         """What was saved last, if anything fit to go on from."""
@@ -123,12 +148,14 @@ def try_beside(mark: Path) -> tuple[bool, str]:
                 path.rmdir()
 
 
-def _dump(state: dict[str, Any], file: Any) -> None:
-    """Torch's format where torch is at work: it is read back without the device that it came from."""
+def _dumped(state: dict[str, Any]) -> memoryview:
+    """In torch's format where torch is at work: it is read back without the device that it came from."""
+    content = io.BytesIO()
     if "torch" in sys.modules:
-        sys.modules["torch"].save(state, file)
+        sys.modules["torch"].save(state, content)
     else:
-        pickle.dump(state, file, protocol=pickle.HIGHEST_PROTOCOL)
+        pickle.dump(state, content, protocol=pickle.HIGHEST_PROTOCOL)
+    return content.getbuffer()
 
 
 def _load(path: Path) -> Any:

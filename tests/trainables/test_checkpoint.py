@@ -154,3 +154,20 @@ def test_savings_are_spaced_by_wall_time(tmp_path: Path) -> None:
     assert checkpoint.due
     checkpoint.save({})
     assert not checkpoint.due
+
+
+def test_storage_that_hangs_holds_a_trial_up_for_moments_and_gets_one_saving_at_a_time(tmp_path: Path) -> None:
+    checkpoint, other = Checkpoint(tmp_path / "c", 0, None), Checkpoint(tmp_path / "d", 0, None)
+    # Opened for writing, it hangs until somebody reads.
+    stuck = tmp_path / f".c.{os.getpid()}"
+    os.mkfifo(stuck)
+    began = time.monotonic()
+    assert not checkpoint.save({"steps": 7})
+    assert time.monotonic() - began < 5
+    assert not checkpoint.due and not other.due
+    stuck.read_bytes()
+    while not other.due:
+        assert time.monotonic() - began < 20
+        time.sleep(0.01)
+    assert other.save({"steps": 8}) and other.load() == {"identity": None, "steps": 8}
+    assert not (tmp_path / "c").exists()
