@@ -23,11 +23,12 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def phitune() -> Run:
-    """Runs ``phitune ARGUMENTS`` in a folder and gives back exit code and output."""
+    """Runs ``phitune ARGUMENTS`` in a folder, with more in its environment; gives back exit code and output."""
 
-    def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
+        env = environment() | more
         return subprocess.run(
-            command(*arguments), cwd=cwd, env=environment(), capture_output=True, text=True, timeout=300, check=False
+            command(*arguments), cwd=cwd, env=env, capture_output=True, text=True, timeout=300, check=False
         )
 
     return run

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ from mlflow import MlflowClient
 
 from search.record import Journal
 from tests.conftest import Run, command, environment
+from tests.mlflow_server import server
 from tests.postgres import postgresql
 from tests.ray_start import free_ports
 
@@ -37,31 +35,6 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     else:
         with postgresql(free_ports(1)[0]) as uri:
             yield uri
-
-
-@contextmanager
-def server(folder: Path, port: int, database: str) -> Iterator[str]:
-    uri = f"http://127.0.0.1:{port}"
-    arguments = ["--backend-store-uri", database, "--port", str(port), "--workers", "1"]
-    arguments += ["--artifacts-destination", str(folder / "artifacts")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", *arguments],
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        for _ in range(720):
-            assert process.poll() is None, "the server ended"
-            try:
-                urllib.request.urlopen(f"{uri}/health", timeout=2)
-                break
-            except OSError:
-                time.sleep(0.25)
-        yield uri
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 def test_a_server_that_goes_away_delays_and_loses_nothing(tmp_path: Path, phitune: Run, database: str) -> None:

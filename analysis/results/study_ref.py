@@ -149,4 +149,6 @@ def _experiments(ref: StudyRef) -> list[str]:
                 return names
     except (MlflowException, ImportError, OSError) as error:
         reason = str(error).splitlines()[0][:200]
+        if getattr(error, "error_code", "") == "UNAUTHENTICATED":
+            reason = "it lets in only those with an account (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD)"
         raise InputError(f"tracking URI: MLflow at {ref.public_uri} cannot be read: {reason}") from None

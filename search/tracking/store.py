@@ -12,6 +12,7 @@ from textwrap import shorten
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, LifecycleStage, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, UNAUTHENTICATED, ErrorCode
 from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy import create_engine
@@ -61,10 +62,7 @@ class Store:
         except Refused:
             raise
         except Exception as error:
-            raise Refused(
-                f"tracking URI: {without_credentials(uri)!r} cannot be used ({brief(error)}); "
-                "is the server running, or the database writable?"
-            ) from error
+            raise Refused(f"tracking URI: {without_credentials(uri)!r} {_refusal(error)}") from error
         self._doubtful: set[str] = set()
 
     def has(self, trial_id: str) -> bool:
@@ -200,6 +198,18 @@ def _connect(uri: str) -> None:
         engine.connect().close()
     finally:
         engine.dispose()
+
+
+def _refusal(error: Exception) -> str:
+    code = getattr(error, "error_code", "")
+    if code == ErrorCode.Name(UNAUTHENTICATED):
+        return (
+            "lets in only those with an account; export its MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
+            "or put them right"
+        )
+    if code == ErrorCode.Name(PERMISSION_DENIED):
+        return f"does not let this account write the study ({brief(error)}); ask for EDIT on its experiment"
+    return f"cannot be used ({brief(error)}); is the server running, or the database writable?"
 
 
 def _is_database(uri: str) -> bool:
