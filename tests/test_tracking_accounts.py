@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 
 from analysis.results import find_study
 from search.record import Journal
-from search.study import read_study
+from search.study_file import read_study
 from search.tracking import facts_of
 from search.tracking.store import Refused, Store
 from tests.conftest import Run
