@@ -148,7 +148,7 @@ def submit(
 
 @app.command()
 def status(
-    job_id: Annotated[str | None, typer.Argument(metavar="[JOB]", help="A job's id.", show_default=False)] = None,
+    job_id: Annotated[str | None, typer.Argument(metavar="JOB", help="A job's id.", show_default=False)] = None,
     address: Dashboard = DASHBOARD,
     follow: Annotated[bool, typer.Option("--follow", help="Show what the job prints until it ends.")] = False,
 ) -> None:
@@ -191,7 +191,7 @@ def analyze(
     studies: Annotated[
         list[str],
         typer.Argument(
-            metavar="STUDY...",
+            metavar="STUDY",
             help="The study's name, its output directory, or a CSV of one's own results; several are joined.",
         ),
     ],
