@@ -215,10 +215,11 @@ class _Search(tune.Callback):  # type: ignore[misc]
         if not terminated():
             self._trouble = "Ray died"
 
-    def _ray_lost(self, trouble: str) -> None:
-        """Told at once: the main thread may be waiting for Ray for ever."""
-        if not terminated():
-            self._tell(f"{trouble}; nothing is lost, and the same command goes on.")
+    def _ray_lost(self, trouble: str) -> int:
+        """Told at once: the main thread may be waiting for Ray for ever. Gives the exit code in that case."""
+        interrupted = terminated()
+        self._tell(f"{'Interrupted' if interrupted else trouble}; nothing is lost, and the same command goes on.")
+        return 130 if interrupted else 1
 
     def _tell(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)

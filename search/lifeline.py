@@ -30,12 +30,13 @@ class Lifeline:
 
     Args:
         on_lost: Called, in the thread, with what has died. Unless `close` is called soon after, the process ends with
-            exit code 1; and if it has not ended long after that, too.
+            the exit code that it gives; and if it has not ended long after that, too.
     """
 
-    def __init__(self, on_lost: Callable[[str], None]) -> None:
+    def __init__(self, on_lost: Callable[[str], int]) -> None:
         self.lost = ""
         self._on_lost = on_lost
+        self._code = 1
         self._closed = threading.Event()
         self._node = worker._global_node
         self._own = bool(self._node.all_processes)
@@ -60,7 +61,7 @@ class Lifeline:
         if not self.lost:
             return
         # Ray waits for the dead on leaving.
-        threading.Thread(target=_leave_by_force, daemon=True).start()
+        threading.Thread(target=_leave_by_force, args=(self._code,), daemon=True).start()
         if self._own:
             self._node.kill_all_processes(check_alive=False, allow_graceful=False)
 
@@ -68,14 +69,14 @@ class Lifeline:
         while not self._closed.wait(_EVERY):
             lost = self._dead()
             if lost:
-                self._on_lost(lost)
+                self._code = self._on_lost(lost)
                 self.lost = lost
                 break
         if self._closed.wait(_TUNE_STUCK):
             return
         if self._own:
             self._node.kill_all_processes(check_alive=False, allow_graceful=False)
-        _exit()
+        _exit(self._code)
 
     def _dead(self) -> str:
         if self._own:
@@ -94,12 +95,12 @@ class Lifeline:
         return ""
 
 
-def _leave_by_force() -> None:
+def _leave_by_force(code: int) -> None:
     time.sleep(_EXIT_STUCK)
-    _exit()
+    _exit(code)
 
 
-def _exit() -> None:
+def _exit(code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(1)
+    os._exit(code)
