@@ -1,8 +1,11 @@
 """The cluster file, checked by Ray's own schema; clusters that grow while they are searched on."""
 
+import ast
 import re
 import subprocess
+import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +39,46 @@ def test_launch_files_are_valid_for_rays_launcher(path: Path) -> None:
     workers = {name: each for name, each in config["available_node_types"].items() if name != config["head_node_type"]}
     if path.stem != "on-premise":
         assert {each["min_workers"] for each in workers.values()} == {0}, "nothing is paid for before it is used"
+
+
+# The distributions that hold, or bring with them, what Ray imports for a cloud.
+CLOUDS = {
+    "aws": {"boto3": "boto3", "botocore": "boto3"},
+    "gcp": {
+        "google": "google-api-python-client",
+        "google_auth_httplib2": "google-auth-httplib2",
+        "googleapiclient": "google-api-python-client",
+        "httplib2": "google-auth-httplib2",
+    },
+}
+
+
+@pytest.mark.parametrize("path", [Path("cluster.yaml"), CLUSTERS / "gcp.yaml"], ids=str)
+def test_the_head_is_given_what_its_autoscaler_imports(path: Path) -> None:
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    cloud = written["provider"]["type"]
+    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extra = {re.split("[<>=]", each)[0] for each in project["optional-dependencies"][cloud]}
+    assert _foreign(Path(ray.__path__[0]) / "autoscaler/_private" / cloud) == set(CLOUDS[cloud])
+    assert extra == set(CLOUDS[cloud].values())
+    pins = Path("constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert extra <= {pin.partition("==")[0] for pin in pins}
+    config = prepare_config(written)
+    # Ray's own way into the system's Python, which newer ones refuse, is replaced.
+    more = config["head_setup_commands"][len(written["setup_commands"]) :]
+    assert [f"--constraint constraints.txt --editable '.[{cloud}]'" in each for each in more] == [True]
+
+
+def _foreign(package: Path) -> set[str]:
+    """What the modules of Ray's package import that neither Python nor phitune's environment has of itself."""
+    found = set()
+    for module in package.glob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {name.name.partition(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names - {"ray", "packaging"}
 
 
 def test_the_kuberay_job_starts_a_search_with_the_installed_ray(phitune: Run, tmp_path: Path) -> None:
