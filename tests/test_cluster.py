@@ -81,9 +81,32 @@ def _foreign(package: Path) -> set[str]:
     return found - sys.stdlib_module_names - {"ray", "packaging"}
 
 
+@pytest.mark.parametrize("path", [Path("cluster.yaml"), CLUSTERS / "gcp.yaml", CLUSTERS / "on-premise.yaml"], ids=str)
+def test_a_line_of_a_launch_file_gives_the_cluster_a_token(path: Path, tmp_path: Path) -> None:
+    text = path.read_text(encoding="utf-8").replace("# ~/.ray/auth_token:", "~/.ray/auth_token:")
+    config = prepare_config(yaml.safe_load(text))
+    validate_config(config)
+    assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
+
+    def modes() -> set[str]:
+        """What `ray start` finds in its environment."""
+        starts = [*config["head_start_ray_commands"], *config["worker_start_ray_commands"]]
+        lines = [each.rpartition("ray start")[0] + 'echo "$RAY_AUTH_MODE"' for each in starts if "ray start" in each]
+        assert len(lines) == 2
+        env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+        return {subprocess.check_output(["bash", "-c", line], env=env, text=True).strip() for line in lines}
+
+    assert modes() == {""}
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray/auth_token").touch()
+    assert modes() == {"token"}
+
+
 def test_the_kuberay_job_starts_a_search_with_the_installed_ray(phitune: Run, tmp_path: Path) -> None:
-    claim, job = yaml.safe_load_all((CLUSTERS / "rayjob.yaml").read_text(encoding="utf-8"))
+    text = (CLUSTERS / "rayjob.yaml").read_text(encoding="utf-8")
+    claim, job = yaml.safe_load_all(text.replace("# authOptions:", "authOptions:"))
     cluster = job["spec"]["rayClusterSpec"]
+    assert cluster["authOptions"] == {"mode": "token"}
     assert cluster["rayVersion"] == ray.__version__
     groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
     for pod in (group["template"]["spec"] for group in groups):
