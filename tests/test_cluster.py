@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import ray
 import yaml
+from docker.utils.build import exclude_paths
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.cluster_utils import Cluster
 
@@ -116,6 +117,20 @@ def test_the_kuberay_job_starts_a_search_with_the_installed_ray(phitune: Run, tm
     # Only the file is missing here: the line itself is one that phitune knows.
     told = phitune(*job["spec"]["entrypoint"].split()[1:], cwd=tmp_path)
     assert (told.returncode, "study file: cannot read '/study/study.yaml'" in told.stderr) == (2, True), told.stderr
+
+
+def test_the_image_is_made_of_the_checkout_without_what_was_installed_or_searched_in_it(tmp_path: Path) -> None:
+    here = ["Makefile", "search/launch.py", "search/studies/quickstart.yaml", "docs/cluster/Dockerfile"]
+    patterns = Path(".gitignore").read_text(encoding="utf-8").splitlines()
+    left = [".git/HEAD", ".venv/.installed", "search/__pycache__/launch.pyc"]
+    left += [f"{pattern.strip('/').replace('*', 'phitune')}/file" for pattern in patterns]
+    for name in (*here, *left):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    ignored = (CLUSTERS / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    # Docker's own client.
+    sent = exclude_paths(str(tmp_path), [line for line in ignored if not line.startswith("#")])
+    assert {name for name in sent if (tmp_path / name).is_file()} == set(here)
 
 
 def test_the_study_of_the_cluster_lacks_nothing_but_its_data(phitune: Run, tmp_path: Path) -> None:
