@@ -176,6 +176,49 @@ def test_a_node_that_joins_is_used_and_one_that_dies_is_done_without(tmp_path: P
     assert " failed" not in out.splitlines()[-1]
 
 
+HALVES = """
+name: halves
+workloads: [{name: "watched:Watched", resources: {cpu: 1, gpu: 0.5}}]
+budgets: [64]
+families: [uba]
+baselines: []
+trials: 8
+replicates: 1
+"""
+
+WATCHED = """
+import os, time
+from pathlib import Path
+import ray
+from trainables.workloads.quadratic import Quadratic
+
+
+class Watched(Quadratic):
+    def learner(self, optimizer, seed, horizon, device="cpu"):
+        began = time.time()
+        time.sleep(0.5)
+        with Path(__file__).with_name("seen").open("a") as file:
+            print(*ray.get_gpu_ids(), os.environ["CUDA_VISIBLE_DEVICES"], began, time.time(), file=file)
+        return super().learner(optimizer, seed, horizon, device)
+"""
+
+
+def test_two_trials_at_a_time_share_a_gpu_by_halves(tmp_path: Path, phitune: Run) -> None:
+    """The GPU is declared to Ray alone: the workload has no network that would want it."""
+    (tmp_path / "study.yaml").write_text(HALVES, encoding="utf-8")
+    (tmp_path / "watched.py").write_text(WATCHED, encoding="utf-8")
+    node = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 1, "include_dashboard": False})
+    try:
+        done = phitune("search", "study.yaml", "--address", node.address, cwd=tmp_path)
+    finally:
+        node.shutdown()
+    assert done.returncode == 0, done.stdout + done.stderr
+    seen = [line.split() for line in (tmp_path / "seen").read_text(encoding="utf-8").splitlines()]
+    assert {(gpu, visible) for gpu, visible, _, _ in seen} == {("0", "0")}
+    spans = [(float(began), float(ended)) for *_, began, ended in seen]
+    assert max(sum(one <= began < ended for one, ended in spans) for began, _ in spans) == 2, "of four CPUs"
+
+
 MIXED = """
 name: mixed
 workloads: [quadratic, {name: mlp/digits, resources: {cpu: 2}}]
