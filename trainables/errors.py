@@ -1,4 +1,4 @@
-"""The errors that are told in one line: what the user can mend, and what failed around phitune."""
+"""Errors told in one line, which the user can mend or which came from around phitune, and a forgotten task's."""
 
 
 class InputError(ValueError):
@@ -12,4 +12,11 @@ class SurroundingsError(RuntimeError):
     """Something that phitune needs does not work, such as Ray; the same command may succeed later.
 
     The command line prints the message as it is and exits with code 1.
+    """
+
+
+class TaskGoneError(Exception):
+    """A population has forgotten a task: the task's process was away for so long that it was held for dead, say.
+
+    It is begun again, from its checkpoint.
     """

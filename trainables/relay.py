@@ -14,6 +14,7 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from trainables.errors import TaskGoneError
 from trainables.task import spoils_process
 
 _REGISTRY = "phitune-populations"
@@ -24,10 +25,6 @@ _RETRY = 0.5
 
 class PopulationLostError(Exception):
     """The process that trains a trial's population has died."""
-
-
-class TaskGoneError(Exception):
-    """A host has forgotten a task, whose process was away for so long that it was held for dead."""
 
 
 class PopulationHost:
@@ -45,19 +42,13 @@ class PopulationHost:
         return self._host.begin(key, text, rows)
 
     async def go_on(self, key: str) -> None:
-        try:
-            self._host.go_on(key)
-        except KeyError:
-            raise TaskGoneError(key) from None
+        self._host.go_on(key)
 
     async def report(self, key: str, seconds: float) -> dict[str, Any] | None:
         if self._host.stuck:
             # A task that hangs, whose own process was ended for it, holds up all others.
             os._exit(1)
-        try:
-            report = asyncio.wrap_future(self._host.report(key))
-        except KeyError:
-            raise TaskGoneError(key) from None
+        report = asyncio.wrap_future(self._host.report(key))
         await asyncio.wait([report], timeout=seconds)
         if not report.done():
             return None

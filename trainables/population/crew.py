@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from trainables.population.population import Member, Population
@@ -118,11 +119,13 @@ class Crew:
                 worker.move(done)
         while evaluating := self._evaluating():
             for (population, ask), those in evaluating.items():
-                outcomes = population.evaluate([member for member, _ in those], *ask)
+                members = [member for member, _ in those]
+                outcomes = _each(partial(population.evaluate, members, *ask), len(those))
                 for (_, worker), outcome in zip(those, outcomes, strict=True):
                     worker.move(done, outcome)
         for population, steps in self._stepping().items():
-            losses = population.step({member: step for member, (_, step) in steps.items()})
+            wanted = {member: step for member, (_, step) in steps.items()}
+            losses = _each(partial(population.step, wanted), len(steps))
             for (worker, _), loss in zip(steps.values(), losses, strict=True):
                 worker.move(done, loss)
         return done
@@ -151,3 +154,11 @@ class Crew:
             if worker.place is not None and isinstance(worker.ask, Step):
                 found[worker.place[0]][worker.place[1]] = worker, worker.ask
         return found
+
+
+def _each(move: Callable[[], Sequence[Any]], count: int) -> Sequence[Any]:
+    """What came of a move for each that makes it; an error in the move itself is theirs, and of nobody else."""
+    try:
+        return move()
+    except Exception as error:
+        return [error] * count

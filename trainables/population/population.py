@@ -70,8 +70,10 @@ class Population:
 
     def leave(self, member: Member) -> None:
         """Gives a learner's place to others; it must not be used after that."""
-        self._swap(member.row, len(self._members) - 1)
-        self._members.pop()
+        last = self._members.pop()
+        if last is not member:
+            self.stack.move(last.row, member.row)
+            self._members[member.row], last.row = last, member.row
 
     def step(self, wanted: Mapping[Member, Step]) -> list[Loss | Exception]:
         """One iteration of some learners; returns, in the same order, their losses or why there is none."""

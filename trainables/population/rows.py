@@ -86,10 +86,18 @@ class Rows:
 
     def swap(self, first: int, second: int) -> None:
         """Has two rows change places."""
-        here, there = [first, second], [second, first]
-        for rows in self._tensors():
-            rows[here] = rows[there]
+        # All of the memory for it before anything is written: where there is none, the rows are as they were.
+        held = [rows[first].clone() for rows in self._tensors()]
+        for rows, row in zip(self._tensors(), held, strict=True):
+            rows[first] = rows[second]
+            rows[second] = row
         self._steps[first], self._steps[second] = self._steps[second], self._steps[first]
+
+    def move(self, source: int, target: int) -> None:
+        """Has a row take another's place, whose own is lost; it needs no memory."""
+        for rows in self._tensors():
+            rows[target] = rows[source]
+        self._steps[target] = self._steps[source]
 
     def norms(self, row: int) -> tuple[float, float]:
         """L2 norms of a row's last gradient, before clipping, and of its weights."""
@@ -133,7 +141,10 @@ class Rows:
             found = {name: state["optimizer"]["state"].get(n, {}).get(part) for n, name in enumerate(self.names)}
             shapes = self._layout.one(rows[row])
             rows[row] = self._layout.row(
-                {name: shapes[name] * 0 if tensor is None else tensor.to(rows) for name, tensor in found.items()}
+                {
+                    name: torch.zeros_like(shapes[name]) if tensor is None else tensor.to(rows)
+                    for name, tensor in found.items()
+                }
             )
         self._steps[row] = state["steps"]
 

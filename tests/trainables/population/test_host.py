@@ -11,7 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from trainables.errors import TaskGoneError
+from trainables.population.crew import Crew
 from trainables.population.host import Host
+from trainables.population.population import Population
 from trainables.task import Task
 from trainables.workloads.digits import MlpDigits
 from trainables.workloads.torch_workload import Batch
@@ -76,8 +79,18 @@ def whole(host: Host, key: str) -> list[dict[str, Any]]:
     reports: list[dict[str, Any]] = []
     while not reports or not reports[-1]["done"]:
         host.go_on(key)
-        reports.append(told(host.report(key).result(FOREVER)))
+        reports.append(told(awaited(host, key)))
     return reports
+
+
+def awaited(host: Host, key: str) -> dict[str, Any]:
+    """A task's next report; it is asked for all the time, as a process that is alive does."""
+    end = time.monotonic() + FOREVER
+    while True:
+        try:
+            return host.report(key).result(0.05)
+        except TimeoutError:
+            assert time.monotonic() < end
 
 
 def alone(task: str) -> list[dict[str, Any]]:
@@ -181,7 +194,7 @@ def test_a_task_that_nobody_asks_for_gives_its_place_to_others() -> None:
     while not host.begin("next", text(), 1):
         assert time.monotonic() < end
         time.sleep(0.05)
-    with pytest.raises(KeyError):
+    with pytest.raises(TaskGoneError):
         host.go_on("left")
     assert whole(host, "next")[-1]["account"]["status"] == "completed"
 
@@ -211,3 +224,96 @@ def test_a_host_that_hangs_with_a_task_says_so() -> None:
     while host.stuck:
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def at_first_rung(host: Host, tasks: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
+    """Tasks begun and trained to their first report; as far as they have come, they wait to be told to go on."""
+    for key, task in tasks.items():
+        assert host.begin(key, task, 3)
+        host.go_on(key)
+    return {key: [told(host.report(key).result(FOREVER))] for key in tasks}
+
+
+def once(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
+    """Has a method raise the next time that it is called."""
+    kept = getattr(owner, name)
+
+    def failing(*given: Any) -> Any:
+        monkeypatch.setattr(owner, name, kept)
+        raise torch.OutOfMemoryError("once")
+
+    monkeypatch.setattr(owner, name, failing)
+
+
+@pytest.mark.parametrize("move", ["step", "evaluate"])
+def test_an_error_in_a_populations_move_is_told_to_those_that_make_it(
+    monkeypatch: pytest.MonkeyPatch, move: str
+) -> None:
+    tasks = {key: text(seed=seed) for seed, key in enumerate("abc")}
+    host = Host("cpu")
+    reports = at_first_rung(host, tasks)
+    once(monkeypatch, Population, move)
+    host.go_on("a")
+    with pytest.raises(torch.OutOfMemoryError):
+        host.report("a").result(FOREVER)
+    # As its process does that is started again.
+    assert host.begin("a", tasks["a"], 3)
+    for key in "bc":
+        reports[key] += whole(host, key)
+        assert_same(reports[key], alone(tasks[key]))
+    assert_same(whole(host, "a"), alone(tasks["a"]))
+
+
+def test_an_error_in_a_round_is_told_once_and_those_that_waited_find_themselves_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tasks = {key: text(seed=seed) for seed, key in enumerate("abc")}
+    host = Host("cpu")
+    at_first_rung(host, tasks)
+    once(monkeypatch, Crew, "round")
+    host.go_on("a")
+    with pytest.raises(torch.OutOfMemoryError):
+        host.report("a").result(FOREVER)
+    assert host.begin("a", text(budget=100_000, rungs=(), diagnostics={}), 3)
+    host.go_on("a")
+    for key in "bc":
+        with pytest.raises(TaskGoneError):
+            host.go_on(key)
+            host.report(key).result(FOREVER)
+        assert not host.report("a").done(), "it trains on"
+        assert host.begin(key, tasks[key], 3)
+        assert_same(whole(host, key), alone(tasks[key]))
+    host.end("a")
+
+
+def test_an_order_that_fails_is_told_to_its_own_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = {key: text(seed=seed) for seed, key in enumerate("abc")}
+    host = Host("cpu")
+    reports = at_first_rung(host, {key: tasks[key] for key in "ab"})
+    once(monkeypatch, Crew, "begin")
+    with host._ordered:
+        # Orders of one round.
+        assert host.begin("a", tasks["a"], 3)
+        assert host.begin("c", tasks["c"], 3)
+        host.go_on("a")
+    with pytest.raises(torch.OutOfMemoryError):
+        host.report("a").result(FOREVER)
+    reports["b"] += whole(host, "b")
+    assert_same(reports["b"], alone(tasks["b"]))
+    assert_same(whole(host, "c"), alone(tasks["c"]))
+    assert host.begin("a", tasks["a"], 3)
+    assert_same(whole(host, "a"), alone(tasks["a"]))
+
+
+def test_nobody_waits_for_a_task_that_has_ended() -> None:
+    host = Host("cpu", lease=0.5)
+    begun = []
+    for key in ("ended", "replaced", "left"):
+        assert host.begin(key, text(workload={"name": f"{NAME}:Slow"}, budget=100_000, rungs=()), 3)
+        host.go_on(key)
+        begun.append(host.report(key))
+    host.end("ended")
+    assert host.begin("replaced", text(), 3)
+    for report in begun:
+        with pytest.raises(TaskGoneError):
+            report.result(FOREVER)
