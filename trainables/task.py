@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trainables.checkpoint import Checkpoint
+from trainables.memory import out_of_memory
 from trainables.schedules import from_dict
 from trainables.spec import Spec
 from trainables.training import Ask, Diagnostics, Training, TrialConfig, alone
@@ -176,10 +177,8 @@ class Task:
 
 def may_pass(error: Exception) -> bool:
     """Whether a trial that met this error may do well in a fresh process: memory and files, not arithmetic."""
-    torch = sys.modules.get("torch")
-    memory: tuple[type[Exception], ...] = (MemoryError, *((torch.OutOfMemoryError,) if torch else ()))
-    passing = isinstance(error, memory) or (isinstance(error, OSError) and not isinstance(error, _LASTING))
-    return passing or spoils_process(error)
+    storage = isinstance(error, OSError) and not isinstance(error, _LASTING)
+    return out_of_memory(error) or storage or spoils_process(error)
 
 
 def spoils_process(error: BaseException) -> bool:

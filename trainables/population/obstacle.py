@@ -8,6 +8,7 @@ from textwrap import shorten
 import torch
 from torch import Tensor
 
+from trainables.memory import out_of_memory
 from trainables.population.stack import Stack
 from trainables.spec import Spec
 from trainables.workloads.base import Workload, schedule_free
@@ -26,7 +27,7 @@ def obstacle(workload: Workload, optimizer: Spec, device: str) -> str:
     What cannot be told by looking is tried: one step of two trials together and of each alone.
 
     Raises:
-        torch.OutOfMemoryError: There is no memory for two.
+        Exception: There is no memory for two (`out_of_memory`).
     """
     if not isinstance(workload, TorchWorkload):
         return f"{type(workload).__name__} is not a TorchWorkload"
@@ -38,9 +39,9 @@ def obstacle(workload: Workload, optimizer: Spec, device: str) -> str:
         return "its model is compiled (compile: true)"
     try:
         return _tried(workload, optimizer, device)
-    except torch.OutOfMemoryError:
-        raise
     except Exception as error:
+        if out_of_memory(error):
+            raise
         return shorten(f"{type(error).__name__}: {error}", 200)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from trainables.memory import out_of_memory
 from trainables.population.population import Population, given
 from trainables.population.rates import clocked
 from trainables.spec import Spec
@@ -17,7 +18,7 @@ from trainables.workloads.torch_workload import TorchWorkload
 WORTH = 1.2
 # Twice the trials that train less than so many times as much only wait for each other.
 _STILL_PAYS = 1.15
-# Share of a GPU's memory that the weights, and what a step takes, may fill.
+# Part of the GPU's memory for them that the weights, and what a step takes, may fill.
 _MEMORY = 0.8
 _SECONDS = 0.5
 
@@ -54,9 +55,11 @@ def ramp(workload: TorchWorkload, optimizer: Spec, device: str, most: int, share
     while rows <= most:
         try:
             tried[rows] = rows / _step(workload, optimizer, rows, device)
-        except torch.OutOfMemoryError:
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
             break
-        if tried[rows] < _STILL_PAYS * tried.get(rows // 2, 0.0) or 2 * _memory(device) > _MEMORY * share:
+        if tried[rows] < _STILL_PAYS * tried.get(rows // 2, 0.0) or 2 * _memory(device, share) > _MEMORY:
             break
         rows *= 2
     best = max(tried, key=lambda number: tried[number], default=1)
@@ -84,8 +87,12 @@ def _step(workload: TorchWorkload, optimizer: Spec, rows: int, device: str) -> f
     return seconds
 
 
-def _memory(device: str) -> float:
-    """Share of the device's memory that was in use at most; 0 on a CPU."""
+def _memory(device: str, share: float) -> float:
+    """Part that was in use at most of the memory that there is for the trials; 0 on a CPU.
+
+    That is their share of what other processes on the device leave.
+    """
     if torch.device(device).type != "cuda":
         return 0.0
-    return torch.cuda.max_memory_allocated() / torch.cuda.get_device_properties(device).total_memory
+    free, _ = torch.cuda.mem_get_info(device)
+    return torch.cuda.max_memory_allocated(device) / (share * (free + torch.cuda.memory_reserved(device)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from traceback import clear_frames
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from trainables.memory import out_of_memory
 from trainables.population.convolution import convolving, fastest, has_convolutions
 from trainables.population.draws import Drawing, RowDraws, drawn
 from trainables.population.normalisation import MixedNorms
@@ -85,8 +87,8 @@ class Stack(Rows):
         """One iteration of the first rows, as many as there are LRs.
 
         Returns:
-            The losses before the update, [rows], and why rows did not step; those are as they were, or where it was the
-            update that failed, of no more use.
+            The losses before the update, [rows], and why rows did not step; those are as they were, or where the update
+            failed half-way, of no more use.
         """
         spoilt: dict[int, Exception] = {}
         losses = torch.full((len(lrs),), torch.nan, dtype=self._weights.dtype, device=self._device)
@@ -94,16 +96,19 @@ class Stack(Rows):
         def step(rows: range) -> None:
             part = slice(rows.start, rows.stop)
             held = {name: buffer[part].clone() for name, buffer in self._buffers.items()}
+            steps, before = self._steps[part], self._written()
             try:
                 losses[part], gradient = self._slope(part, seeds[part])
-            except Exception:
-                for name, buffer in held.items():
-                    self._buffers[name][part] = buffer
-                raise
-            try:
                 self._update_rows(part, gradient, lrs[part], momenta[part])
             except Exception as error:
-                spoilt.update(dict.fromkeys(rows, error))
+                if self._written() == before:
+                    self._steps[part] = steps
+                    for name, buffer in held.items():
+                        self._buffers[name][part] = buffer
+                    raise
+                if out_of_memory(error):
+                    self._make_do(rows)
+                spoilt.update(dict.fromkeys(rows, _bare(error)))
 
         return losses, self._in_parts(range(len(lrs)), step) | spoilt
 
@@ -122,9 +127,11 @@ class Stack(Rows):
     def judge(self, rows: Sequence[int], examples: Iterable[Batch], averaged: bool) -> list[Evaluation]:
         """`evaluate` on examples that come in parts, all rows at once."""
         workload = self._workload
-        named = self._layout.split((self._average if averaged else self._weights)[list(rows)])
+        # On the device once: a list would be sent there for every tensor.
+        index = torch.tensor(rows, device=self._device)
+        named = self._layout.split((self._average if averaged else self._weights)[index])
         source = {**self._buffers, **self._averages} if averaged else self._buffers
-        buffers = {name: tensor[list(rows)] for name, tensor in source.items()}
+        buffers = {name: tensor[index] for name, tensor in source.items()}
         losses, metrics, sizes = [], [], []
 
         def judged(named: Named, held: Named, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,22 +170,32 @@ class Stack(Rows):
                 move(part)
                 continue
             except Exception as error:
-                short = isinstance(error, torch.OutOfMemoryError)
+                short = out_of_memory(error)
                 chance = not self.draws and _of_chance(error)
                 if len(part) == 1 and not chance:
-                    errors[part[0]] = error
+                    errors[part[0]] = _bare(error)
                     continue
             # The error, which holds what was in memory, is gone by now.
-            half = (len(part) + 1) // 2
             if chance:
                 self.draws = True
                 parts.insert(0, part)
                 continue
             if short:
-                self.width = half
-                torch.cuda.empty_cache()
+                self._make_do(part)
+            half = _half(part)
             parts[:0] = [part[:half], part[half:]]
         return errors
+
+    def _make_do(self, part: range) -> None:
+        """Has no more than half of a part that there was no memory for pass at once, from now on."""
+        self.width = _half(part)
+        torch.cuda.empty_cache()
+
+    def _written(self) -> list[int]:
+        """Another list once an update has written anything that a step does not write again."""
+        return [
+            rows._version for rows in (self._weights, self._average, *self._state.values(), *self._averages.values())
+        ]
 
     def _slope(self, part: slice, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Losses [rows] and gradients [rows, width] of some rows at their next batches."""
@@ -245,3 +262,16 @@ class Stack(Rows):
 def _of_chance(error: Exception) -> bool:
     """Whether it is `vmap`'s, of a model that draws random numbers."""
     return isinstance(error, RuntimeError) and "randomness" in str(error)
+
+
+def _half(part: range) -> int:
+    return (len(part) + 1) // 2
+
+
+def _bare(error: Exception) -> Exception:
+    """An error that still says where it was raised, but does not hold what was in memory there."""
+    each: BaseException | None = error
+    while each is not None:
+        clear_frames(each.__traceback__)
+        each = each.__context__
+    return error

@@ -220,7 +220,7 @@ def test_a_host_that_hangs_with_a_task_says_so() -> None:
         assert time.monotonic() < end
         time.sleep(0.05)
     Hanging.until.set()
-    host.report("works").result(FOREVER)
+    awaited(host, "works")
     while host.stuck:
         assert time.monotonic() < end
         time.sleep(0.05)

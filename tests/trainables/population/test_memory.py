@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +15,8 @@ from tests.trainables.population.own import precise
 from tests.trainables.population.twins import Twins
 from trainables.models.cnn import cnn
 from trainables.population.population import Population
+from trainables.population.stack import Stack
+from trainables.population.updates import Adam
 from trainables.spec import Spec
 from trainables.training import Step
 from trainables.workloads.digits import MlpDigits
@@ -99,3 +104,90 @@ def test_no_memory_for_one_is_told_and_changes_nothing(cramped: Cramped, room: t
         after = member.state_dict()
         assert after["steps"] == 0
         assert all(torch.equal(after["model"][key], state["model"][key]) for key in state["model"])
+
+
+@pytest.mark.parametrize(
+    ("error", "halved"),
+    [
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+    ],
+)
+def test_libraries_that_get_no_memory_are_made_do_with_too(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, halved: bool
+) -> None:
+    twins, slope = Twins(precise(MlpDigits), "sgd"), Stack._slope
+    for seed in range(4):
+        twins.enter(seed)
+
+    def short(stack: Stack, part: slice, seeds: Sequence[int]) -> Any:
+        if len(seeds) > 2:
+            raise error
+        return slope(stack, part, seeds)
+
+    monkeypatch.setattr(Stack, "_slope", short)
+    twins.train(2, 0.01)
+    assert twins.population.stack.width == (2 if halved else 4)
+    twins.check()
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_an_update_without_memory_goes_on_in_halves_unless_it_has_begun_to_write(
+    monkeypatch: pytest.MonkeyPatch, cramped: Cramped, room: type[_Room], written: bool
+) -> None:
+    room.most = 4
+    twins, apply = Twins(cramped, "adam"), Adam.apply
+    for seed in range(4):
+        twins.enter(seed)
+
+    def short(update: Adam, weights: Tensor, gradient: Tensor, state: dict[str, Tensor], *given: Any) -> None:
+        if len(weights) > 2:
+            gradient.mul_(2)
+            if written:
+                state["exp_avg"].mul_(0.5)
+            raise torch.OutOfMemoryError("no memory for the update of so many")
+        apply(update, weights, gradient, state, *given)
+
+    monkeypatch.setattr(Adam, "apply", short)
+    if written:
+        asked = {member: Step(0.01, None) for member in twins.members.values()}
+        assert [type(told) for told in twins.population.step(asked)] == 4 * [torch.OutOfMemoryError]
+    else:
+        twins.train(2, 0.01)
+        twins.check()
+    assert twins.population.stack.width == 2
+
+
+class _Full(nn.Module):
+    """Runs out of memory with an activation at hand."""
+
+    seen: list[weakref.ref[Tensor]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.head(inputs.flatten(1))
+        self.seen.append(weakref.ref(torch._C._functorch.get_unwrapped(outputs)))
+        raise torch.OutOfMemoryError("no memory for one")
+
+
+class Full(MlpDigits):
+    def model(self) -> nn.Module:
+        return _Full()
+
+
+def test_errors_that_are_kept_hold_no_activations() -> None:
+    _Full.seen = []
+    population = Population(Full(), Spec("sgd"), 4)
+    gc.collect()
+    gc.disable()
+    try:
+        told = population.step({population.enter(seed): Step(0.1, None) for seed in range(4)})
+        assert [type(each) for each in told] == 4 * [torch.OutOfMemoryError]
+        assert len(_Full.seen) == 7
+        assert not any(seen() is not None for seen in _Full.seen)
+    finally:
+        gc.enable()
