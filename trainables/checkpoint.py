@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import WeakSet
 
 # Seconds for which a trial waits for its file. Storage that hangs (a network drive whose server is away) answers
 # neither yes nor no; the trial goes on meanwhile.
@@ -36,21 +37,29 @@ class Checkpoint:
 
     # A process that waits for its storage does not come to it with ever more.
     _writing: ClassVar[threading.Thread | None] = None
+    # A population's trials save themselves in one process, one after another.
+    _all: ClassVar[WeakSet[Checkpoint]] = WeakSet()
 
     def __init__(self, path: Path, seconds: float, identity: Any) -> None:
         self._path = path
         self._seconds = seconds
         self._identity = identity
         self._due = time.monotonic() + seconds
+        Checkpoint._all.add(self)
 
     @property
     def due(self) -> bool:
         """Whether the last saving was long enough ago and no other still waits for the storage."""
         return time.monotonic() >= self._due and not (Checkpoint._writing and Checkpoint._writing.is_alive())
 
-    def save(self, state: dict[str, Any]) -> bool:
-        """Replaces what was saved before; says whether that was done, which it may yet be if the storage hangs."""
-        began = time.monotonic()
+    def save(self, state: dict[str, Any], began: float | None = None) -> bool:
+        """Replaces what was saved before; says whether that was done, which it may yet be if the storage hangs.
+
+        Args:
+            state: What to save.
+            began: When the state began to be put together, if that takes long (`time.monotonic`).
+        """
+        began = time.monotonic() if began is None else began
         try:
             content = _dumped({"identity": self._identity, **state})
         except Exception:
@@ -83,8 +92,9 @@ class Checkpoint:
 
     def _space(self, began: float) -> None:
         now = time.monotonic()
-        # On a slow disk savings are up to ten times as far apart, so that they take at most a tenth of the time.
-        self._due = now + max(self._seconds, min(9 * (now - began), 10 * self._seconds))
+        # On a slow disk savings are up to ten times as far apart, so that those of all trials of the process together
+        # take at most a tenth of the time.
+        self._due = now + max(self._seconds, min(9 * (now - began) * len(Checkpoint._all), 10 * self._seconds))
 
     def load(self) -> dict[str, Any] | None:
         """What was saved last, if anything fit to go on from."""

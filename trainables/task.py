@@ -139,6 +139,7 @@ class Task:
         if self._checkpoint is None or not self._checkpoint.due or (self._trial["rungs"] and not self._rungs):
             return
         assert self._training is not None
+        began = time.monotonic()
         try:
             training = self._training.state_dict()
         except Exception:
@@ -146,7 +147,7 @@ class Task:
             self._checkpoint = None
             return
         state = {"training": training, "rungs": self._rungs, "started": self._started, "seconds": self._seconds()}
-        self._checkpoint.save(state)
+        self._checkpoint.save(state, began)
 
     def _seconds(self) -> float:
         """Time at work, in this process and those before it."""

@@ -1,6 +1,7 @@
 """Tasks in a population: their reports are those of tasks alone, and no task holds up or spoils another."""
 
 import json
+import os
 import random
 import threading
 import time
@@ -317,3 +318,26 @@ def test_nobody_waits_for_a_task_that_has_ended() -> None:
     for report in begun:
         with pytest.raises(TaskGoneError):
             report.result(FOREVER)
+
+
+def test_savings_of_all_trials_together_leave_time_to_train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A slow disk, on which savings of each trial by itself would take over two thirds of the time."""
+    count, crew = 16, Crew("cpu")
+    kept, saved = os.fsync, []
+
+    def slow(file: int) -> None:
+        saved.append(time.monotonic())
+        time.sleep(0.05)
+        kept(file)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    for seed in range(count):
+        place = {"path": str(tmp_path / str(seed)), "seconds": 0.8}
+        crew.begin(str(seed), text(seed=seed, budget=10**6, rungs=(), diagnostics={}, checkpoint=place), count)
+        crew.go_on(str(seed))
+    end = time.monotonic() + 8
+    while time.monotonic() < end:
+        crew.round()
+    assert len(list(tmp_path.iterdir())) == count, "each is saved"
+    # Of the first savings nobody knew yet how long they take.
+    assert len(saved) <= 3 * count
