@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+import torch
 
 from trainables.population.population import Member, Population
 from trainables.spec import Spec
@@ -93,6 +96,8 @@ class Crew:
         """
 
         def new_learner(workload: Workload, trial: TrialConfig) -> Learner:
+            # By its name: a task that knows its worker would be kept, with all the memory of its population.
+            worker = self._workers[key]
             # A second start, where a checkpoint was of no use, takes the place of the first.
             worker.leave()
             population = self._population(workload, trial.optimizer, rows)
@@ -100,7 +105,7 @@ class Crew:
             return worker.place[1]
 
         self.end(key)
-        worker = self._workers[key] = _Worker(key, Task(text, self._device, new_learner), rows)
+        self._workers[key] = _Worker(key, Task(text, self._device, new_learner), rows)
 
     def go_on(self, key: str) -> None:
         """Has a task train to its next report."""
@@ -110,6 +115,17 @@ class Crew:
         """Forgets a task, if it is here."""
         if key in self._workers:
             self._workers.pop(key).leave()
+
+    def give_back(self) -> None:
+        """Lets go of populations that nobody is in, and of the device's memory that nobody uses."""
+        held = len(self._populations)
+        self._populations = {key: kept for key, kept in self._populations.items() if len(kept)}
+        if len(self._populations) == held:
+            return
+        # Errors refer to those that met them, and back.
+        gc.collect()
+        if torch.device(self._device).type == "cuda":
+            torch.cuda.empty_cache()
 
     def round(self) -> Round:
         """One step of every task that has something to do."""
@@ -134,8 +150,7 @@ class Crew:
         assert isinstance(workload, TorchWorkload), "other workloads have no population"
         key = (workload, optimizer)
         if key not in self._populations:
-            # Those that nobody is in any more only hold memory.
-            self._populations = {key: kept for key, kept in self._populations.items() if len(kept)}
+            self.give_back()
             self._populations[key] = Population(workload, Spec.parse(optimizer), rows, self._device)
         return self._populations[key]
 

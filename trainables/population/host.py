@@ -141,6 +141,9 @@ class Host:
                     guest.lost = error
                     guest.tell(error)
         self._round(guests)
+        if not guests:
+            # Others may train on this device before somebody comes here again.
+            self._crew.give_back()
 
     def _go_on(self, key: str, guest: _Guest) -> None:
         if guest.lost is not None:

@@ -1,10 +1,12 @@
 """Tasks in a population: their reports are those of tasks alone, and no task holds up or spoils another."""
 
+import gc
 import json
 import os
 import random
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +287,9 @@ def test_an_error_in_a_round_is_told_once_and_those_that_waited_find_themselves_
         assert host.begin(key, tasks[key], 3)
         assert_same(whole(host, key), alone(tasks[key]))
     host.end("a")
+    while not host._crew.idle:
+        # An interpreter that ends while a thread computes is aborted.
+        time.sleep(0.01)
 
 
 def test_an_order_that_fails_is_told_to_its_own_task(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,3 +346,65 @@ def test_savings_of_all_trials_together_leave_time_to_train(monkeypatch: pytest.
     assert len(list(tmp_path.iterdir())) == count, "each is saved"
     # Of the first savings nobody knew yet how long they take.
     assert len(saved) <= 3 * count
+
+
+@pytest.fixture
+def populations(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Tensor]]:
+    """The weights of those that are made."""
+    made: list[weakref.ref[Tensor]] = []
+    kept = Population.__init__
+
+    def noted(population: Population, *given: Any) -> None:
+        kept(population, *given)
+        made.append(weakref.ref(population.stack._weights))
+
+    monkeypatch.setattr(Population, "__init__", noted)
+    return made
+
+
+def test_tasks_that_have_ended_hold_no_memory_even_until_garbage_is_collected(
+    populations: list[weakref.ref[Tensor]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew = Crew("cpu")
+    for key in "ab":
+        crew.begin(key, text(rungs=(), budget=3), 2)
+        crew.go_on(key)
+    while not crew.idle:
+        crew.round()
+    gc.collect()
+    gc.disable()
+    monkeypatch.setattr(gc, "collect", lambda: 0)
+    try:
+        for key in "ab":
+            crew.end(key)
+        crew.give_back()
+        assert [weights() for weights in populations] == [None]
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_host_that_nobody_is_at_gives_memory_back(
+    populations: list[weakref.ref[Tensor]], monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    host, task = Host("cpu"), text(rungs=(), budget=3, test=False)
+    for key in "ab":
+        assert host.begin(key, task, 2)
+        host.go_on(key)
+        awaited(host, key)
+        if fails:
+            once(monkeypatch, Population, "step")
+            assert host.begin(key, task, 2)
+            host.go_on(key)
+            with pytest.raises(torch.OutOfMemoryError):
+                awaited(host, key)
+    assert len(populations) == 1
+    assert populations[0]() is not None
+    for key in "ab":
+        host.end(key)
+    end = time.monotonic() + FOREVER
+    while populations[0]() is not None:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert host.begin("c", task, 2)
+    assert whole(host, "c")[-1]["account"]["status"] == "completed"
