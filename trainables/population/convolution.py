@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 from trainables.population.rates import clock, wait
+from trainables.population.rules import Rule, apart, beside, rowwise
 
 FORMS = ("grouped", "loop", "unfold")
 """``grouped``: one convolution with a group a row; ``loop``: row after row; ``unfold``: one batched matrix product of
@@ -28,8 +27,11 @@ def has_convolutions(model: nn.Module) -> bool:
     return any(isinstance(module, nn.Conv2d) for module in model.modules())
 
 
-def convolving(form: str) -> AbstractContextManager[Any]:
-    """Within it, `torch.func.vmap` computes two-dimensional convolutions in a form; the numbers are the same.
+def convolving(form: str) -> Callable[..., Any]:
+    """`F.conv2d`, which `torch.func.vmap` computes in a form.
+
+    The sums are the same; on a GPU their rounding is not. In single precision cuDNN rounds what it multiplies in
+    ``grouped`` and ``loop`` to TF32, as in a trial alone, and matrix products, ``unfold``'s too, do not.
 
     Torch's own rule is ``grouped`` too, but automatic mixed precision on a CPU passes it by.
 
@@ -38,11 +40,11 @@ def convolving(form: str) -> AbstractContextManager[Any]:
     """
     if form not in FORMS:
         raise ValueError(f"convolutions of rows are one of {', '.join(FORMS)}, not {form!r}")
-    return _Convolving({"grouped": _Grouped, "loop": _Loop, "unfold": _Unfold}[form])
+    return partial(_convolved, {"grouped": _Grouped, "loop": _Loop, "unfold": _Unfold}[form])
 
 
 def fastest(step: Callable[[str, int], object], rows: int, device: str) -> str:
-    """The form in which a step is fastest on a device; a form that fails, for want of memory too, is not taken.
+    """The form in which a step is fastest on a device; one that memory is short for is not taken.
 
     Args:
         step: Does a step in a form with so many rows.
@@ -62,14 +64,14 @@ def fastest(step: Callable[[str, int], object], rows: int, device: str) -> str:
 
 
 def _seconds(step: Callable[[], object], device: str) -> float:
-    """The shortest of a few steps, after one that warms up; infinite if there is an error."""
+    """The shortest of a few steps, after one that warms up; infinite if there is no memory for them."""
     best, spent = math.inf, 0.0
     for number in range(1 + _TIMED):
         began = clock(device)
         try:
             step()
             wait(device)
-        except Exception:
+        except torch.OutOfMemoryError:
             return math.inf
         seconds = clock(device) - began
         spent += seconds
@@ -80,64 +82,41 @@ def _seconds(step: Callable[[], object], device: str) -> float:
     return best
 
 
-class _Convolving(TorchFunctionMode):
-    def __init__(self, function: type[_Rows]) -> None:
-        super().__init__()
-        self._function = function
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func is F.conv2d:
-            return self._convolved(*args, **(kwargs or {}))
-        return func(*args, **(kwargs or {}))
-
-    def _convolved(
-        self,
-        input: Tensor,
-        weight: Tensor,
-        bias: Tensor | None = None,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: int = 1,
-    ) -> Any:
-        options: Any = (_pair(stride), padding if isinstance(padding, str) else _pair(padding), _pair(dilation), groups)
-        if input.ndim < 4:
-            return F.conv2d(input, weight, bias, *options)
-        unusual = groups > 1 or isinstance(padding, str)
-        function = _Grouped if unusual else self._function
-        return function.apply(input, weight, bias, *options)
+def _convolved(
+    function: type[_Convolution],
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Any:
+    options: Any = (_pair(stride), padding if isinstance(padding, str) else _pair(padding), _pair(dilation), groups)
+    if input.ndim < 4:
+        return F.conv2d(input, weight, bias, *options)
+    unusual = groups > 1 or isinstance(padding, str)
+    return (_Grouped if unusual else function).apply(input, weight, bias, *options)
 
 
-class _Rows(torch.autograd.Function):
-    """An operation that says what `vmap` makes of it.
-
-    It needs no backward pass: what rows share is not trained, and `vmap` below is differentiated as it stands.
-    """
-
+class _Convolution(Rule):
     @staticmethod
     def forward(*given: Any) -> Tensor:
         return F.conv2d(*given)
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        pass
 
-
-class _Grouped(_Rows):
+class _Grouped(_Convolution):
     @staticmethod
     def vmap(info: Any, in_dims: Any, *given: Any) -> tuple[Tensor, int]:
         rows = info.batch_size
         inputs, weights, biases = _stacked(rows, in_dims, given)
         *options, groups = given[3:]
         bias = None if biases is None else biases.flatten()
-        beside = inputs.transpose(0, 1).flatten(1, 2)
-        found: Tensor = F.conv2d(beside, weights.flatten(0, 1), bias, *options, rows * groups)  # type: ignore[call-overload]
-        return _apart(found, rows), 1
+        found: Tensor = F.conv2d(beside(inputs), weights.flatten(0, 1), bias, *options, rows * groups)  # type: ignore[call-overload]
+        return apart(found, rows), 1
 
 
-class _Loop(_Rows):
+class _Loop(_Convolution):
     @staticmethod
     def vmap(info: Any, in_dims: Any, *given: Any) -> tuple[Tensor, int]:
         rows = info.batch_size
@@ -150,10 +129,10 @@ class _Loop(_Rows):
         each = [None] * rows if biases is None else biases
         found = [F.conv2d(*row, *given[3:]) for row in zip(inputs, weights, each, strict=True)]
         # Beside each other as channels: so batch normalisation of rows wants them.
-        return _apart(torch.cat(found, 1), rows), 1
+        return apart(torch.cat(found, 1), rows), 1
 
 
-class _Unfold(_Rows):
+class _Unfold(_Convolution):
     @staticmethod
     def vmap(info: Any, in_dims: Any, *given: Any) -> tuple[Tensor, int]:
         inputs, weights, biases = _stacked(info.batch_size, in_dims, given)
@@ -171,27 +150,16 @@ class _Unfold(_Rows):
         windows = torch.cat(taps, -1).flatten(1, 3)
         products = windows @ weights.permute(0, 3, 4, 2, 1).flatten(1, 3)
         if biases is not None:
-            products = products + biases[:, None]
+            # Mixed precision has made bfloat16 of what is multiplied, which it does not of what is added.
+            products = products + biases[:, None].to(products.dtype)
         rows, images, channels = len(products), inputs.shape[1], products.shape[-1]
         return products.view(rows, images, height, width, channels).permute(0, 1, 4, 2, 3), 0
 
 
 def _stacked(rows: int, in_dims: Sequence[int | None], given: Sequence[Any]) -> tuple[Tensor, Tensor, Tensor | None]:
     """Inputs, weights and biases of a convolution, [rows, ...]."""
-    inputs, weights, biases = map(partial(_rowwise, rows), in_dims[:3], given[:3])
+    inputs, weights, biases = map(partial(rowwise, rows), in_dims[:3], given[:3])
     return inputs, weights, biases
-
-
-def _rowwise(rows: int, dim: int | None, tensor: Any) -> Any:
-    """A tensor [rows, ...], or None."""
-    if tensor is None:
-        return None
-    return tensor.expand(rows, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
-
-
-def _apart(channels: Tensor, rows: int) -> Tensor:
-    """[batch, rows, channels, height, width] from rows' channels beside each other."""
-    return channels.view(len(channels), rows, -1, *channels.shape[2:])
 
 
 def _pair(value: int | Sequence[int]) -> tuple[int, int]:

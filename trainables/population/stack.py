@@ -11,13 +11,15 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn import functional as F
 
 from trainables.memory import out_of_memory
+from trainables.population.attention import attended, heads_attended
 from trainables.population.convolution import convolving, fastest, has_convolutions
 from trainables.population.draws import Drawing, RowDraws, drawn
-from trainables.population.normalisation import MixedNorms
+from trainables.population.normalisation import normalised
 from trainables.population.rows import Named, Rows
+from trainables.population.rules import Rules
 from trainables.spec import Spec
 from trainables.workloads.base import Evaluation, Split, average_weight
 from trainables.workloads.seeding import seeded
@@ -251,11 +253,13 @@ class Stack(Rows):
         """How rows pass through the model together."""
         ways = ExitStack()
         ways.enter_context(torch.autocast(torch.device(self._device).type, torch.bfloat16, enabled=self._mixed))
-        ways.enter_context(convolving(self.convolution))
-        if self._mixed:
-            ways.enter_context(MixedNorms())
-        # Attention's fused kernels would be called row by row.
-        ways.enter_context(sdpa_kernel(SDPBackend.MATH))
+        rules: dict[Any, Callable[..., Any]] = {
+            F.conv2d: convolving(self.convolution),
+            F.batch_norm: normalised,
+            F.scaled_dot_product_attention: attended,
+            F.multi_head_attention_forward: heads_attended,
+        }
+        ways.enter_context(Rules(rules))
         return ways
 
 

@@ -9,7 +9,9 @@ from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
 from trainables.population.convolution import FORMS, convolving, fastest, has_convolutions
+from trainables.population.normalisation import normalised
 from trainables.population.population import Population
+from trainables.population.rules import Rules
 from trainables.population.stack import Stack
 from trainables.spec import Spec
 from trainables.training import Step
@@ -26,6 +28,10 @@ class Dropping(CnnDigits):
 
     def model(self) -> nn.Module:
         return nn.Sequential(super().model(), nn.Dropout())
+
+
+def by_rules(form: str) -> Rules:
+    return Rules({F.conv2d: convolving(form), F.batch_norm: normalised})
 
 
 OTHERS = [form for form in FORMS if form != "grouped"]
@@ -62,7 +68,7 @@ def test_rows_are_convolved_as_one_after_another(convolution: nn.Conv2d, form: s
         return functional_call(convolution, row, (x,))
 
     rows = [outputs({name: p[row] for name, p in named.items()}, inputs[row]) for row in range(ROWS)]
-    with convolving(form):
+    with by_rules(form):
         found = vmap(outputs)(named, inputs)
     torch.testing.assert_close(found, torch.stack(rows), rtol=1e-12, atol=1e-12)
     over = [inputs, *named.values()]
@@ -77,7 +83,7 @@ def test_rows_are_convolved_as_one_after_another(convolution: nn.Conv2d, form: s
 def test_rows_may_share_their_inputs_or_their_weights(form: str) -> None:
     torch.manual_seed(0)
     inputs, weights = torch.randn(ROWS, 2, 3, 5, 5), torch.randn(ROWS, 4, 3, 3, 3)
-    with convolving(form):
+    with by_rules(form):
         shared_inputs = vmap(F.conv2d, in_dims=(None, 0))(inputs[0], weights)
         shared_weights = vmap(F.conv2d, in_dims=(0, None))(inputs, weights[0])
         neither = vmap(lambda x: x + F.conv2d(inputs[0], weights[0]))(torch.zeros(ROWS, 2, 4, 3, 3))
@@ -109,8 +115,9 @@ def test_a_population_has_the_same_numbers_in_every_form(name: str, form: str) -
 def test_mixed_precision_is_the_same_in_every_form(form: str) -> None:
     seen = {}
     for convolution in ("grouped", form):
-        with convolving(convolution), torch.autocast("cpu", torch.bfloat16):
-            seen[convolution] = vmap(F.conv2d)(torch.ones(ROWS, 2, 3, 5, 5), torch.ones(ROWS, 4, 3, 3, 3))
+        with by_rules(convolution), torch.autocast("cpu", torch.bfloat16):
+            given = torch.ones(ROWS, 2, 3, 5, 5), torch.ones(ROWS, 4, 3, 3, 3), torch.ones(ROWS, 4)
+            seen[convolution] = vmap(F.conv2d)(*given)
     assert seen[form].dtype == seen["grouped"].dtype == torch.bfloat16
     assert torch.equal(seen[form], seen["grouped"])
 
@@ -127,7 +134,7 @@ def test_batch_normalisation_of_rows_keeps_their_statistics(form: str, affine: b
     }
     for training in (True, False):
         rows = torch.stack([norm.train(training)(x) for norm, x in zip(norms, inputs, strict=True)])
-        with convolving(form):
+        with by_rules(form):
             found = vmap(lambda row, x: functional_call(norms[0].train(training), row, (x,)))(named, inputs)  # noqa: B023
         torch.testing.assert_close(found, rows, rtol=1e-12, atol=1e-12)
         for name, tensor in named.items():
@@ -144,7 +151,7 @@ def test_a_population_in_mixed_precision_is_about_what_a_trial_is_alone(form: st
     assert losses == pytest.approx(alone, rel=2e-3)
 
 
-def test_the_fastest_is_found_and_what_fails_is_not_taken() -> None:
+def test_the_fastest_is_found_and_what_memory_is_short_for_is_not_taken() -> None:
     tried = []
 
     def step(form: str, rows: int) -> None:
@@ -155,6 +162,15 @@ def test_the_fastest_is_found_and_what_fails_is_not_taken() -> None:
 
     assert fastest(step, 16, "cpu") == "unfold"
     assert sorted(set(tried)) == [4, 8, 16]
+
+
+def test_an_error_that_is_not_of_memory_is_seen() -> None:
+    def step(form: str, rows: int) -> None:
+        if form == "unfold":
+            raise RuntimeError("not yet implemented")
+
+    with pytest.raises(RuntimeError, match="not yet implemented"):
+        fastest(step, 5, "cpu")
 
 
 def test_without_memory_for_two_the_form_does_not_matter() -> None:
