@@ -45,8 +45,11 @@ class RowDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     generator.set_state(state)
                 rows.append(func(*(self._row(arg, number, func) for arg in args), **kwargs))
                 self._states[number] = [generator.get_state() for generator in chance]
-        # In place, the rows are views.
-        return args[0] if func._schema.is_mutable else torch.stack(rows)
+        if func._schema.is_mutable:
+            # The rows are views.
+            return args[0]
+        # A GPU's dropout gives what it let through too.
+        return tuple(map(torch.stack, zip(*rows, strict=True))) if isinstance(rows[0], tuple) else torch.stack(rows)
 
     def _row(self, arg: Any, number: int, func: Any) -> Any:
         """One row's part of what is drawn for all: of a tensor, or of the size of a new one."""

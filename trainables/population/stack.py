@@ -237,10 +237,11 @@ class Stack(Rows):
             gradient.mul_((bound / (norms + 1e-6)).clamp(max=1.0)[:, None])
         steps = self._steps[part] = [step + 1 for step in self._steps[part]]
         usual = self._update.momentum
-        told = [lrs, [usual if m is None else m for m in momenta], steps, [average_weight(step) for step in steps]]
+        meant = [usual if m is None else m for m in momenta]
+        told = [lrs, meant, steps, [average_weight(step) for step in steps]]
         lr, momentum, step, share = torch.tensor(told, dtype=weights.dtype).to(self._device)[..., None]
         state = {name: rows[part] for name, rows in self._state.items()}
-        self._update.apply(weights, gradient, state, lr, momentum, step)
+        self._update.apply(weights, gradient, state, lr, momentum, step, still=0.0 in meant)
         self._average[part].lerp_(weights, share)
         for name, rows in self._averages.items():
             live = self._buffers[name][part]

@@ -30,17 +30,25 @@ class Update(ABC):
 
     @abstractmethod
     def apply(
-        self, weights: Tensor, gradient: Tensor, state: dict[str, Tensor], lr: Tensor, momentum: Tensor, step: Tensor
+        self,
+        weights: Tensor,
+        gradient: Tensor,
+        state: dict[str, Tensor],
+        lr: Tensor,
+        momentum: Tensor,
+        step: Tensor,
+        still: bool,
     ) -> None:
-        """One step, in place.
+        """One step, in place, without memory for another matrix of that shape: it could be short, half-way through.
 
         Args:
             weights: [rows, width].
-            gradient: The same; it is overwritten.
+            gradient: The same; it is overwritten, as the only place for what comes between.
             state: A matrix of the same shape for each of ``names``, zeros before the first step.
             lr: [rows, 1].
             momentum: SGD's momentum or Adam's beta1, [rows, 1].
             step: The step's number from 1, [rows, 1].
+            still: Whether there is a momentum of 0 among them.
         """
 
     @property
@@ -63,13 +71,31 @@ class Sgd(Update):
         return float(self._options["momentum"])
 
     def apply(
-        self, weights: Tensor, gradient: Tensor, state: dict[str, Tensor], lr: Tensor, momentum: Tensor, step: Tensor
+        self,
+        weights: Tensor,
+        gradient: Tensor,
+        state: dict[str, Tensor],
+        lr: Tensor,
+        momentum: Tensor,
+        step: Tensor,
+        still: bool,
     ) -> None:
         if self._decay is not None:
             gradient.addcmul_(weights, self._decay)
         if self.names:
-            buffer = state["momentum_buffer"].mul_(momentum).add_(gradient)
-            gradient = gradient.addcmul_(buffer, momentum) if self._options["nesterov"] else buffer
+            buffer = state["momentum_buffer"]
+            if still:
+                # Torch leaves the buffer as it is at a step without momentum.
+                moving = momentum != 0
+                buffer.mul_(torch.where(moving, momentum, 1)).addcmul_(gradient, moving.to(momentum))
+            else:
+                buffer.mul_(momentum).add_(gradient)
+            if self._options["nesterov"]:
+                gradient.addcmul_(buffer, momentum)
+            elif still:
+                torch.where(moving, buffer, gradient, out=gradient)
+            else:
+                gradient = buffer
         weights.addcmul_(gradient, lr, value=-1)
 
 
@@ -87,23 +113,31 @@ class Adam(Update):
         return float(self._options["betas"][0])
 
     def apply(
-        self, weights: Tensor, gradient: Tensor, state: dict[str, Tensor], lr: Tensor, momentum: Tensor, step: Tensor
+        self,
+        weights: Tensor,
+        gradient: Tensor,
+        state: dict[str, Tensor],
+        lr: Tensor,
+        momentum: Tensor,
+        step: Tensor,
+        still: bool,
     ) -> None:
-        beta2 = self._options["betas"][1]
-        if self._decay is not None:
-            if self._options["decoupled_weight_decay"]:
-                weights.mul_(1 - lr * self._decay)
-            else:
-                gradient.addcmul_(weights, self._decay)
+        beta2, decay = self._options["betas"][1], self._decay
+        decoupled = self._options["decoupled_weight_decay"]
+        if decay is not None and not decoupled:
+            gradient.addcmul_(weights, decay)
         mean = state["exp_avg"].lerp_(gradient, 1 - momentum)
         square = state["exp_avg_sq"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
         if self._options["amsgrad"]:
             square = torch.maximum(state["max_exp_avg_sq"], square, out=state["max_exp_avg_sq"])
+        if decay is not None and decoupled:
+            weights.addcmul_(torch.mul(weights, decay, out=gradient), lr, value=-1)
         # Powers of numbers near one: in single precision their distance from one would be off.
         exact = step.double()
         share = lr / (1 - momentum.double() ** exact).to(lr.dtype)
         root = (1 - beta2**exact).sqrt().to(lr.dtype)
-        weights.addcdiv_(mean * share, square.sqrt().div_(root).add_(self._options["eps"]), value=-1)
+        scale = torch.sqrt(square, out=gradient).div_(root).add_(self._options["eps"])
+        weights.addcmul_(torch.div(mean, scale, out=scale), share, value=-1)
 
 
 def update(optimizer: torch.optim.Optimizer, decay: Tensor) -> Update | None:

@@ -61,6 +61,8 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "one after another": lambda: nn.Sequential(nn.Dropout(0.2), nn.ReLU(), nn.Dropout2d(0.2), nn.Dropout(0.1)),
     "noise": function(lambda x: x + torch.randn_like(x)),
     "noise of a size": function(lambda x: x * torch.rand(x.shape[1:], dtype=x.dtype)),
+    # What a GPU's dropout is inside.
+    "with what was let through": function(lambda x: torch.native_dropout(x, 0.3, True)[0]),
     "attention": function(lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.3)),
 }
 

@@ -18,6 +18,8 @@ from trainables.training import Step
 from trainables.workloads.torch_workload import TorchWorkload
 
 PLACES = 4
+WITHOUT = 0.2
+"""At an LR below this part of the highest, a schedule that speaks of momentum says 0."""
 
 
 class Round(NamedTuple):
@@ -59,6 +61,8 @@ def lived(twins: Twins, lr: float, program: list[Round], momenta: list[float | N
         wanted = {}
         for place in stepping & here.keys():
             momentum = momenta[place] and momenta[place] * (0.9 + 0.1 * lrs[place])
+            if momentum and lrs[place] < WITHOUT:
+                momentum = 0.0
             wanted[here[place]] = Step(lr * lrs[place], momentum)
         if wanted:
             twins.step(wanted)

@@ -84,7 +84,12 @@ class Twins:
             assert here["steps"] == there["steps"]
             for part in ("model", "average"):
                 self._alike(here[part], there[part], f"{part} of {seed}")
-            self._alike(here["optimizer"]["state"], there["optimizer"]["state"], f"optimizer of {seed}")
+            states = [state["optimizer"]["state"] for state in (here, there)]
+            # Torch has no buffer before there was momentum.
+            states[1] = states[1] or {
+                n: {name: torch.zeros_like(part) for name, part in parts.items()} for n, parts in states[0].items()
+            }
+            self._alike(*states, f"optimizer of {seed}")
             for averaged in (False, True):
                 pair = (learner.evaluate("val", averaged) for learner in (member, alone))
                 self._alike(*map(vars, pair), f"evaluation of {seed}")

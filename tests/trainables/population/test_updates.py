@@ -1,0 +1,62 @@
+"""Updates of rows: memory, and what is said of momentum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from tests.trainables.population.twins import OPTIMIZERS, Twins, made
+from trainables.optimizers import optimizer as torchs
+from trainables.population.updates import update
+from trainables.spec import Spec
+from trainables.training import Step
+
+ROWS, WIDTH = 3, 1000
+
+
+class Fresh(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The bytes of each piece of memory that is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.sizes: list[int] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        given = {_memory(leaf) for leaf in tree_leaves([args, kwargs]) if isinstance(leaf, Tensor)}
+        self.sizes += [size for size, at in map(_memory, tree_leaves(result)) if (size, at) not in given]
+        return result
+
+
+def _memory(tensor: Tensor) -> tuple[int, int]:
+    return tensor.untyped_storage().nbytes(), tensor.untyped_storage().data_ptr()
+
+
+@pytest.mark.parametrize("still", [False, True])
+@pytest.mark.parametrize("label", OPTIMIZERS)
+def test_an_update_needs_no_memory(label: str, still: bool) -> None:
+    found = update(torchs(Spec.parse(label), [torch.zeros(WIDTH)], [], 0.1), torch.full((WIDTH,), 0.1))
+    assert found is not None
+    state = {name: torch.zeros(ROWS, WIDTH) for name in found.names}
+    lr, momentum, step = torch.tensor([3 * [0.1], [0.0 if still else 0.5, 0.9, 0.9], 3 * [1.0]])[..., None]
+    weights, gradient = torch.randn(ROWS, WIDTH), torch.randn(ROWS, WIDTH)
+    with Fresh() as fresh:
+        found.apply(weights, gradient, state, lr, momentum, step, still)
+    assert max(fresh.sizes, default=0) < 4 * WIDTH
+
+
+@pytest.mark.parametrize("label", OPTIMIZERS)
+@pytest.mark.parametrize("momenta", [[0.9, 0.9, 0.0, 0.9, 0.9], [0.0, 0.9, 0.9], [0.9, 0.0], [0.0, 0.0]], ids=str)
+def test_a_schedule_may_take_all_momentum_away(label: str, momenta: list[float]) -> None:
+    """As ``onecycle(low=0)`` does at its peak."""
+    twins = Twins(made("mlp/digits", batch_size=16), label)
+    for seed in range(2):
+        twins.enter(seed)
+    for momentum in momenta:
+        twins.step({0: Step(0.01, momentum), 1: Step(0.005, 0.5)})
+    twins.check()
