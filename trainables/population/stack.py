@@ -24,6 +24,7 @@ from trainables.spec import Spec
 from trainables.workloads.base import Evaluation, Split, average_weight
 from trainables.workloads.seeding import seeded
 from trainables.workloads.torch_workload import Batch, TorchWorkload
+from trainables.workloads.transfer import sent
 
 _FASTEST: WeakKeyDictionary[TorchWorkload, dict[tuple[str, int], str]] = WeakKeyDictionary()
 
@@ -239,7 +240,7 @@ class Stack(Rows):
         usual = self._update.momentum
         meant = [usual if m is None else m for m in momenta]
         told = [lrs, meant, steps, [average_weight(step) for step in steps]]
-        lr, momentum, step, share = torch.tensor(told, dtype=weights.dtype).to(self._device)[..., None]
+        lr, momentum, step, share = sent(torch.tensor(told, dtype=weights.dtype), self._device)[..., None]
         state = {name: rows[part] for name, rows in self._state.items()}
         self._update.apply(weights, gradient, state, lr, momentum, step, still=0.0 in meant)
         self._average[part].lerp_(weights, share)

@@ -21,6 +21,7 @@ from trainables.workloads.base import Split
 from trainables.workloads.recipe import Recipe
 from trainables.workloads.text import split_text, text_files
 from trainables.workloads.torch_workload import Batch, TorchWorkload
+from trainables.workloads.transfer import sent
 
 _VOCABULARY = 256
 _NOT_STDLIB = frozenset({"site-packages", "dist-packages", "__pycache__"})
@@ -102,19 +103,19 @@ class Gpt(TorchWorkload):
 
     def batch(self, seed: int, step: int, device: str) -> Batch:
         windows = self._windows("train", device)
-        return _next_byte(windows[torch.from_numpy(self._starts(seed, step, len(windows))).to(device)])
+        return _next_byte(windows[sent(torch.from_numpy(self._starts(seed, step, len(windows))), device)])
 
     def batches(self, seeds: Sequence[int], steps: Sequence[int], device: str) -> Batch:
         if type(self).batch is not Gpt.batch:
             return super().batches(seeds, steps, device)
         windows = self._windows("train", device)
         starts = np.stack([self._starts(*at, len(windows)) for at in zip(seeds, steps, strict=True)])
-        return _next_byte(windows[torch.from_numpy(starts).to(device)])
+        return _next_byte(windows[sent(torch.from_numpy(starts), device)])
 
     def chunks(self, split: Split, device: str) -> Iterator[Batch]:
         windows = self._windows(split, device)
         count = max(1, min(self._size.evaluated, len(windows)) // self._size.context)
-        starts = torch.from_numpy(np.linspace(0, len(windows) - 1, count, dtype=np.int64)).to(device)
+        starts = sent(torch.from_numpy(np.linspace(0, len(windows) - 1, count, dtype=np.int64)), device)
         for part in torch.split(starts, self._size.chunk):
             yield _next_byte(windows[part])
 

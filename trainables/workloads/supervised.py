@@ -14,6 +14,7 @@ from torch import Tensor
 
 from trainables.workloads.base import Split
 from trainables.workloads.torch_workload import Batch, TorchWorkload
+from trainables.workloads.transfer import sent
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,7 @@ class SupervisedWorkload(TorchWorkload):
         train = self.split("train", device)
         at = list(zip(seeds, steps, strict=True))
         rows = [_host_indices(seed, step, len(train), self.recipe.batch_size) for seed, step in at]
-        indices = torch.from_numpy(np.stack(rows)).to(device)
+        indices = sent(torch.from_numpy(np.stack(rows)), device)
         inputs = train.inputs[indices]
         if type(self).augment is not SupervisedWorkload.augment:
             inputs = self.augment_each(inputs, [np.random.default_rng([seed, step, 1]) for seed, step in at])
@@ -130,7 +131,7 @@ def _host_indices(seed: int, step: int, count: int, size: int) -> NDArray[np.int
 @lru_cache(maxsize=8)
 def _order(seed: int, epoch: int, count: int, device: str) -> Tensor:
     """The order of an epoch's examples, [count]."""
-    return torch.from_numpy(_drawn(seed, epoch, count)).to(device)
+    return sent(torch.from_numpy(_drawn(seed, epoch, count)), device)
 
 
 @lru_cache(maxsize=512)
