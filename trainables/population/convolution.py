@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainables.memory import out_of_memory
 from trainables.population.rates import clock, wait
 from trainables.population.rules import Rule, apart, beside, rowwise
 
@@ -44,7 +46,7 @@ def convolving(form: str) -> Callable[..., Any]:
 
 
 def fastest(step: Callable[[str, int], object], rows: int, device: str) -> str:
-    """The form in which a step is fastest on a device; one that memory is short for is not taken.
+    """The form in which a step is fastest on a device; one that fails is not taken.
 
     Args:
         step: Does a step in a form with so many rows.
@@ -64,14 +66,16 @@ def fastest(step: Callable[[str, int], object], rows: int, device: str) -> str:
 
 
 def _seconds(step: Callable[[], object], device: str) -> float:
-    """The shortest of a few steps, after one that warms up; infinite if there is no memory for them."""
+    """The shortest of a few steps, after one that warms up; infinite after an error, which is told unless it is of memory."""
     best, spent = math.inf, 0.0
     for number in range(1 + _TIMED):
         began = clock(device)
         try:
             step()
             wait(device)
-        except torch.OutOfMemoryError:
+        except Exception as error:
+            if not out_of_memory(error):
+                warnings.warn(f"convolutions of rows are not computed in every form: {error}", stacklevel=2)
             return math.inf
         seconds = clock(device) - began
         spent += seconds
