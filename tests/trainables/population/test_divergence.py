@@ -11,7 +11,8 @@ import torch
 
 from tests.trainables.population.own import Dropout, Tied, Vit, precise
 from tests.trainables.population.twins import Twins, gpt, made
-from trainables.spec import Value
+from trainables.population.population import Population
+from trainables.spec import Spec, Value
 from trainables.training import Step
 from trainables.workloads.torch_workload import TorchWorkload
 
@@ -47,3 +48,13 @@ def test_no_number_of_others_is_touched(name: str, optimizer: str, tmp_path: Pat
 def _weights(twins: Twins, seed: int) -> list[torch.Tensor]:
     model = twins.members[seed].state_dict()["model"]
     return [value for key, value in model.items() if key.endswith("weight")]
+
+
+def test_a_row_that_diverged_leaves_nothing_to_a_state_loaded_into_it() -> None:
+    population = Population(made("mlp/digits"), Spec("adam"), 1)
+    member = population.enter(0)
+    fresh = member.state_dict()
+    for rows in population.stack._state.values():
+        rows.fill_(torch.nan)
+    member.load_state_dict(fresh)
+    assert all(not rows.any() for rows in population.stack._state.values())
