@@ -141,13 +141,15 @@ def test_an_update_without_memory_goes_on_in_halves_unless_it_has_begun_to_write
     for seed in range(4):
         twins.enter(seed)
 
-    def short(update: Adam, weights: Tensor, gradient: Tensor, state: dict[str, Tensor], *given: Any) -> None:
+    def short(
+        update: Adam, weights: Tensor, gradient: Tensor, state: dict[str, Tensor], *given: Any, **named: Any
+    ) -> None:
         if len(weights) > 2:
             gradient.mul_(2)
             if written:
                 state["exp_avg"].mul_(0.5)
             raise torch.OutOfMemoryError("no memory for the update of so many")
-        apply(update, weights, gradient, state, *given)
+        apply(update, weights, gradient, state, *given, **named)
 
     monkeypatch.setattr(Adam, "apply", short)
     if written:
