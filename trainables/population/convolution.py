@@ -66,7 +66,7 @@ def fastest(step: Callable[[str, int], object], rows: int, device: str) -> str:
 
 
 def _seconds(step: Callable[[], object], device: str) -> float:
-    """The shortest of a few steps, after one that warms up; infinite after an error, which is told unless it is of memory."""
+    """The shortest of a few steps, after one that warms up; infinite if there is an error, of memory or told."""
     best, spent = math.inf, 0.0
     for number in range(1 + _TIMED):
         began = clock(device)
