@@ -17,9 +17,7 @@ from trainables.memory import out_of_memory
 from trainables.population.attention import attended, heads_attended
 from trainables.population.convolution import convolving, fastest, has_convolutions
 from trainables.population.draws import Drawing, RowDraws, drawn
-from trainables.population.linear import mapped
 from trainables.population.normalisation import normalised
-from trainables.population.pooling import averaged
 from trainables.population.rows import Named, Rows
 from trainables.population.rules import Rules
 from trainables.spec import Spec
@@ -260,12 +258,9 @@ class Stack(Rows):
         rules: dict[Any, Callable[..., Any]] = {
             F.conv2d: convolving(self.convolution),
             F.batch_norm: normalised,
-            F.adaptive_avg_pool2d: averaged,
             F.scaled_dot_product_attention: attended,
             F.multi_head_attention_forward: heads_attended,
         }
-        if self._mixed:
-            rules[F.linear] = mapped
         ways.enter_context(Rules(rules))
         return ways
 
