@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trainables.errors import InputError
+from trainables.schedules._blocks import in_blocks
 from trainables.schedules._sampling import Sampling, checked_sampling, is_number, quantised, staircase
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 _MEAN_POINTS = 10_001
 _MOST_SHOWN = 6
-# Long arrays go through in pieces that stay in the cache.
-_BLOCK = 16384
 
 
 @dataclass(frozen=True)
@@ -37,9 +36,9 @@ class Schedule(ABC):
     """A learning-rate schedule without its base LR and without its horizon.
 
     The LR of step ``t`` (0 ≤ t < T, the first step is 0) of a run with horizon ``T`` and base LR ``eta0`` is
-    ``eta0 * u(t, T)``. Nothing else enters, so a run resumed at any step has the LR it would have had. The last
-    step of a run uses the profile at x = (T-1)/T, as in budgeted training (Li et al. 2020); beyond the horizon
-    the value of step T holds.
+    ``eta0 * u(t, T)``. Nothing else enters, so a run resumed at any step has the LR it would have had, to the last bit
+    on the same machine (docs/schedules.md says what holds between machines). The last step of a run uses the profile at
+    x = (T-1)/T, as in budgeted training (Li et al. 2020); beyond the horizon the value of step T holds.
 
     Warmup, floor and sampling compose with every family: w warmup steps of value ``(t+1)/(w+1)`` × the
     profile's start, then ``u = floor + (1-floor) · profile(x)`` at ``x = (t-w)/(T-w)``.
@@ -74,7 +73,10 @@ class Schedule(ABC):
 
     @abstractmethod
     def profile(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The family's shape at progress ``x``, an array in [0, 1] of any shape; same shape back, largest value 1."""
+        """The family's shape at progress ``x``, an array in [0, 1] of any shape; same shape back, largest value 1.
+
+        Elementwise: a value must not depend on the array's other elements.
+        """
 
     @property
     def profile_mean(self) -> float:
@@ -93,13 +95,7 @@ class Schedule(ABC):
         Returns:
             u, in the shape of ``step``.
         """
-        t = checked_steps(step, horizon)
-        if t.size <= _BLOCK:
-            return self._values(t, horizon, observed)
-        flat = t.ravel()
-        for start in range(0, flat.size, _BLOCK):
-            flat[start : start + _BLOCK] = self._values(flat[start : start + _BLOCK], horizon, observed)
-        return flat.reshape(t.shape)
+        return in_blocks(lambda t: self._values(t, horizon, observed), checked_steps(step, horizon))
 
     def mean(self, horizon: int) -> float:
         """Mean of u over the budget, warmup, floor and sampling included; base LR × mean is the mean LR.
@@ -214,10 +210,10 @@ _COMPOSITION: tuple[str, ...] = tuple(f.name for f in fields(Schedule))
 
 
 def checked_steps(step: ArrayLike, horizon: int) -> NDArray[np.float64]:
-    """A copy of the steps, as floats."""
+    """The steps as floats."""
     if not horizon >= 1:
         raise InputError(f"horizon: {horizon} is not allowed; it must be at least 1 iteration")
-    t = np.array(step, dtype=np.float64)
+    t = np.asarray(step, dtype=np.float64)
     if t.size and not t.min() >= 0:
         raise InputError(f"step: {t.min():g} is not allowed; steps start at 0")
     return t

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trainables.schedules._base import Parameter, Schedule, checked_steps
+from trainables.schedules._blocks import in_blocks
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,10 @@ class OneCycle(Schedule):
         return 0.5 * (1.0 + self.peak * self.initial + (1.0 - self.peak) * self.final)
 
     def momentum(self, step: ArrayLike, horizon: int) -> NDArray[np.float64] | None:
-        x = self._progress(checked_steps(step, horizon), horizon)
-        return self._cycle(x, self.high, self.low, self.high) if self.cycle_momentum else None
+        t = checked_steps(step, horizon)
+        if not self.cycle_momentum:
+            return None
+        return in_blocks(lambda t: self._cycle(self._progress(t, horizon), self.high, self.low, self.high), t)
 
     def _cycle(self, x: NDArray[np.float64], start: float, middle: float, end: float) -> NDArray[np.float64]:
         """``start`` at x = 0, ``middle`` at the peak, ``end`` at x = 1."""

@@ -140,6 +140,8 @@ class ScheduleConformance:
         assert made.u(steps[horizon // 2 :], horizon).tolist() == fresh[horizon // 2 :].tolist()
         assert made.u(np.array([steps, steps[::-1]]), horizon).tolist() == [fresh.tolist(), fresh[::-1].tolist()]
         assert steps.tolist() == list(range(horizon + 3))
+        if (momentum := made.momentum(steps, horizon)) is not None:
+            assert [float(np.asarray(made.momentum(int(step), horizon))) for step in steps] == momentum.tolist()
 
     @_SETTINGS
     @given(data=st.data(), horizon=_HORIZONS)
