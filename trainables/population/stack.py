@@ -20,6 +20,7 @@ from trainables.population.draws import Drawing, RowDraws, drawn
 from trainables.population.normalisation import normalised
 from trainables.population.rows import Named, Rows
 from trainables.population.rules import Rules
+from trainables.population.updates import Now
 from trainables.spec import Spec
 from trainables.workloads.base import Evaluation, Split, average_weight
 from trainables.workloads.seeding import seeded
@@ -131,7 +132,7 @@ class Stack(Rows):
         """`evaluate` on examples that come in parts, all rows at once."""
         workload = self._workload
         # On the device once: a list would be sent there for every tensor.
-        index = torch.tensor(rows, device=self._device)
+        index = sent(torch.tensor(rows), self._device)
         named = self._layout.split((self._average if averaged else self._weights)[index])
         source = {**self._buffers, **self._averages} if averaged else self._buffers
         buffers = {name: tensor[index] for name, tensor in source.items()}
@@ -242,7 +243,7 @@ class Stack(Rows):
         told = [lrs, meant, steps, [average_weight(step) for step in steps]]
         lr, momentum, step, share = sent(torch.tensor(told, dtype=weights.dtype), self._device)[..., None]
         state = {name: rows[part] for name, rows in self._state.items()}
-        self._update.apply(weights, gradient, state, lr, momentum, step, still=0.0 in meant)
+        self._update.apply(weights, gradient, state, Now(lr, momentum, step, still=0.0 in meant))
         self._average[part].lerp_(weights, share)
         for name, rows in self._averages.items():
             live = self._buffers[name][part]

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Now:
+    """What the rows are told for a step.
+
+    Attributes:
+        lr: [rows, 1].
+        momentum: SGD's momentum or Adam's beta1, [rows, 1].
+        step: The step's number from 1, [rows, 1].
+        still: Whether there is a momentum of 0 among them; known on the host, so that nobody waits for a GPU.
+    """
+
+    lr: Tensor
+    momentum: Tensor
+    step: Tensor
+    still: bool
 
 
 class Update(ABC):
@@ -29,26 +47,14 @@ class Update(ABC):
         self._decay = decay if bool(decay.any()) else None
 
     @abstractmethod
-    def apply(
-        self,
-        weights: Tensor,
-        gradient: Tensor,
-        state: dict[str, Tensor],
-        lr: Tensor,
-        momentum: Tensor,
-        step: Tensor,
-        still: bool,
-    ) -> None:
+    def apply(self, weights: Tensor, gradient: Tensor, state: dict[str, Tensor], now: Now) -> None:
         """One step, in place, without memory for another matrix of that shape: it could be short, half-way through.
 
         Args:
             weights: [rows, width].
             gradient: The same; it is overwritten, as the only place for what comes between.
             state: A matrix of the same shape for each of ``names``, zeros before the first step.
-            lr: [rows, 1].
-            momentum: SGD's momentum or Adam's beta1, [rows, 1].
-            step: The step's number from 1, [rows, 1].
-            still: Whether there is a momentum of 0 among them.
+            now: What each row is told.
         """
 
     @property
@@ -70,33 +76,24 @@ class Sgd(Update):
     def momentum(self) -> float:
         return float(self._options["momentum"])
 
-    def apply(
-        self,
-        weights: Tensor,
-        gradient: Tensor,
-        state: dict[str, Tensor],
-        lr: Tensor,
-        momentum: Tensor,
-        step: Tensor,
-        still: bool,
-    ) -> None:
+    def apply(self, weights: Tensor, gradient: Tensor, state: dict[str, Tensor], now: Now) -> None:
         if self._decay is not None:
             gradient.addcmul_(weights, self._decay)
         if self.names:
             buffer = state["momentum_buffer"]
-            if still:
+            if now.still:
                 # Torch leaves the buffer as it is at a step without momentum.
-                moving = momentum != 0
-                buffer.mul_(torch.where(moving, momentum, 1)).addcmul_(gradient, moving.to(momentum))
+                moving = now.momentum != 0
+                buffer.mul_(torch.where(moving, now.momentum, 1)).addcmul_(gradient, moving.to(now.momentum))
             else:
-                buffer.mul_(momentum).add_(gradient)
+                buffer.mul_(now.momentum).add_(gradient)
             if self._options["nesterov"]:
-                gradient.addcmul_(buffer, momentum)
-            elif still:
+                gradient.addcmul_(buffer, now.momentum)
+            elif now.still:
                 torch.where(moving, buffer, gradient, out=gradient)
             else:
                 gradient = buffer
-        weights.addcmul_(gradient, lr, value=-1)
+        weights.addcmul_(gradient, now.lr, value=-1)
 
 
 class Adam(Update):
@@ -112,30 +109,21 @@ class Adam(Update):
     def momentum(self) -> float:
         return float(self._options["betas"][0])
 
-    def apply(
-        self,
-        weights: Tensor,
-        gradient: Tensor,
-        state: dict[str, Tensor],
-        lr: Tensor,
-        momentum: Tensor,
-        step: Tensor,
-        still: bool,
-    ) -> None:
+    def apply(self, weights: Tensor, gradient: Tensor, state: dict[str, Tensor], now: Now) -> None:
         beta2, decay = self._options["betas"][1], self._decay
         decoupled = self._options["decoupled_weight_decay"]
         if decay is not None and not decoupled:
             gradient.addcmul_(weights, decay)
-        mean = state["exp_avg"].lerp_(gradient, 1 - momentum)
+        mean = state["exp_avg"].lerp_(gradient, 1 - now.momentum)
         square = state["exp_avg_sq"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
         if self._options["amsgrad"]:
             square = torch.maximum(state["max_exp_avg_sq"], square, out=state["max_exp_avg_sq"])
         if decay is not None and decoupled:
-            weights.addcmul_(torch.mul(weights, decay, out=gradient), lr, value=-1)
+            weights.addcmul_(torch.mul(weights, decay, out=gradient), now.lr, value=-1)
         # Powers of numbers near one: in single precision their distance from one would be off.
-        exact = step.double()
-        share = lr / (1 - momentum.double() ** exact).to(lr.dtype)
-        root = (1 - beta2**exact).sqrt().to(lr.dtype)
+        exact = now.step.double()
+        share = now.lr / (1 - now.momentum.double() ** exact).to(now.lr.dtype)
+        root = (1 - beta2**exact).sqrt().to(now.lr.dtype)
         scale = torch.sqrt(square, out=gradient).div_(root).add_(self._options["eps"])
         weights.addcmul_(torch.div(mean, scale, out=scale), share, value=-1)
 

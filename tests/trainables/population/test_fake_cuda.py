@@ -71,15 +71,19 @@ class Log(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What asks for a GPU itself is told of one, or left out."""
+    """What asks for a GPU itself is told of one, or left out; the rest, all that is tested here, is as it stands."""
+    # A GPU's generators exist only with its driver; no numbers are drawn.
     for module in (seeding, draws):
         monkeypatch.setattr(module, "generators", lambda device: [torch.default_generator])
-    # A result of the right form; numbers there are none.
+    # Torch's engine starts a thread on the device. A result of the right form stands for its own; numbers there are none.
     monkeypatch.setattr(torch.autograd, "grad", lambda loss, weights: (torch.zeros_like(weights),))
+    # Automatic mixed precision switches itself off, or raises, where it sees no GPU that has it.
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: True)
+    # The driver's, too; whether the copy that follows waits is seen all the same.
     monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: tensor)
 
+    # As they are, but that a model is not moved from the host, and that nobody looks at numbers (is there any decay?).
     def fresh_model(built: TorchWorkload, device: str) -> nn.Module:
         with torch.device(device):
             return built.model()

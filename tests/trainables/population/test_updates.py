@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from tests.trainables.population.twins import OPTIMIZERS, Twins, made
 from trainables.optimizers import optimizer as torchs
-from trainables.population.updates import update
+from trainables.population.updates import Now, update
 from trainables.spec import Spec
 from trainables.training import Step
 
@@ -44,9 +44,10 @@ def test_an_update_needs_no_memory(label: str, still: bool) -> None:
     assert found is not None
     state = {name: torch.zeros(ROWS, WIDTH) for name in found.names}
     lr, momentum, step = torch.tensor([3 * [0.1], [0.0 if still else 0.5, 0.9, 0.9], 3 * [1.0]])[..., None]
+    now = Now(lr, momentum, step, still)
     weights, gradient = torch.randn(ROWS, WIDTH), torch.randn(ROWS, WIDTH)
     with Fresh() as fresh:
-        found.apply(weights, gradient, state, lr, momentum, step, still)
+        found.apply(weights, gradient, state, now)
     assert max(fresh.sizes, default=0) < 4 * WIDTH
 
 
