@@ -7,13 +7,12 @@ is loaded when first asked for.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# The function, on purpose under its module's name; the module stays importable as `from analysis.recommend import ...`.
-from analysis.recommend import Recommendation, recommend
+from phitune.analysis.recommend import Recommendation, recommend
 
 if TYPE_CHECKING:
-    from analysis.report import Analysis, analyze
-    from analysis.results import StudyRef, find_study, load
-    from analysis.wording import summary_table
+    from phitune.analysis.report import Analysis, analyze
+    from phitune.analysis.results import StudyRef, find_study, load
+    from phitune.analysis.wording import summary_table
 
 _LAZY = {
     "Analysis": "report",
@@ -38,5 +37,5 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        return getattr(import_module(f"analysis.{_LAZY[name]}"), name)
-    raise AttributeError(f"module 'analysis' has no attribute {name!r}")
+        return getattr(import_module(f"phitune.analysis.{_LAZY[name]}"), name)
+    raise AttributeError(f"module 'phitune.analysis' has no attribute {name!r}")

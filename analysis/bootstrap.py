@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 from scipy.linalg.lapack import dposv
 
-from analysis import gaussian_process as gp
+from phitune.analysis import gaussian_process as gp
 
 Array = NDArray[np.float64]
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.compare import BASELINES, CONFIDENCE, Comparison
-from analysis.outcomes import Scale
+from phitune.analysis.compare import BASELINES, CONFIDENCE, Comparison
+from phitune.analysis.outcomes import Scale
 
 Array = NDArray[np.float64]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.budget_model import Quantity
-from analysis.cell_guideline import CellGuideline
-from analysis.cell_surface import CellSurface
-from analysis.hierarchy import GROUP, Cells
-from analysis.likelihood import likelihoods
+from phitune.analysis.budget_model import Quantity
+from phitune.analysis.cell_guideline import CellGuideline
+from phitune.analysis.cell_surface import CellSurface
+from phitune.analysis.hierarchy import GROUP, Cells
+from phitune.analysis.likelihood import likelihoods
 
 Array = NDArray[np.float64]
 

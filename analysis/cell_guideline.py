@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.cell_surface import CellSurface
-from analysis.compare import FamilyResult, Gain
+from phitune.analysis.cell_surface import CellSurface
+from phitune.analysis.compare import FamilyResult, Gain
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import gaussian_process as gp
-from analysis.outcomes import Scale
-from analysis.shapes import Shape
+from phitune.analysis import gaussian_process as gp
+from phitune.analysis.outcomes import Scale
+from phitune.analysis.shapes import Shape
 
 Array = NDArray[np.float64]
 Verdict = Literal["ok", "flat", "boundary", "unclear", "thin"]

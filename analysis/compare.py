@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
-from analysis.outcomes import Scale
+from phitune.analysis.outcomes import Scale
 
 Array = NDArray[np.float64]
 Evidence = Literal["replicates", "exact", "explore"]

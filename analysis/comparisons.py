@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.budget_saved import BudgetSaved, budget_saved
-from analysis.compare import Comparison, compare_cell
-from analysis.ranks import Ranks, rank_families
-from analysis.results.table import CELL
-from analysis.scores import Scores, score_families
-from analysis.tuning_curves import TuningCurve, tuning_curves
+from phitune.analysis.budget_saved import BudgetSaved, budget_saved
+from phitune.analysis.compare import Comparison, compare_cell
+from phitune.analysis.ranks import Ranks, rank_families
+from phitune.analysis.results.table import CELL
+from phitune.analysis.scores import Scores, score_families
+from phitune.analysis.tuning_curves import TuningCurve, tuning_curves
 
 Cell = tuple[str, str, int]
 _NUMBERS = ("objective", "seed", "phi", "base_lr", "val_metric", "test_metric", "deterministic")

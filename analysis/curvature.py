@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.budget_model import Quantity
-from analysis.cell_draws import CellDraws, gather
-from analysis.hierarchy import GROUP, Cells, Form, fit
+from phitune.analysis.budget_model import Quantity
+from phitune.analysis.cell_draws import CellDraws, gather
+from phitune.analysis.hierarchy import GROUP, Cells, Form, fit
 
 MIN_WORKLOADS = 4
 COLUMNS = ("hessian_max", "hessian_min")

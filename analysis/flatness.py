@@ -7,9 +7,9 @@ a function of one number: log mean LR less a drift times log phi, as the best LR
 
 import numpy as np
 
-from analysis import gaussian_process as gp
-from analysis.outcomes import Points
-from analysis.profiles import lr_trend
+from phitune.analysis import gaussian_process as gp
+from phitune.analysis.outcomes import Points
+from phitune.analysis.profiles import lr_trend
 
 # The best mean LR moves about twofold over the range of phi (REFERENCES, section 7b): 0.1 is that over e^7.
 DRIFTS = np.linspace(-0.1, 0.3, 33)

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dtrtrs
 
-from analysis import posterior
-from analysis.gaussian_process import Data, Hyperparameters, cross_covariance, factor
+from phitune.analysis import posterior
+from phitune.analysis.gaussian_process import Data, Hyperparameters, cross_covariance, factor
 
 Array = NDArray[np.float64]
 

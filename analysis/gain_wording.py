@@ -1,8 +1,8 @@
 """Gains in plain words: a measured one has an interval; one that rests on single runs or one pair is no evidence."""
 
-from analysis.cell_guideline import CellGuideline
-from analysis.compare import Comparison, Gain
-from analysis.number_text import percent
+from phitune.analysis.cell_guideline import CellGuideline
+from phitune.analysis.compare import Comparison, Gain
+from phitune.analysis.number_text import percent
 
 # What may be claimed of gains, in the order in which it is told.
 _BETTER, _OPEN, _UNTOLD, _WORSE = "gains {}", "stands at {}, not told from zero", "stands at {}", "is worse: {}"

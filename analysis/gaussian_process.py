@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
-from analysis import posterior
+from phitune.analysis import posterior
 
 Array = NDArray[np.float64]
 

@@ -10,20 +10,20 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
-from analysis import curvature, validation
-from analysis.budget_model import BudgetModel
-from analysis.cell_draws import cell_draws, gather
-from analysis.cell_guideline import CellGuideline, ShapeGuideline
-from analysis.cell_surface import CellSurface
-from analysis.compare import Comparison, FamilyResult, compare_cell, difference
-from analysis.comparisons import Comparisons, compare
-from analysis.gain_wording import comparison_basis, no_evidence
-from analysis.number_text import percent
-from analysis.results.table import CELL
-from analysis.shapes import COSINE_PHI, Shape
-from analysis.surface import fit_surface
-from analysis.trends import QUANTITIES, fit_models, fit_trend
-from trainables.spec import Spec
+from phitune.analysis import curvature, validation
+from phitune.analysis.budget_model import BudgetModel
+from phitune.analysis.cell_draws import cell_draws, gather
+from phitune.analysis.cell_guideline import CellGuideline, ShapeGuideline
+from phitune.analysis.cell_surface import CellSurface
+from phitune.analysis.compare import Comparison, FamilyResult, compare_cell, difference
+from phitune.analysis.comparisons import Comparisons, compare
+from phitune.analysis.gain_wording import comparison_basis, no_evidence
+from phitune.analysis.number_text import percent
+from phitune.analysis.results.table import CELL
+from phitune.analysis.shapes import COSINE_PHI, Shape
+from phitune.analysis.surface import fit_surface
+from phitune.analysis.trends import QUANTITIES, fit_models, fit_trend
+from phitune.trainables.spec import Spec
 
 FORMAT = 1
 # Fewer are analysed here before another process has even started.

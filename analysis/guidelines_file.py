@@ -8,9 +8,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from analysis.budget_model import BudgetModel, Quantity
-from trainables.errors import InputError
-from trainables.spec import Spec
+from phitune.analysis.budget_model import BudgetModel, Quantity
+from phitune.trainables.errors import InputError
+from phitune.trainables.spec import Spec
 
 DEFAULT_PATTERN = "runs/*/report/guidelines.json"
 # Names more alike than this are taken for a slip, unless they differ in digits alone (resnet8, resnet20).

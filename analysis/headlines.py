@@ -1,11 +1,11 @@
 """The report's first lines: how far to trust it, then what to do."""
 
-from analysis.cell_guideline import CellGuideline
-from analysis.gain_wording import payoff
-from analysis.guidelines import Guidelines
-from analysis.number_text import number
-from analysis.trend_wording import LEFT_OUT, warning_lines
-from analysis.wording import saved_text
+from phitune.analysis.cell_guideline import CellGuideline
+from phitune.analysis.gain_wording import payoff
+from phitune.analysis.guidelines import Guidelines
+from phitune.analysis.number_text import number
+from phitune.analysis.trend_wording import LEFT_OUT, warning_lines
+from phitune.analysis.wording import saved_text
 
 NEEDS = {
     "leave_workload_out": "it takes two workloads with enough trials",

@@ -16,9 +16,9 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import posterior
-from analysis.likelihood import Likelihoods
-from analysis.sites import LEAST_DENSITY, cavities, first_sites, inverse, matched, normal_density
+from phitune.analysis import posterior
+from phitune.analysis.likelihood import Likelihoods
+from phitune.analysis.sites import LEAST_DENSITY, cavities, first_sites, inverse, matched, normal_density
 
 Array = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.shapes import Shape
+from phitune.analysis.shapes import Shape
 
 Array = NDArray[np.float64]
 

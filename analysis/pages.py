@@ -13,14 +13,14 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from joblib import Parallel, cpu_count, delayed
 
-from analysis import results, trend_wording, wording
-from analysis.figures import Rendered, Sketch, render, sketches
-from analysis.figures.catalogue import MOST_PANELS
-from analysis.guidelines import Guidelines
-from analysis.headlines import answer_lines, caution_lines, headlines
-from analysis.number_text import number
-from analysis.results.table import STATUSES
-from analysis.search_quality import SearchQuality, search_quality
+from phitune.analysis import results, trend_wording, wording
+from phitune.analysis.figures import Rendered, Sketch, render, sketches
+from phitune.analysis.figures.catalogue import MOST_PANELS
+from phitune.analysis.guidelines import Guidelines
+from phitune.analysis.headlines import answer_lines, caution_lines, headlines
+from phitune.analysis.number_text import number
+from phitune.analysis.results.table import STATUSES
+from phitune.analysis.search_quality import SearchQuality, search_quality
 
 # Of the figure's width in inches: on a phone it scrolls sideways rather than shrink further.
 PIXELS_AN_INCH = 62

@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from analysis.budget_model import NORMAL_90, BudgetModel
-from analysis.guidelines_file import Cell, GuidelinesFile
-from analysis.number_text import percent
-from analysis.recommendation import Evidence, Recommendation
-from trainables.errors import InputError
-from trainables.schedules import Schedule, from_dict
+from phitune.analysis.budget_model import NORMAL_90, BudgetModel
+from phitune.analysis.guidelines_file import Cell, GuidelinesFile
+from phitune.analysis.number_text import percent
+from phitune.analysis.recommendation import Evidence, Recommendation
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import Schedule, from_dict
 
 # Where no slope could be fitted, it may be anything like this (standard deviation), and extrapolation says so.
 UNKNOWN_SLOPE_SD = 0.5

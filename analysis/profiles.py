@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import gaussian_process as gp
-from analysis.function_draws import draw_functions
-from analysis.outcomes import Points
-from analysis.shapes import Shape
+from phitune.analysis import gaussian_process as gp
+from phitune.analysis.function_draws import draw_functions
+from phitune.analysis.outcomes import Points
+from phitune.analysis.shapes import Shape
 
 Array = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
-from analysis.compare import CONFIDENCE, Comparison
+from phitune.analysis.compare import CONFIDENCE, Comparison
 
 Array = NDArray[np.float64]
 

@@ -6,11 +6,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from analysis import prediction
-from analysis.guidelines_file import Cell, GuidelinesFile, find
-from analysis.recommendation import Evidence, Recommendation
-from trainables.errors import InputError
-from trainables.schedules import from_dict
+from phitune.analysis import prediction
+from phitune.analysis.guidelines_file import Cell, GuidelinesFile, find
+from phitune.analysis.recommendation import Evidence, Recommendation
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import from_dict
 
 FEW_REPLICATES = 3
 # Budgets this many times beyond those searched are refused.

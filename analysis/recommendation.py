@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainables.schedules import Schedule, from_dict
+from phitune.trainables.schedules import Schedule, from_dict
 
 
 @dataclass(frozen=True)

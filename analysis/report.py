@@ -14,12 +14,12 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from analysis import results
-from analysis.guidelines import Guidelines, build
-from analysis.pages import MOST_OF_TAG, cut, note, write_files
-from analysis.results import Results, StudyRef
-from trainables.errors import InputError
-from trainables.schedules import Uba
+from phitune.analysis import results
+from phitune.analysis.guidelines import Guidelines, build
+from phitune.analysis.pages import MOST_OF_TAG, cut, note, write_files
+from phitune.analysis.results import Results, StudyRef
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import Uba
 
 DEFAULT_PHI_RANGE = (Uba.parameters["phi"].low, Uba.parameters["phi"].high)
 PACKAGES = ("phitune", "ray", "optuna", "mlflow", "torch", "numpy", "scipy")

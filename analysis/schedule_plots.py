@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from analysis.figures.style import COLOURS, STYLE
-from trainables.errors import InputError
-from trainables.schedules import Schedule, refine, schedule
+from phitune.analysis.figures.style import COLOURS, STYLE
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import Schedule, refine, schedule
 
 FAN = (0.05, 0.25, 1.0, 2.0, 5.0, 20.0, 50.0)
 STEPS = 1000

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
-from analysis.compare import CONFIDENCE, Comparison
-from analysis.outcomes import Scale
+from phitune.analysis.compare import CONFIDENCE, Comparison
+from phitune.analysis.outcomes import Scale
 
 Array = NDArray[np.float64]
 

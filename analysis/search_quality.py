@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from analysis.results.table import CELL, STATUSES
+from phitune.analysis.results.table import CELL, STATUSES
 
 FEWEST = 5
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trainables.errors import InputError
-from trainables.schedules import family as family_class
-from trainables.schedules import from_dict
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import family as family_class
+from phitune.trainables.schedules import from_dict
 
 Array = NDArray[np.float64]
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
-from analysis import posterior
-from analysis.likelihood import Likelihoods
+from phitune.analysis import posterior
+from phitune.analysis.likelihood import Likelihoods
 
 Array = NDArray[np.float64]
 

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis import gaussian_process as gp
-from analysis.bootstrap import resampled_argmins
-from analysis.cell_surface import EDGE, RELATIVE_TOLERANCE, CellSurface, Fit, Verdict
-from analysis.flatness import probability_of_no_effect
-from analysis.outcomes import Points, points
-from analysis.profiles import NEIGHBOUR, NEIGHBOURS, Draws, draw_profiles, minimise
-from analysis.shapes import COSINE_PHI, Shape
+from phitune.analysis import gaussian_process as gp
+from phitune.analysis.bootstrap import resampled_argmins
+from phitune.analysis.cell_surface import EDGE, RELATIVE_TOLERANCE, CellSurface, Fit, Verdict
+from phitune.analysis.flatness import probability_of_no_effect
+from phitune.analysis.outcomes import Points, points
+from phitune.analysis.profiles import NEIGHBOUR, NEIGHBOURS, Draws, draw_profiles, minimise
+from phitune.analysis.shapes import COSINE_PHI, Shape
 
 Array = NDArray[np.float64]
 

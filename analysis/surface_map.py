@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import gaussian_process as gp
-from analysis.cell_surface import EDGE, CellSurface
+from phitune.analysis import gaussian_process as gp
+from phitune.analysis.cell_surface import EDGE, CellSurface
 
 Array = NDArray[np.float64]
 

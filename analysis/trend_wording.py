@@ -3,9 +3,9 @@
 import math
 from typing import Any
 
-from analysis.budget_model import BudgetModel
-from analysis.guidelines import Guidelines
-from analysis.number_text import number, percent
+from phitune.analysis.budget_model import BudgetModel
+from phitune.analysis.guidelines import Guidelines
+from phitune.analysis.number_text import number, percent
 
 WHAT = {"phi": "φ*", "mean_lr": "the mean LR that goes with φ*"}
 PREDICTORS = {"lambda_max": "the largest Hessian eigenvalue λ_max", "kappa": "the condition number κ of the Hessian"}

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.budget_model import NORMAL_90, BudgetModel, Kind, Quantity
-from analysis.cell_draws import CellDraws, Gathered, data_of, group_of
-from analysis.hierarchy import GROUP, Form, Hierarchy, Line, Round, fit
+from phitune.analysis.budget_model import NORMAL_90, BudgetModel, Kind, Quantity
+from phitune.analysis.cell_draws import CellDraws, Gathered, data_of, group_of
+from phitune.analysis.hierarchy import GROUP, Form, Hierarchy, Line, Round, fit
 
 MIN_BUDGETS_FOR_SLOPE = 4
 QUANTITIES: tuple[Quantity, ...] = ("phi", "mean_lr")

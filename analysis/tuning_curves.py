@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import betainc, betaincinv
 
-from analysis.compare import CONFIDENCE
+from phitune.analysis.compare import CONFIDENCE
 
 Array = NDArray[np.float64]
 

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
-from analysis.cell_draws import Gathered
-from analysis.cell_guideline import CellGuideline
-from analysis.cell_surface import CellSurface
-from analysis.compare import CONFIDENCE
-from analysis.hierarchy import Form, Round
-from analysis.shapes import COSINE_PHI
-from analysis.trends import Trend, fit_trend
+from phitune.analysis.cell_draws import Gathered
+from phitune.analysis.cell_guideline import CellGuideline
+from phitune.analysis.cell_surface import CellSurface
+from phitune.analysis.compare import CONFIDENCE
+from phitune.analysis.hierarchy import Form, Round
+from phitune.analysis.shapes import COSINE_PHI
+from phitune.analysis.trends import Trend, fit_trend
 
 RIVALS = ("cosine", "linear", "rex")
 

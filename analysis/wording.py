@@ -1,11 +1,11 @@
 """Guidelines in plain words: table rows and sentences for the report and the command line."""
 
-from analysis.budget_saved import BudgetSaved
-from analysis.cell_guideline import CellGuideline
-from analysis.gain_wording import gain_text
-from analysis.guidelines import Guidelines
-from analysis.number_text import budget_share, number, with_interval
-from analysis.recommendation import beside_phi
+from phitune.analysis.budget_saved import BudgetSaved
+from phitune.analysis.cell_guideline import CellGuideline
+from phitune.analysis.gain_wording import gain_text
+from phitune.analysis.guidelines import Guidelines
+from phitune.analysis.number_text import budget_share, number, with_interval
+from phitune.analysis.recommendation import beside_phi
 
 VERDICTS = {
     "ok": "φ* found",

@@ -20,17 +20,18 @@ from pathlib import Path
 from benchmarks.made_database import make_database
 
 _STUDY = "speed"
+_FROM_DIRECTORY = "from phitune.analysis.results import find_study, load; f = lambda: load(find_study({out!r}))"
 _PARTS = {
-    "SQLite": "from analysis.results import find_study, load; f = lambda: load(find_study({name!r}, {uri!r}))",
-    "SQLite, cache empty": "from analysis.results import find_study, load; f = lambda: load(find_study({out!r}))",
-    "SQLite, cache full": "from analysis.results import find_study, load; f = lambda: load(find_study({out!r}))",
+    "SQLite": "from phitune.analysis.results import find_study, load; f = lambda: load(find_study({name!r}, {uri!r}))",
+    "SQLite, cache empty": _FROM_DIRECTORY,
+    "SQLite, cache full": _FROM_DIRECTORY,
     "Parquet": (
-        "from pathlib import Path; from analysis.results import read_parquet; "
+        "from pathlib import Path; from phitune.analysis.results import read_parquet; "
         "f = lambda: read_parquet(Path({out!r}) / '.results.parquet')"
     ),
 }
 _CLIENT = (
-    "from analysis.results import find_study, mlflow_client as m; r = find_study({name!r}, {uri!r}); "
+    "from phitune.analysis.results import find_study, mlflow_client as m; r = find_study({name!r}, {uri!r}); "
     "f = lambda: m.ended_trials(r, m.parent_run_id(r))"
 )
 _TIMED = "import time; began = time.perf_counter(); t = f(); print(len(t), time.perf_counter() - began)"
@@ -50,9 +51,9 @@ def stages(values: dict[str, str]) -> None:
     """Prints what the stages of an analysis take in one process, then the whole command."""
     code = """
 import time
-from analysis.results import gather
-from analysis.comparisons import compare
-from analysis.guidelines import build
+from phitune.analysis.results import gather
+from phitune.analysis.comparisons import compare
+from phitune.analysis.guidelines import build
 def clock(what, f):
     began = time.perf_counter()
     out = f()

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from trainables.schedules import Schedule, families, schedule
+from phitune.trainables.schedules import Schedule, families, schedule
 
 GIVEN: dict[str, dict[str, object]] = {
     "uba": {"phi": 5.0},

@@ -11,12 +11,12 @@ from optuna.distributions import CategoricalDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
 
-from search.failures import Luck
-from search.finalists import best_of_families, finalists
-from search.record import Record, Trial
-from search.sampler import FamilySampler, Source, direction, last_trial, tell
-from search.space import Values, family_order, point, stable_seed
-from search.study import Cell, Study
+from phitune.search.failures import Luck
+from phitune.search.finalists import best_of_families, finalists
+from phitune.search.record import Record, Trial
+from phitune.search.sampler import FamilySampler, Source, direction, last_trial, tell
+from phitune.search.space import Values, family_order, point, stable_seed
+from phitune.search.study import Cell, Study
 
 
 class CellProposer:

@@ -14,13 +14,13 @@ import optuna
 import ray
 from ray._private import worker as ray_worker
 
-from search.handshake import require_cluster
-from search.nodes import Node, living_nodes, may_come
-from search.secrets import keep_secrets_here
-from search.sections import Resources
-from search.slots import RAYS_NAMES, bundle, places, words
-from search.study import Study
-from trainables.errors import InputError, SurroundingsError
+from phitune.search.handshake import require_cluster
+from phitune.search.nodes import Node, living_nodes, may_come
+from phitune.search.secrets import keep_secrets_here
+from phitune.search.sections import Resources
+from phitune.search.slots import RAYS_NAMES, bundle, places, words
+from phitune.search.study import Study
+from phitune.trainables.errors import InputError, SurroundingsError
 
 _TERMINATED = threading.Event()
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import yaml
 
-from search.study import Study, parse_study
-from search.tracking import absolute, without_credentials
-from trainables.errors import InputError
+from phitune.search.study import Study, parse_study
+from phitune.search.tracking import absolute, without_credentials
+from phitune.trainables.errors import InputError
 
 # What may change between one run of a study and the next, beside its cells, which may become more.
 _MAY_GROW = ("trials", "replicates")

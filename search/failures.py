@@ -15,9 +15,9 @@ from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 from ray.tune.execution import tune_controller
 from ray.tune.experiment import Trial as TuneTrial
 
-from search.record import Record
-from search.stopping import CellAsha
-from trainables.relay import PopulationLostError
+from phitune.search.record import Record
+from phitune.search.stopping import CellAsha
+from phitune.trainables.relay import PopulationLostError
 
 # How often a trial is started again after its process has died, or met an error that a fresh one may not meet.
 RETRIES = 2

@@ -9,8 +9,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from trainables.errors import InputError
-from trainables.schedules import Parameter, Schedule, family, schedule
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import Parameter, Schedule, family, schedule
 
 Range = tuple[float, float]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from search.record import Mode, Record
+from phitune.search.record import Mode, Record
 
 _BEST_OVERALL = 2
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from search.record import Record
-from search.study import Cell
+from phitune.search.record import Record
+from phitune.search.study import Cell
 
 # Fewer trials than this say nothing about a correlation.
 ENOUGH = 10

@@ -19,27 +19,27 @@ from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 from rich.console import Console
 
-from search.cell_proposer import CellProposer, link_neighbours
-from search.cluster import connect, quiet, terminated
-from search.directory import claim, describe, owned, replace
-from search.failures import Failure, FailureAsha, survive_memory_kills
-from search.ladder_quality import as_json, ladder_quality, told
-from search.lifeline import Lifeline, RayLostError
-from search.populations import placed
-from search.progress import Progress
-from search.proposer import Proposer
-from search.record import Journal, Record, VerdictLog, cut_torn_line
-from search.slots import Slots, words
-from search.stopping import Ladder, rungs
-from search.storage import require_storage
-from search.study import Study
-from search.thrift import Silence
-from search.tracking import Tracker, facts_of
-from search.warm_start import EarlierCell, earlier_cells
-from search.watchdog import Watchdog
-from trainables.checkpoint import CheckpointFolder
-from trainables.relay import start_populations
-from trainables.trial import TrialActor
+from phitune.search.cell_proposer import CellProposer, link_neighbours
+from phitune.search.cluster import connect, quiet, terminated
+from phitune.search.directory import claim, describe, owned, replace
+from phitune.search.failures import Failure, FailureAsha, survive_memory_kills
+from phitune.search.ladder_quality import as_json, ladder_quality, told
+from phitune.search.lifeline import Lifeline, RayLostError
+from phitune.search.populations import placed
+from phitune.search.progress import Progress
+from phitune.search.proposer import Proposer
+from phitune.search.record import Journal, Record, VerdictLog, cut_torn_line
+from phitune.search.slots import Slots, words
+from phitune.search.stopping import Ladder, rungs
+from phitune.search.storage import require_storage
+from phitune.search.study import Study
+from phitune.search.thrift import Silence
+from phitune.search.tracking import Tracker, facts_of
+from phitune.search.warm_start import EarlierCell, earlier_cells
+from phitune.search.watchdog import Watchdog
+from phitune.trainables.checkpoint import CheckpointFolder
+from phitune.trainables.relay import start_populations
+from phitune.trainables.trial import TrialActor
 
 _PATIENCE = 30.0
 _ALL = 10**6

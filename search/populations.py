@@ -11,11 +11,11 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from search.sections import Resources
-from search.slots import bundle, words
-from search.study import Cell, Study, Together
-from trainables.spec import Spec
-from trainables.workloads import workload
+from phitune.search.sections import Resources
+from phitune.search.slots import bundle, words
+from phitune.search.study import Cell, Study, Together
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads import workload
 
 # A population must stay small beside a study: what is proposed next does not know the trials in flight.
 _SHARE_OF_STUDY = 0.25
@@ -96,9 +96,9 @@ def _found(kind: tuple[Spec, Spec, Resources], looking: Any, tell: Callable[[str
 
 def _look(spec: Spec, optimizer: Spec, gpu: float, rows: int | None, most: int) -> tuple[int, str]:
     """Where trials will train, on a part of a GPU or none: how many together, and what is to be said of it."""
-    from trainables.population.obstacle import obstacle
-    from trainables.population.ramp import ramp
-    from trainables.workloads.torch_workload import TorchWorkload
+    from phitune.trainables.population.obstacle import obstacle
+    from phitune.trainables.population.ramp import ramp
+    from phitune.trainables.workloads.torch_workload import TorchWorkload
 
     built, device = workload(spec), "cuda" if gpu else "cpu"
     if reason := obstacle(built, optimizer, device):

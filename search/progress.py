@@ -11,9 +11,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from search.record import Record
-from search.study import Cell
-from trainables.schedules import from_dict
+from phitune.search.record import Record
+from phitune.search.study import Cell
+from phitune.trainables.schedules import from_dict
 
 _LIVE_EVERY = 0.5
 _LINE_EVERY = 10.0

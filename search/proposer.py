@@ -9,13 +9,13 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from search.cell_proposer import CellProposer
-from search.failures import Failure, Retries
-from search.record import Record, Trial
-from search.slots import Slots, bundle
-from search.stopping import rungs
-from search.study import Cell, Study
-from trainables.checkpoint import CheckpointFolder
+from phitune.search.cell_proposer import CellProposer
+from phitune.search.failures import Failure, Retries
+from phitune.search.record import Record, Trial
+from phitune.search.slots import Slots, bundle
+from phitune.search.stopping import rungs
+from phitune.search.study import Cell, Study
+from phitune.trainables.checkpoint import CheckpointFolder
 
 # Share of a cell's trials by which a workload may be ahead of the others, so that its trials follow one another.
 HEAD_START = 0.1

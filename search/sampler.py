@@ -10,10 +10,10 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.families import FamilySpace
-from search.record import Record
-from search.space import Values, distributions, quasi_random, stable_seed, values_of
-from search.study import Cell, Study
+from phitune.search.families import FamilySpace
+from phitune.search.record import Record
+from phitune.search.space import Values, distributions, quasi_random, stable_seed, values_of
+from phitune.search.study import Cell, Study
 
 QUASI_RANDOM, MODEL = "quasi-random", "tpe"
 # The share of a family's trials that is quasi-random.

@@ -18,8 +18,8 @@ from pydantic import (
     field_validator,
 )
 
-from search.families import Range
-from trainables.schedules import Uba
+from phitune.search.families import Range
+from phitune.trainables.schedules import Uba
 
 _PHI = Uba.parameters["phi"]
 

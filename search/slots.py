@@ -7,8 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from search.nodes import Node, Upscaling, living_nodes
-from search.sections import Resources
+from phitune.search.nodes import Node, Upscaling, living_nodes
+from phitune.search.sections import Resources
 
 _LOOK_EVERY = 1.0
 #: A study file's words and Ray's.

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution
 from scipy.stats import qmc
 
-from search.families import FamilySpace
-from search.study import Cell
-from trainables.schedules import Schedule
+from phitune.search.families import FamilySpace
+from phitune.search.study import Cell
+from phitune.trainables.schedules import Schedule
 
 Values = dict[str, float]
 Ranges = Mapping[str, FloatDistribution]

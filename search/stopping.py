@@ -11,11 +11,11 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from search.record import Verdict
-from search.sections import Asha, Resources
-from search.slots import bundle
-from search.study import Cell, Study
-from search.thrift import forget_ended, has_process, keep_no_state, keep_processes
+from phitune.search.record import Verdict
+from phitune.search.sections import Asha, Resources
+from phitune.search.slots import bundle
+from phitune.search.study import Cell, Study
+from phitune.search.thrift import forget_ended, has_process, keep_no_state, keep_processes
 
 # So many of a family, the best so far, go on from a rung whatever the other families do: none is judged on fewer
 # uncensored trials.

@@ -12,11 +12,11 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from search.nodes import living
-from search.slots import places
-from search.study import Study
-from trainables.checkpoint import try_beside
-from trainables.errors import InputError
+from phitune.search.nodes import living
+from phitune.search.slots import places
+from phitune.search.study import Study
+from phitune.trainables.checkpoint import try_beside
+from phitune.trainables.errors import InputError
 
 # Seconds for the answers. A node without one is done without: it may be about to leave.
 _PATIENCE = 30.0

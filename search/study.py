@@ -13,13 +13,13 @@ import yaml
 from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from search.families import FamilySpace, family_spaces
-from search.sections import Asha, Composition, Diagnostics, Failures, Resources, Section, Space
-from trainables.errors import InputError
-from trainables.schedules import families, family
-from trainables.spec import Spec
-from trainables.workloads import workload
-from trainables.workloads.base import schedule_free
+from phitune.search.families import FamilySpace, family_spaces
+from phitune.search.sections import Asha, Composition, Diagnostics, Failures, Resources, Section, Space
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import families, family
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.base import schedule_free
 
 _MOST_ITERATIONS = 100_000_000
 _MOST_TOGETHER = 1000

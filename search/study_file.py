@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from search.families import with_profiles_read
-from search.study import Study, parse_study
-from trainables.errors import InputError
+from phitune.search.families import with_profiles_read
+from phitune.search.study import Study, parse_study
+from phitune.trainables.errors import InputError
 
 
 def read_study(path: Path, overrides: Iterable[str] = ()) -> Study:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.finalists import best_of_families
-from search.record import Follower, Record
-from search.study import Cell
-from trainables.errors import InputError
+from phitune.search.finalists import best_of_families
+from phitune.search.record import Follower, Record
+from phitune.search.study import Cell
+from phitune.trainables.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from statistics import median
 from typing import Any
 
-from search.record import Record, Trial
-from search.study import Cell, Study
+from phitune.search.record import Record, Trial
+from phitune.search.study import Cell, Study
 
 # A trial hangs if it takes so many times as long as others would.
 _SLOWER = 10

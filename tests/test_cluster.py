@@ -190,7 +190,7 @@ WATCHED = """
 import os, time
 from pathlib import Path
 import ray
-from trainables.workloads.quadratic import Quadratic
+from phitune.trainables.workloads.quadratic import Quadratic
 
 
 class Watched(Quadratic):

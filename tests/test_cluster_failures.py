@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from search.record import Journal
+from phitune.search.record import Journal
 from tests.conftest import environment
 from tests.ray_nodes import Cluster, ray_cluster
 from tests.searching import ended, start, wait_for

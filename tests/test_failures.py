@@ -10,8 +10,8 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from search.failures import GIVE_UP, RETRIES
-from search.record import Journal
+from phitune.search.failures import GIVE_UP, RETRIES
+from phitune.search.record import Journal
 from tests.conftest import Run, command, environment
 
 WORKLOAD = '''
@@ -22,7 +22,7 @@ import signal
 import time
 from pathlib import Path
 
-from trainables.workloads.quadratic import Quadratic, QuadraticLearner
+from phitune.trainables.workloads.quadratic import Quadratic, QuadraticLearner
 
 HERE = Path(__file__).parent
 
@@ -142,7 +142,7 @@ def test_the_study_goes_on_and_says_why_each_trial_failed(tmp_path: Path, phitun
 
 GREEDY = """
 import time
-from trainables.workloads.quadratic import Quadratic
+from phitune.trainables.workloads.quadratic import Quadratic
 
 
 class Greedy(Quadratic):

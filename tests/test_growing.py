@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from search.record import Journal
+from phitune.search.record import Journal
 from tests.conftest import Run
 
 STUDY = """

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from search.record import Journal
+from phitune.search.record import Journal
 from tests.conftest import command
 from tests.gate import gate
 from tests.ray_head import TOKEN, Head, ray_head

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from search.record import Journal
+from phitune.search.record import Journal
 from tests.conftest import Run
 from tests.searching import ended, family, kill, named, start, wait_for
 from tests.wholeness import check_whole

@@ -13,16 +13,16 @@ import torch
 from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 
-from analysis import recommend
-from search.record import Journal, Record
+from phitune.analysis import recommend
+from phitune.search.record import Journal, Record
+from phitune.trainables.models.mlp import mlp
+from phitune.trainables.schedules import from_dict
+from phitune.trainables.spec import Spec
+from phitune.trainables.training import Training, TrialConfig
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.tables import table
 from tests.analysis.quadratic_twin import truth
 from tests.conftest import Run
-from trainables.models.mlp import mlp
-from trainables.schedules import from_dict
-from trainables.spec import Spec
-from trainables.training import Training, TrialConfig
-from trainables.workloads import workload
-from trainables.workloads.tables import table
 
 
 @pytest.fixture(scope="module")

@@ -12,16 +12,16 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
-from analysis.results import find_study
-from search.record import Journal
-from search.study_file import read_study
-from search.tracking import facts_of
-from search.tracking.store import Refused, Store
+from phitune.analysis.results import find_study
+from phitune.search.record import Journal
+from phitune.search.study_file import read_study
+from phitune.search.tracking import facts_of
+from phitune.search.tracking.store import Refused, Store
+from phitune.trainables.errors import InputError
 from tests.conftest import Run
 from tests.mlflow_server import server
 from tests.postgres import postgresql
 from tests.ray_start import free_ports
-from trainables.errors import InputError
 
 STUDY = """
 name: s

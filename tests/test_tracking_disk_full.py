@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from search.record import Journal
+from phitune.search.record import Journal
 from tests.conftest import command, environment
 from tests.test_tracking_server import STUDY
 

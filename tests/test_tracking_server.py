@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from search.record import Journal
+from phitune.search.record import Journal
 from tests.conftest import Run, command, environment
 from tests.mlflow_server import server
 from tests.postgres import postgresql

@@ -14,14 +14,14 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from analysis.results import find_study, load
-from search.record import Journal, Record
-from search.stopping import rungs
-from search.study import Cell, Study
-from search.study_file import read_study
-from trainables.schedules import from_dict
-from trainables.training import Training, TrialConfig
-from trainables.workloads import workload
+from phitune.analysis.results import find_study, load
+from phitune.search.record import Journal, Record
+from phitune.search.stopping import rungs
+from phitune.search.study import Cell, Study
+from phitune.search.study_file import read_study
+from phitune.trainables.schedules import from_dict
+from phitune.trainables.training import Training, TrialConfig
+from phitune.trainables.workloads import workload
 
 _STATES = {
     "completed": TrialState.COMPLETE,

@@ -14,11 +14,11 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from trainables.errors import InputError
-from trainables.training import Training, TrialConfig
-from trainables.workloads.base import Diagnosis
-from trainables.workloads.torch_learner import TorchLearner
-from trainables.workloads.torch_workload import Batch, TorchWorkload
+from phitune.trainables.errors import InputError
+from phitune.trainables.training import Training, TrialConfig
+from phitune.trainables.workloads.base import Diagnosis
+from phitune.trainables.workloads.torch_learner import TorchLearner
+from phitune.trainables.workloads.torch_workload import Batch, TorchWorkload
 
 _SEED = 0
 _TOLERANCE = 1e-3

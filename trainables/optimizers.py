@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from trainables.errors import InputError
-from trainables.spec import Spec, Value
-from trainables.workloads.base import schedule_free
+from phitune.trainables.errors import InputError
+from phitune.trainables.spec import Spec, Value
+from phitune.trainables.workloads.base import schedule_free
 
 _ADAM: dict[str, Value] = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
 

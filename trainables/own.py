@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
-from trainables.errors import InputError
+from phitune.trainables.errors import InputError
 
 
 def import_own(name: str, field: str) -> Any:

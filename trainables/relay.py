@@ -14,8 +14,8 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from trainables.errors import TaskGoneError
-from trainables.task import spoils_process
+from phitune.trainables.errors import TaskGoneError
+from phitune.trainables.task import spoils_process
 
 _REGISTRY = "phitune-populations"
 # Seconds for which a trial's process waits for a report before it says that it is still there.
@@ -34,7 +34,7 @@ class PopulationHost:
         # Before torch is there.
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu or ""
         os.environ["OMP_NUM_THREADS"] = str(threads)
-        from trainables.population.host import Host
+        from phitune.trainables.population.host import Host
 
         self._host = Host("cpu" if gpu is None else "cuda")
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trainables.errors import InputError
+from phitune.trainables.errors import InputError
 
 _LABEL = re.compile(r"(?P<name>[^()]+?)\s*(\((?P<parameters>.*)\))?")
 _PARAMETER = re.compile(r'\s*(?P<key>[^\W\d]\w*)\s*=\s*(?P<value>"(\\.|[^"\\])*"|[^,"]*?)\s*(,|$)')

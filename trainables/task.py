@@ -11,12 +11,12 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-from trainables.checkpoint import Checkpoint
-from trainables.memory import out_of_memory
-from trainables.schedules import from_dict
-from trainables.spec import Spec
-from trainables.training import Ask, Diagnostics, Training, TrialConfig, alone
-from trainables.workloads import Learner, Workload, workload
+from phitune.trainables.checkpoint import Checkpoint
+from phitune.trainables.memory import out_of_memory
+from phitune.trainables.schedules import from_dict
+from phitune.trainables.spec import Spec
+from phitune.trainables.training import Ask, Diagnostics, Training, TrialConfig, alone
+from phitune.trainables.workloads import Learner, Workload, workload
 
 _FINAL = ("val_loss", "val_metric", "ema_val_loss", "ema_val_metric")
 # Errors of the system that would come again.

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
-from trainables.schedules import Schedule
-from trainables.spec import Spec
-from trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split, Workload
+from phitune.trainables.schedules import Schedule
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split, Workload
 
 _EXPLOSION = 1e3
 # Iterations between looks at the loss where looking makes the host wait for the device.

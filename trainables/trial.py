@@ -9,8 +9,8 @@ from typing import Any
 import ray
 from ray import tune
 
-from trainables.relay import Relay
-from trainables.task import Task
+from phitune.trainables.relay import Relay
+from phitune.trainables.task import Task
 
 
 class TrialActor(tune.Trainable):  # type: ignore[misc]

@@ -8,17 +8,17 @@ from functools import partial
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.families_compared import families_compared
-from analysis.figures.performance_profiles import performance_profiles
-from analysis.figures.phi_against_budget import phi_against_budget
-from analysis.figures.quality_against_phi import quality_against_phi
-from analysis.figures.rank_diagram import rank_diagram
-from analysis.figures.search_health import rung_correlations, trials_ended
-from analysis.figures.style import Panel, panels
-from analysis.figures.surfaces import surfaces
-from analysis.figures.tuning import tuning
-from analysis.guidelines import Guidelines
-from analysis.search_quality import SearchQuality
+from phitune.analysis.figures.families_compared import families_compared
+from phitune.analysis.figures.performance_profiles import performance_profiles
+from phitune.analysis.figures.phi_against_budget import phi_against_budget
+from phitune.analysis.figures.quality_against_phi import quality_against_phi
+from phitune.analysis.figures.rank_diagram import rank_diagram
+from phitune.analysis.figures.search_health import rung_correlations, trials_ended
+from phitune.analysis.figures.style import Panel, panels
+from phitune.analysis.figures.surfaces import surfaces
+from phitune.analysis.figures.tuning import tuning
+from phitune.analysis.guidelines import Guidelines
+from phitune.analysis.search_quality import SearchQuality
 
 # Of more workloads the rest is left to the tables, but for phi* against the budget: a report of hundreds of panels is
 # read by nobody, and each costs a third of a second.

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.style import FAMILY_COLOURS, GREY, Panel, budget_name, family_colour, grid, quantity
+from phitune.analysis.figures.style import FAMILY_COLOURS, GREY, Panel, budget_name, family_colour, grid, quantity
 
 # A family further behind than this (per cent) is drawn as an arrow at the edge.
 MOST_LOSS = 60.0

@@ -3,8 +3,8 @@
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from analysis.figures.style import FAMILY_LINES, GREY, family_colour
-from analysis.scores import Scores
+from phitune.analysis.figures.style import FAMILY_LINES, GREY, family_colour
+from phitune.analysis.scores import Scores
 
 
 def performance_profiles(scores: Scores) -> Figure | None:

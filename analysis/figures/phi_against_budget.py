@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from analysis.budget_model import BudgetModel
-from analysis.cell_guideline import CellGuideline
-from analysis.figures.style import COLOURS, GREY, grid, log_axis, panels
-from analysis.guidelines import Guidelines
-from analysis.shapes import COSINE_PHI
+from phitune.analysis.budget_model import BudgetModel
+from phitune.analysis.cell_guideline import CellGuideline
+from phitune.analysis.figures.style import COLOURS, GREY, grid, log_axis, panels
+from phitune.analysis.guidelines import Guidelines
+from phitune.analysis.shapes import COSINE_PHI
 
 COLOUR, POPULATION = COLOURS[0], COLOURS[1]
 MARKERS = {

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.figures.style import GREY, Panel, budget_name, grid, log_axis, quantity, shades
-from analysis.shapes import COSINE_PHI
+from phitune.analysis.figures.style import GREY, Panel, budget_name, grid, log_axis, quantity, shades
+from phitune.analysis.shapes import COSINE_PHI
 
 MOST_EXCESS = 40.0
 

@@ -2,8 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from analysis.figures.style import GREY, family_colour
-from analysis.ranks import Ranks
+from phitune.analysis.figures.style import GREY, family_colour
+from phitune.analysis.ranks import Ranks
 
 
 def rank_diagram(ranks: Ranks) -> Figure | None:

@@ -5,8 +5,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from analysis.figures.style import COLOURS, GREY, Panel, budget_name, grid
-from analysis.search_quality import SearchQuality
+from phitune.analysis.figures.style import COLOURS, GREY, Panel, budget_name, grid
+from phitune.analysis.search_quality import SearchQuality
 
 # Told apart by lightness too, for print without colour.
 STATUS_COLOURS = {"completed": "#0072B2", "stopped": "#9ecae1", "diverged": "#D55E00", "failed": "#000000"}

@@ -12,10 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from analysis.cell_guideline import CellGuideline
-from analysis.cell_surface import CellSurface
-from analysis.guidelines import Guidelines
-from analysis.number_text import budget_share
+from phitune.analysis.cell_guideline import CellGuideline
+from phitune.analysis.cell_surface import CellSurface
+from phitune.analysis.guidelines import Guidelines
+from phitune.analysis.number_text import budget_share
 
 Line = Literal["-", "--", "-.", ":"]
 

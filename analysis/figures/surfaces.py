@@ -11,10 +11,10 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.cell_guideline import CellGuideline
-from analysis.cell_surface import CellSurface
-from analysis.figures.style import COLOURS, Panel, budget_name, grid, log_axis
-from analysis.surface_map import surface_map
+from phitune.analysis.cell_guideline import CellGuideline
+from phitune.analysis.cell_surface import CellSurface
+from phitune.analysis.figures.style import COLOURS, Panel, budget_name, grid, log_axis
+from phitune.analysis.surface_map import surface_map
 
 LEVELS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 # Dark is good; the palest stands for all that is worse.

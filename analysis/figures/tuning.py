@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from analysis.figures.style import FAMILY_LINES, GREY, Panel, budget_name, family_colour, grid, quantity
-from analysis.tuning_curves import TuningCurve
+from phitune.analysis.figures.style import FAMILY_LINES, GREY, Panel, budget_name, family_colour, grid, quantity
+from phitune.analysis.tuning_curves import TuningCurve
 
 
 def tuning(shown: list[Panel], curves: tuple[TuningCurve, ...]) -> Figure | None:

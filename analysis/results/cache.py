@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.results.table import read_parquet, write_parquet
-from trainables.errors import InputError
+from phitune.analysis.results.table import read_parquet, write_parquet
+from phitune.trainables.errors import InputError
 
 CACHE_FILE = ".results.parquet"
 FORMAT = 1

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.results.csv_text import CsvText
-from analysis.results.table import CELL, MODES, PHASES, STATUSES, require_completed, tidy
-from trainables.errors import InputError
-from trainables.schedules import Schedule, family, from_dict, schedule
-from trainables.spec import Spec
+from phitune.analysis.results.csv_text import CsvText
+from phitune.analysis.results.table import CELL, MODES, PHASES, STATUSES, require_completed, tidy
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import Schedule, family, from_dict, schedule
+from phitune.trainables.spec import Spec
 
 REQUIRED = (*CELL, "family", "base_lr", "objective")
 METRICS = (

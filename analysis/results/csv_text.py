@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trainables.errors import InputError
+from phitune.trainables.errors import InputError
 
 
 class CsvText:

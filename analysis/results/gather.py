@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.results.csv_file import read_csv
-from analysis.results.load import load
-from analysis.results.study_ref import StudyRef, find_study
-from analysis.results.table import read_parquet, require_comparable, require_completed
-from trainables.errors import InputError
+from phitune.analysis.results.csv_file import read_csv
+from phitune.analysis.results.load import load
+from phitune.analysis.results.study_ref import StudyRef, find_study
+from phitune.analysis.results.table import read_parquet, require_comparable, require_completed
+from phitune.trainables.errors import InputError
 
 
 @dataclass(frozen=True)

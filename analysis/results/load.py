@@ -4,10 +4,10 @@ import sqlite3
 
 import pandas as pd
 
-from analysis.results import mlflow_client, mlflow_sqlite
-from analysis.results.cache import CacheKey, read_cache, write_cache
-from analysis.results.study_ref import StudyRef, is_sqlite
-from analysis.results.table import require_completed, tidy
+from phitune.analysis.results import mlflow_client, mlflow_sqlite
+from phitune.analysis.results.cache import CacheKey, read_cache, write_cache
+from phitune.analysis.results.study_ref import StudyRef, is_sqlite
+from phitune.analysis.results.table import require_completed, tidy
 
 # Trials' times are those of the machines they ran on, whose clocks may differ.
 CLOCKS_DIFFER_MS = 3_600_000

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.results.mlflow_layout import (
+from phitune.analysis.results.mlflow_layout import (
     KIND,
     LAST_METRIC,
     METRICS,
@@ -18,8 +18,8 @@ from analysis.results.mlflow_layout import (
     TAGS,
     to_table,
 )
-from analysis.results.study_ref import PAGE, StudyRef, client_of
-from trainables.errors import InputError
+from phitune.analysis.results.study_ref import PAGE, StudyRef, client_of
+from phitune.trainables.errors import InputError
 
 CURVES = ("lr", "train_loss", "val_loss", "val_metric", "ema_val_loss", "ema_val_metric", "grad_norm", "weight_norm")
 

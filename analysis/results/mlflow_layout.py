@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.results.table import COLUMNS, WHOLE, tidy
+from phitune.analysis.results.table import COLUMNS, WHOLE, tidy
 
 _OWN = ("trial_id", "cell", "phase", "status", "finalist", "origin", "mode", "metric_name", "metric_mode")
 TAGS = {

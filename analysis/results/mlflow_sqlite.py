@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.results.mlflow_layout import (
+from phitune.analysis.results.mlflow_layout import (
     KIND,
     METRICS,
     PARAMS,
@@ -23,7 +23,7 @@ from analysis.results.mlflow_layout import (
     TAGS,
     to_table,
 )
-from analysis.results.study_ref import StudyRef, sqlite_file
+from phitune.analysis.results.study_ref import StudyRef, sqlite_file
 
 # Rows of one run lie together, and near those of the run made next: in that order a large file is not jumped about in.
 _ENDED = """

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from trainables.errors import InputError
+from phitune.trainables.errors import InputError
 
 DEFAULT_TRACKING_URI = "sqlite:///runs/mlflow.db"
 STUDY_FILE = "study.json"

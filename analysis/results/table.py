@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from trainables.errors import InputError
+from phitune.trainables.errors import InputError
 
 TEXT, NUMBER, WHOLE, YES_NO = "string", "float64", "Int64", "bool"
 COLUMNS: dict[str, str] = {

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from trainables.schedules import schedule
-from trainables.spec import Spec
-from trainables.training import Training, TrialConfig
-from trainables.workloads import workload
+from phitune.trainables.schedules import schedule
+from phitune.trainables.spec import Spec
+from phitune.trainables.training import Training, TrialConfig
+from phitune.trainables.workloads import workload
 
 WORKLOAD: dict[str, str | float] = {"name": "quadratic", "kappa": 100, "noise": 0.03}
 BUDGET = 64

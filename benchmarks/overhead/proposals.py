@@ -15,13 +15,13 @@ from optuna.storages.journal import JournalFileBackend
 
 from benchmarks import machine
 from benchmarks.overhead.contenders.phitune_search import one_cell
-from search.cell_proposer import CellProposer
-from search.record import Record, Trial
-from search.stopping import Ladder, rungs
-from search.study import Cell, Study, parse_study
-from trainables.schedules import from_dict
-from trainables.training import Training, TrialConfig
-from trainables.workloads import workload
+from phitune.search.cell_proposer import CellProposer
+from phitune.search.record import Record, Trial
+from phitune.search.stopping import Ladder, rungs
+from phitune.search.study import Cell, Study, parse_study
+from phitune.trainables.schedules import from_dict
+from phitune.trainables.training import Training, TrialConfig
+from phitune.trainables.workloads import workload
 
 _STRIDE = 100
 

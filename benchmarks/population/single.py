@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from trainables.population.bench import made_workload
-from trainables.population.rates import clock, wait
-from trainables.spec import Spec
+from phitune.trainables.population.bench import made_workload
+from phitune.trainables.population.rates import clock, wait
+from phitune.trainables.spec import Spec
 
 _BLOCK = 0.1
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from search.study import Cell, parse_study
-from trainables.schedules import Schedule
+from phitune.search.study import Cell, parse_study
+from phitune.trainables.schedules import Schedule
 
 FOLDER = Path(__file__).parents[1] / "results" / "curves"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.quality.curves import AVERAGES, Floats, points
-from search.study import Cell
-from trainables.schedules import Schedule
-from trainables.workloads import workload
-from trainables.workloads.quadratic import Quadratic
+from phitune.search.study import Cell
+from phitune.trainables.schedules import Schedule
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.quadratic import Quadratic
 
 # Beyond it a run has diverged; as `trainables.training` has it, times the first loss.
 EXPLOSION = 1e3

@@ -13,12 +13,12 @@ from scipy.stats import qmc
 from torch import Tensor
 
 from benchmarks.quality.curves import AVERAGES, SHARES, UNTRAINED, Curves, Setting, points, schedule_of
-from search.study import Cell
-from trainables.spec import Spec
-from trainables.training import Training, TrialConfig
-from trainables.workloads import workload
-from trainables.workloads.torch_learner import TorchLearner
-from trainables.workloads.torch_workload import TorchWorkload
+from phitune.search.study import Cell
+from phitune.trainables.spec import Spec
+from phitune.trainables.training import Training, TrialConfig
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.torch_learner import TorchLearner
+from phitune.trainables.workloads.torch_workload import TorchWorkload
 
 # The average that a learner keeps itself.
 _OWN = 10

@@ -18,9 +18,9 @@ from benchmarks import machine
 from benchmarks.reproduce.jobs import Job, Result, Store, run, single_thread
 from benchmarks.reproduce.plan import REFINED, Plan, Setting
 from benchmarks.reproduce.report import write
-from trainables.schedules import families
-from trainables.spec import Spec
-from trainables.workloads import workload
+from phitune.trainables.schedules import families
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads import workload
 
 # Optimizer, and full budget: the workload's own for the MLP, less for the others to stay below half an hour.
 WORKLOADS = {"mlp/digits": ("sgd", 600), "gpt-nano/stdlib": ("adamw", 400), "logreg/digits": ("sgd", 500)}

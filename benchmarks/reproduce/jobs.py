@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import torch
 
-from trainables.diagnostics import gradient_norms
-from trainables.schedules import Schedule, from_dict
-from trainables.schedules.refinement import refine
-from trainables.spec import Spec
-from trainables.training import Diagnostics, Training, TrialConfig
-from trainables.workloads import workload
-from trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.diagnostics import gradient_norms
+from phitune.trainables.schedules import Schedule, from_dict
+from phitune.trainables.schedules.refinement import refine
+from phitune.trainables.spec import Spec
+from phitune.trainables.training import Diagnostics, Training, TrialConfig
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.torch_workload import TorchWorkload
 
 Result = dict[str, Any]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from benchmarks.reproduce.jobs import Job, Result, described
-from trainables.schedules import schedule
+from phitune.trainables.schedules import schedule
 
 TUNING_SEED = 0
 PHIS = (0.5, 2.0, 8.0)

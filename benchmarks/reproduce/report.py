@@ -9,8 +9,8 @@ from benchmarks.reproduce import tables
 from benchmarks.reproduce.claims import claims_table
 from benchmarks.reproduce.figure import draw
 from benchmarks.reproduce.plan import COARSE_UP_TO, PARENT, PHIS, REFINED, Plan
-from trainables.spec import Spec
-from trainables.workloads import workload
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads import workload
 
 DUELS = (
     ("linear", "step"),

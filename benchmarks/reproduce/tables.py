@@ -13,8 +13,8 @@ from scipy.stats import rankdata, spearmanr, studentized_range
 
 from benchmarks.reproduce.jobs import rebuilt
 from benchmarks.reproduce.plan import PARENT, REFINED, Plan
-from trainables.spec import Spec
-from trainables.workloads import workload
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads import workload
 
 LOW = 10.0
 

@@ -21,13 +21,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from benchmarks.overhead.scale import study_of
-from search.cell_proposer import CellProposer, link_neighbours
-from search.proposer import Live, Proposer
-from search.record import Journal
-from search.slots import Slots
-from search.stopping import Ladder, rungs
-from search.study import parse_study
-from trainables.checkpoint import CheckpointFolder
+from phitune.search.cell_proposer import CellProposer, link_neighbours
+from phitune.search.proposer import Live, Proposer
+from phitune.search.record import Journal
+from phitune.search.slots import Slots
+from phitune.search.stopping import Ladder, rungs
+from phitune.search.study import parse_study
+from phitune.trainables.checkpoint import CheckpointFolder
 
 # Trials' mean duration in seconds, of simulated time; only their spread matters.
 _MEAN, _SPREAD = 100.0, 0.5

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from trainables.spec import Spec
-from trainables.workloads.base import Learner
-from trainables.workloads.quadratic import Quadratic, QuadraticLearner
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads.base import Learner
+from phitune.trainables.workloads.quadratic import Quadratic, QuadraticLearner
 
 
 class Waiting(Quadratic):

@@ -13,11 +13,11 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from analysis.budget_model import BudgetModel
-from trainables.schedules import Uba
-from trainables.spec import Spec
-from trainables.workloads import workload
-from trainables.workloads.quadratic import Quadratic
+from phitune.analysis.budget_model import BudgetModel
+from phitune.trainables.schedules import Uba
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.quadratic import Quadratic
 
 Floats = NDArray[np.float64]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.cell_surface import RELATIVE_TOLERANCE, CellSurface
-from analysis.surface import fit_surface
 from benchmarks.validity.surfaces import PHI_RANGE, REPLICATES, Landscape, log_mean, search
+from phitune.analysis.cell_surface import RELATIVE_TOLERANCE, CellSurface
+from phitune.analysis.surface import fit_surface
 
 # Not flat: over the range of φ, quality varies by this many times what counts as equal.
 CLEARLY = 2.0

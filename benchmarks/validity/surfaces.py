@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from analysis.results import tidy
+from phitune.analysis.results import tidy
 
 Floats = NDArray[np.float64]
 

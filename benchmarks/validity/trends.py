@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from analysis.cell_draws import CellDraws, gather
-from analysis.trends import fit_trend
 from benchmarks.validity.surfaces import PHI_RANGE, Floats
+from phitune.analysis.cell_draws import CellDraws, gather
+from phitune.analysis.trends import fit_trend
 
 BUDGETS = (50, 100, 200, 400, 800)
 REFERENCE = 200.0

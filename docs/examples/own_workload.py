@@ -6,9 +6,9 @@ In a study file it is ``own_workload:Spirals``; see own_study.yaml beside this f
 import torch
 from torch import nn
 
-from trainables.workloads.base import Split
-from trainables.workloads.recipe import Recipe
-from trainables.workloads.supervised import Data, SupervisedWorkload
+from phitune.trainables.workloads.base import Split
+from phitune.trainables.workloads.recipe import Recipe
+from phitune.trainables.workloads.supervised import Data, SupervisedWorkload
 
 
 class Spirals(SupervisedWorkload):

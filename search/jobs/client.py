@@ -16,9 +16,9 @@ from ray._private.authentication.http_token_authentication import get_auth_heade
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
-from search.handshake import token_missing, token_wrong, versions_differ
-from search.tracking import without_credentials
-from trainables.errors import InputError, SurroundingsError
+from phitune.search.handshake import token_missing, token_wrong, versions_differ
+from phitune.search.tracking import without_credentials
+from phitune.trainables.errors import InputError, SurroundingsError
 
 _PATIENCE = 10.0
 

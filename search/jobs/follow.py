@@ -10,9 +10,9 @@ from contextlib import aclosing
 import aiohttp
 from ray.job_submission import JobSubmissionClient
 
-from search.jobs.client import reachable
-from search.jobs.listing import Job, find
-from trainables.errors import SurroundingsError
+from phitune.search.jobs.client import reachable
+from phitune.search.jobs.listing import Job, find
+from phitune.trainables.errors import SurroundingsError
 
 _AGAIN_AFTER = 2.0
 # A search says something every ten seconds; a laptop that slept may hold a connection that is dead.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
-from search.jobs.client import reachable
-from trainables.errors import InputError
+from phitune.search.jobs.client import reachable
+from phitune.trainables.errors import InputError
 
 STUDY_KEY, OUT_KEY, AGAIN_KEY = "phitune.study", "phitune.out", "phitune.again"
 _LOOK_EVERY = 0.5

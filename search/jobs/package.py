@@ -11,7 +11,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from ray._private.thirdparty.pathspec import PathSpec
 
-from trainables.errors import InputError
+from phitune.trainables.errors import InputError
 
 # Where the study lies in the package.
 STUDY_FILE = ".phitune/study.yaml"

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 from ray.job_submission import JobSubmissionClient
 
-from search.jobs.client import reachable
-from search.jobs.listing import AGAIN_KEY, OUT_KEY, STUDY_KEY, listed
-from search.jobs.package import STUDY_FILE, package
-from search.study import Study
-from search.tracking import without_credentials
-from trainables.errors import InputError
+from phitune.search.jobs.client import reachable
+from phitune.search.jobs.listing import AGAIN_KEY, OUT_KEY, STUDY_KEY, listed
+from phitune.search.jobs.package import STUDY_FILE, package
+from phitune.search.study import Study
+from phitune.search.tracking import without_credentials
+from phitune.trainables.errors import InputError
 
 # Below the home directory of the cluster's head.
 HOME = PurePosixPath("phitune-runs")

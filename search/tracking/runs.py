@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from mlflow.entities import Metric, Param
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from search.record import Record, Trial
-from search.tracking.facts import CellFacts, StudyFacts
-from search.tracking.uri import VIEW_KEY, runs_page
+from phitune.search.record import Record, Trial
+from phitune.search.tracking.facts import CellFacts, StudyFacts
+from phitune.search.tracking.uri import VIEW_KEY, runs_page
 
 RUN_STATUS = {"completed": "FINISHED", "stopped": "KILLED", "diverged": "FAILED", "failed": "FAILED"}
 NOTE = "mlflow.note.content"
@@ -146,7 +146,7 @@ def trial_note(record: Record, cell: CellFacts) -> str:
     if trial.finalist:
         lines.append(f"Repeats `{trial.finalist}` with a fresh seed, never stopped early.")
     lines.append(
-        "The schedule for one's own training:\n```python\nfrom trainables.schedules import from_dict\n"
+        "The schedule for one's own training:\n```python\nfrom phitune.trainables.schedules import from_dict\n"
         f"schedule = from_dict({trial.schedule!r})\n"
         f"scheduler = schedule.lr_scheduler(optimizer, {cell.budget})  # optimizer at lr={trial.base_lr:.6g}\n```"
     )

@@ -17,11 +17,11 @@ from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy import create_engine
 
-from search.record import Record, Trial
-from search.tracking import runs
-from search.tracking.facts import StudyFacts
-from search.tracking.sqlite import prepared, settle
-from search.tracking.uri import database_file, without_credentials
+from phitune.search.record import Record, Trial
+from phitune.search.tracking import runs
+from phitune.search.tracking.facts import StudyFacts
+from phitune.search.tracking.sqlite import prepared, settle
+from phitune.search.tracking.uri import database_file, without_credentials
 
 _PAGE = 1000
 

@@ -12,15 +12,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from search.record import Trial
-from search.tracking.facts import StudyFacts
-from search.tracking.uri import without_credentials
-from trainables.errors import InputError
+from phitune.search.record import Trial
+from phitune.search.tracking.facts import StudyFacts
+from phitune.search.tracking.uri import without_credentials
+from phitune.trainables.errors import InputError
 
 _RESTART_AFTER = 1.0
 _LONGEST_PAUSE = 30.0
 # With the search's own module path, whose first entry is the user's folder or not, as the search was started.
-_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from search.tracking.writer import main; main()"
+_PROGRAM = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from phitune.search.tracking.writer import main; main()"
+)
 
 
 class Tracker:

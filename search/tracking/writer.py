@@ -27,10 +27,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from search.record import Follower, Record, Trial
-from search.tracking.facts import StudyFacts
-from search.tracking.store import Refused, Store, brief
-from search.tracking.uri import without_credentials
+from phitune.search.record import Follower, Record, Trial
+from phitune.search.tracking.facts import StudyFacts
+from phitune.search.tracking.store import Refused, Store, brief
+from phitune.search.tracking.uri import without_credentials
 
 _LOOK_EVERY = 0.25
 _TELL_EVERY = 0.5

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from analysis.results import tidy
+from phitune.analysis.results import tidy
 
 
 def cell(

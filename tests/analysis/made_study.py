@@ -46,7 +46,7 @@ class Recipe:
 
 def table(recipe: Recipe, seed: int = 0) -> pd.DataFrame:
     """The cell's rows as `analysis.results.load` gives them."""
-    from analysis.results import tidy
+    from phitune.analysis.results import tidy
 
     rows = [_flat(trial, recipe) for trial in trials(recipe, seed)]
     return tidy(pd.DataFrame(rows)).sort_values("trial_id", ignore_index=True)

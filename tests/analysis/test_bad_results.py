@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.guidelines import Guidelines, build
-from analysis.headlines import headlines
-from analysis.trend_wording import model_lines, validation_lines, warning_lines
-from analysis.wording import summary_table
+from phitune.analysis.guidelines import Guidelines, build
+from phitune.analysis.headlines import headlines
+from phitune.analysis.trend_wording import model_lines, validation_lines, warning_lines
+from phitune.analysis.wording import summary_table
 from tests.analysis.made_study import PHI_RANGE, Recipe, table
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import isotonic_regression
 
-from analysis.budget_saved import BudgetSaved, budget_saved, decreasing
-from analysis.compare import compare_cell
+from phitune.analysis.budget_saved import BudgetSaved, budget_saved, decreasing
+from phitune.analysis.compare import compare_cell
 from tests.analysis.made_cells import cell
 
 BUDGETS = (50, 100, 200, 400)

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_rel
 
-from analysis.compare import compare_cell
-from analysis.ranks import rank_families
+from phitune.analysis.compare import compare_cell
+from phitune.analysis.ranks import rank_families
 from tests.analysis.made_study import Recipe, table
 from tests.analysis.quadratic_twin import expected_loss
 

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from analysis.comparisons import compare
+from phitune.analysis.comparisons import compare
 from tests.analysis.made_cells import cell
 from tests.analysis.made_study import Recipe, table
 

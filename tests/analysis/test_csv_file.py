@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.compare import compare_cell
-from analysis.results import COLUMNS, read_csv
+from phitune.analysis.compare import compare_cell
+from phitune.analysis.results import COLUMNS, read_csv
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import from_dict
 from tests.analysis.quadratic_twin import mean_u
-from trainables.errors import InputError
-from trainables.schedules import from_dict
 
 HEADER = "workload,optimizer,budget,family,base_lr,objective,phi,seed"
 ROWS = [

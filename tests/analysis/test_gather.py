@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.results import StudyRef, gather, load, write_parquet
+from phitune.analysis.results import StudyRef, gather, load, write_parquet
+from phitune.trainables.errors import InputError
 from tests.analysis.made_study import Recipe, add_trials
 from tests.analysis.test_csv_file import HEADER, ROWS, made
-from trainables.errors import InputError
 
 
 def test_studies_are_joined_and_their_equal_cells_are_one(study: StudyRef) -> None:

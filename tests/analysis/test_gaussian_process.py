@@ -5,8 +5,8 @@ import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern
 
-from analysis import gaussian_process as gp
-from analysis.function_draws import draw_functions
+from phitune.analysis import gaussian_process as gp
+from phitune.analysis.function_draws import draw_functions
 
 H = gp.Hyperparameters(signal=0.7, lengths=np.array([1.3, 0.6]), noise=0.1)
 THETA = np.log([H.signal, *H.lengths, H.noise])

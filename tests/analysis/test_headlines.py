@@ -6,12 +6,12 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from analysis.budget_saved import BudgetSaved
-from analysis.compare import Evidence, Gain
-from analysis.gain_wording import gain_text, payoff
-from analysis.guidelines import Guidelines, build
-from analysis.headlines import answer_lines, evidence_lines, headlines
-from analysis.wording import family_lines, saved_text, summary_table
+from phitune.analysis.budget_saved import BudgetSaved
+from phitune.analysis.compare import Evidence, Gain
+from phitune.analysis.gain_wording import gain_text, payoff
+from phitune.analysis.guidelines import Guidelines, build
+from phitune.analysis.headlines import answer_lines, evidence_lines, headlines
+from phitune.analysis.wording import family_lines, saved_text, summary_table
 from tests.analysis.made_study import Recipe, table
 
 

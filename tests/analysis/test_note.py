@@ -3,7 +3,7 @@
 import pytest
 from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
 
-from analysis.pages import MOST_OF_TAG, WHERE, cut
+from phitune.analysis.pages import MOST_OF_TAG, WHERE, cut
 
 LINES = [f"- answer {i}: {'x' * (1 + i % 7)}" for i in range(300)]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.number_text import budget_share, number, percent, with_interval
+from phitune.analysis.number_text import budget_share, number, percent, with_interval
 
 
 @pytest.mark.parametrize(

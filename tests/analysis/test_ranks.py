@@ -3,8 +3,8 @@
 import pytest
 from scipy.stats import friedmanchisquare
 
-from analysis.compare import compare_cell
-from analysis.ranks import critical_difference, rank_families
+from phitune.analysis.compare import compare_cell
+from phitune.analysis.ranks import critical_difference, rank_families
 from tests.analysis.made_cells import cell
 
 GOOD, MIDDLE, BAD = [0.10, 0.11], [0.20, 0.21], [0.30, 0.31]

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-import analysis
-from analysis import recommend
-from analysis.budget_model import BudgetModel
-from trainables.errors import InputError
+import phitune
+from phitune.analysis import recommend
+from phitune.analysis.budget_model import BudgetModel
+from phitune.trainables.errors import InputError
 
 NOISY = "quadratic(kappa=100,noise=1)"
 
@@ -222,11 +222,11 @@ def test_the_schedule_drives_a_plain_torch_loop(guidelines_file: Path) -> None:
 def test_asking_loads_nothing_heavy(guidelines_file: Path, tmp_path: Path) -> None:
     copy = shutil.copy(guidelines_file, tmp_path / "g.json")
     code = (
-        "import sys, analysis; analysis.recommend(sys.argv[1], 200, guidelines=sys.argv[2]);"
+        "import sys, phitune.analysis; phitune.analysis.recommend(sys.argv[1], 200, guidelines=sys.argv[2]);"
         "heavy = {'pandas','mlflow','sklearn','matplotlib','scipy','torch','ray','optuna'} & set(sys.modules);"
         "assert not heavy, heavy"
     )
-    root = Path(analysis.__file__).parent.parent
+    root = Path(phitune.__file__).parent.parent
     subprocess.run(
         [sys.executable, "-c", code, NOISY, str(copy)],
         check=True,

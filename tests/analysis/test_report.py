@@ -9,18 +9,18 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from analysis import results
-from analysis.figures.catalogue import MOST_PANELS, sketches
-from analysis.guidelines import build
-from analysis.pages import write_files
-from analysis.report import analyze
-from analysis.results import StudyRef
-from analysis.search_quality import search_quality
-from analysis.wording import HEADS, summary_table
+from phitune.analysis import results
+from phitune.analysis.figures.catalogue import MOST_PANELS, sketches
+from phitune.analysis.guidelines import build
+from phitune.analysis.pages import write_files
+from phitune.analysis.report import analyze
+from phitune.analysis.results import StudyRef
+from phitune.analysis.search_quality import search_quality
+from phitune.analysis.wording import HEADS, summary_table
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import from_dict
+from phitune.trainables.spec import Spec
 from tests.analysis.conftest import RECIPES
-from trainables.errors import InputError
-from trainables.schedules import from_dict
-from trainables.spec import Spec
 
 
 @pytest.fixture(scope="module")

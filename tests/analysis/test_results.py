@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import results
-from analysis.results import StudyRef, find_study, study_ref
+from phitune.analysis import results
+from phitune.analysis.results import StudyRef, find_study, study_ref
+from phitune.trainables.errors import InputError
 from tests.analysis.conftest import RECIPES
 from tests.analysis.made_study import table
-from trainables.errors import InputError
 
 
 @pytest.fixture(scope="module")

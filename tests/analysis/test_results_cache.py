@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from analysis.results import StudyRef, load, mlflow_client, mlflow_sqlite, tidy
-from analysis.results.cache import CACHE_FILE
-from analysis.results.load import CLOCKS_DIFFER_MS, from_server
-from analysis.results.study_ref import sqlite_file
+from phitune.analysis.results import StudyRef, load, mlflow_client, mlflow_sqlite, tidy
+from phitune.analysis.results.cache import CACHE_FILE
+from phitune.analysis.results.load import CLOCKS_DIFFER_MS, from_server
+from phitune.analysis.results.study_ref import sqlite_file
 from tests.analysis.made_study import Recipe, add_trials
 
 

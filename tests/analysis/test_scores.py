@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy.stats import trim_mean
 
-from analysis.compare import compare_cell
-from analysis.scores import FamilyScore, fitted_runs, interquartile_mean, run_scores, score_families
+from phitune.analysis.compare import compare_cell
+from phitune.analysis.scores import FamilyScore, fitted_runs, interquartile_mean, run_scores, score_families
 from tests.analysis.made_cells import cell
 
 

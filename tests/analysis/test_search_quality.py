@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.search_quality import search_quality
+from phitune.analysis.search_quality import search_quality
 from tests.analysis.made_study import Recipe, table
 
 

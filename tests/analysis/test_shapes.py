@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.guidelines import build
-from analysis.results import tidy
-from analysis.shapes import Shape
-from analysis.surface import fit_surface
-from trainables.schedules import schedule
+from phitune.analysis.guidelines import build
+from phitune.analysis.results import tidy
+from phitune.analysis.shapes import Shape
+from phitune.analysis.surface import fit_surface
+from phitune.trainables.schedules import schedule
 
 BEST_LOG_MEAN_LR = np.log(0.05)
 

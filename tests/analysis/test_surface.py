@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.cell_surface import CellSurface
-from analysis.outcomes import points
-from analysis.shapes import Shape
-from analysis.surface import fit_surface
+from phitune.analysis.cell_surface import CellSurface
+from phitune.analysis.outcomes import points
+from phitune.analysis.shapes import Shape
+from phitune.analysis.surface import fit_surface
 from tests.analysis.made_study import LR_RANGE, PHI_RANGE, Recipe, table
 from tests.analysis.quadratic_twin import expected_loss, truth
 

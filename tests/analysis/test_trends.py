@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from analysis.budget_model import BudgetModel
-from analysis.cell_draws import CellDraws, gather
-from analysis.trends import Trend, fit_trend
+from phitune.analysis.budget_model import BudgetModel
+from phitune.analysis.cell_draws import CellDraws, gather
+from phitune.analysis.trends import Trend, fit_trend
 
 RANGE = (math.log(0.05), math.log(50.0))
 BUDGETS = (50, 100, 200, 400, 800)

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.results import tidy
-from analysis.tuning_curves import best_of, order_statistics_band, tuning_curves
+from phitune.analysis.results import tidy
+from phitune.analysis.tuning_curves import best_of, order_statistics_band, tuning_curves
 
 
 def trials(

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import curvature
-from analysis.cell_draws import CellDraws
-from analysis.guidelines import Guidelines, build
-from analysis.headlines import headlines
-from analysis.trend_wording import warning_lines
-from analysis.validation import LeftOut, summary
+from phitune.analysis import curvature
+from phitune.analysis.cell_draws import CellDraws
+from phitune.analysis.guidelines import Guidelines, build
+from phitune.analysis.headlines import headlines
+from phitune.analysis.trend_wording import warning_lines
+from phitune.analysis.validation import LeftOut, summary
 from tests.analysis.made_study import PHI_RANGE, Recipe, table
 from tests.analysis.quadratic_twin import expected_loss
 from tests.analysis.test_trends import BUDGETS, cell

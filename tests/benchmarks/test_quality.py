@@ -14,8 +14,8 @@ from benchmarks.quality.quadratic import losses
 from benchmarks.quality.scores import Curve
 from benchmarks.quality.simulation import Method, Proposal, simulate
 from benchmarks.quality.table import GRID, FamilyTable, Table, grids
-from trainables.training import Training, TrialConfig
-from trainables.workloads import workload
+from phitune.trainables.training import Training, TrialConfig
+from phitune.trainables.workloads import workload
 
 BEST_LR = 0.1
 

@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.validity import quadratics, simulated, trends
 from benchmarks.validity.surfaces import PHI_RANGE, Landscape, search
+from phitune.trainables.workloads.quadratic import Quadratic
 from tests.analysis.quadratic_twin import truth
-from trainables.workloads.quadratic import Quadratic
 
 
 @pytest.mark.parametrize(("kappa", "noise", "budget"), [(1000.0, 0.03, 100), (10.0, 1.0, 60)])

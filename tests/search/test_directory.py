@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from search.directory import claim, describe, owned
-from search.study import Study, parse_study
-from trainables.errors import InputError
+from phitune.search.directory import claim, describe, owned
+from phitune.search.study import Study, parse_study
+from phitune.trainables.errors import InputError
 
 
 def study(**change: Any) -> Study:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from ray.exceptions import RayActorError, RayTaskError
 
-from search.failures import GIVE_UP, HUNG_RETRIES, LOST_RETRIES, RETRIES, Failure, Luck, Retries, explain
-from search.record import Record, Status, Trial
-from trainables.relay import PopulationLostError
+from phitune.search.failures import GIVE_UP, HUNG_RETRIES, LOST_RETRIES, RETRIES, Failure, Luck, Retries, explain
+from phitune.search.record import Record, Status, Trial
+from phitune.trainables.relay import PopulationLostError
 
 
 def record(status: Status) -> Record:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from search.space import point
-from search.study import Cell, parse_study
-from search.study_file import read_study
-from trainables.errors import InputError
+from phitune.search.space import point
+from phitune.search.study import Cell, parse_study
+from phitune.search.study_file import read_study
+from phitune.trainables.errors import InputError
 
 GOOD: dict[str, Any] = {"name": "s", "workloads": ["quadratic"], "budgets": [200], "baselines": []}
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from search.ladder_quality import ENOUGH, ladder_quality, told
-from search.record import Record, Trial
-from search.study import parse_study
+from phitune.search.ladder_quality import ENOUGH, ladder_quality, told
+from phitune.search.record import Record, Trial
+from phitune.search.study import parse_study
 
 CELLS = parse_study({"name": "s", "workloads": ["quadratic"], "budgets": [100, 200], "trials": 70}).cells()
 

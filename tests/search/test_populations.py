@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 import ray
 
-from search.cluster import quiet
-from search.populations import fitting, placed, share
-from search.sections import Resources
-from search.slots import bundle, places
-from search.study import Together, parse_study
-from trainables.errors import InputError
+from phitune.search.cluster import quiet
+from phitune.search.populations import fitting, placed, share
+from phitune.search.sections import Resources
+from phitune.search.slots import bundle, places
+from phitune.search.study import Together, parse_study
+from phitune.trainables.errors import InputError
 
 
 @pytest.mark.parametrize("rows", [2, 3, 6, 7, 64, 300])

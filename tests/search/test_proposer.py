@@ -16,18 +16,18 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from search.cell_proposer import CellProposer
-from search.failures import RETRIES
-from search.finalists import finalists
-from search.proposer import Proposer
-from search.record import Journal, Record, Status, Trial, cut_torn_line
-from search.sampler import START
-from search.sections import Resources
-from search.slots import Slots
-from search.study import Study, parse_study
-from search.warm_start import earlier_cells
-from trainables.checkpoint import CheckpointFolder
-from trainables.errors import InputError
+from phitune.search.cell_proposer import CellProposer
+from phitune.search.failures import RETRIES
+from phitune.search.finalists import finalists
+from phitune.search.proposer import Proposer
+from phitune.search.record import Journal, Record, Status, Trial, cut_torn_line
+from phitune.search.sampler import START
+from phitune.search.sections import Resources
+from phitune.search.slots import Slots
+from phitune.search.study import Study, parse_study
+from phitune.search.warm_start import earlier_cells
+from phitune.trainables.checkpoint import CheckpointFolder
+from phitune.trainables.errors import InputError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

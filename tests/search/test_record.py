@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from search.record import Journal, Record, Trial
+from phitune.search.record import Journal, Record, Trial
 
 
 def record(number: int) -> Record:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from search.sections import Resources
-from search.slots import Slots, packed, places, words
+from phitune.search.sections import Resources
+from phitune.search.slots import Slots, packed, places, words
 
 SMALL, LARGE = {"CPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}
 CPU, GPU = Resources(), Resources(cpu=2, gpu=0.5)

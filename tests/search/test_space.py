@@ -6,9 +6,9 @@ import numpy as np
 import optuna
 import pytest
 
-from search.families import FamilySpace
-from search.space import Values, distributions, family_order, point, quasi_random, values_of
-from search.study import Cell, Study, parse_study
+from phitune.search.families import FamilySpace
+from phitune.search.space import Values, distributions, family_order, point, quasi_random, values_of
+from phitune.search.study import Cell, Study, parse_study
 
 STUDY: Study = parse_study({"name": "s", "workloads": ["quadratic"], "budgets": [100], "trials": 70})
 CELL: Cell = STUDY.cells()[0]

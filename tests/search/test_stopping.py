@@ -7,10 +7,10 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from search.record import Verdict
-from search.sections import Asha
-from search.stopping import FAIR, Ladder, rungs
-from search.study import Study, parse_study
+from phitune.search.record import Verdict
+from phitune.search.sections import Asha
+from phitune.search.stopping import FAIR, Ladder, rungs
+from phitune.search.study import Study, parse_study
 
 
 def study(**change: Any) -> Study:

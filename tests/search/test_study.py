@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import yaml
 
-from search.sections import Resources
-from search.study import parse_study
-from trainables.errors import InputError
+from phitune.search.sections import Resources
+from phitune.search.study import parse_study
+from phitune.trainables.errors import InputError
 
 GOOD: dict[str, Any] = {"name": "s", "workloads": ["quadratic"]}
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-import search.study_file
-from search.study import parse_study
-from search.study_file import read_study
-from trainables.errors import InputError
+import phitune.search.study_file
+from phitune.search.study import parse_study
+from phitune.search.study_file import read_study
+from phitune.trainables.errors import InputError
 
 GOOD: dict[str, Any] = {"name": "s", "workloads": ["quadratic"]}
 
@@ -37,7 +37,7 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
 
 
 def test_shipped_studies_are_valid() -> None:
-    shipped = list((Path(search.study_file.__file__).parent / "studies").glob("*.yaml"))
+    shipped = list((Path(phitune.search.study_file.__file__).parent / "studies").glob("*.yaml"))
     assert "quickstart.yaml" in {file.name for file in shipped}
     for file in shipped:
         assert read_study(file).cells()

@@ -17,16 +17,16 @@ import ray
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 
-from search.cell_proposer import CellProposer
-from search.cluster import quiet
-from search.failures import FailureAsha
-from search.proposer import Proposer
-from search.record import Record
-from search.slots import Slots, bundle
-from search.study import parse_study
-from search.thrift import Silence
-from trainables.checkpoint import CheckpointFolder
-from trainables.trial import TrialActor
+from phitune.search.cell_proposer import CellProposer
+from phitune.search.cluster import quiet
+from phitune.search.failures import FailureAsha
+from phitune.search.proposer import Proposer
+from phitune.search.record import Record
+from phitune.search.slots import Slots, bundle
+from phitune.search.study import parse_study
+from phitune.search.thrift import Silence
+from phitune.trainables.checkpoint import CheckpointFolder
+from phitune.trainables.trial import TrialActor
 
 SLOTS = 3
 TRIALS = 110

@@ -12,9 +12,9 @@ import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from search.record import Journal, Record, Trial
-from search.study import Cell, Study
-from search.tracking import Tracker, facts_of
+from phitune.search.record import Journal, Record, Trial
+from phitune.search.study import Cell, Study
+from phitune.search.tracking import Tracker, facts_of
 
 STUDY = Study(name="made", workloads=["quadratic"], budgets=[100, 200], families=["uba", "linear"])
 
@@ -56,7 +56,7 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 
 def writer() -> psutil.Process:
-    (found,) = [p for p in psutil.Process().children() if "search.tracking.writer" in " ".join(p.cmdline())]
+    (found,) = [p for p in psutil.Process().children() if "phitune.search.tracking.writer" in " ".join(p.cmdline())]
     return found
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from search.tracking import without_credentials
+from phitune.search.tracking import without_credentials
 
 
 @pytest.mark.parametrize(

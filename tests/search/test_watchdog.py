@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from search.proposer import Live
-from search.record import Phase, Record, Status, Trial
-from search.study import Together, parse_study
-from search.watchdog import Watchdog
+from phitune.search.proposer import Live
+from phitune.search.record import Phase, Record, Status, Trial
+from phitune.search.study import Together, parse_study
+from phitune.search.watchdog import Watchdog
 
 STUDY: dict[str, Any] = {
     "name": "s",

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from trainables.checkpoint import Checkpoint, CheckpointFolder
-from trainables.spec import Spec
-from trainables.trial import TrialActor
-from trainables.workloads.base import Learner
-from trainables.workloads.digits import MlpDigits
-from trainables.workloads.quadratic import Quadratic
+from phitune.trainables.checkpoint import Checkpoint, CheckpointFolder
+from phitune.trainables.spec import Spec
+from phitune.trainables.trial import TrialActor
+from phitune.trainables.workloads.base import Learner
+from phitune.trainables.workloads.digits import MlpDigits
+from phitune.trainables.workloads.quadratic import Quadratic
 
 
 class Power:

@@ -5,9 +5,9 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression as Reference
 
-from trainables.spec import Spec
-from trainables.workloads import workload
-from trainables.workloads.tables import table
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.tables import table
 
 
 @pytest.mark.parametrize(("data", "steps", "lr"), [("wine", 1500, 0.3), ("iris", 1500, 0.3), ("digits", 2500, 0.2)])

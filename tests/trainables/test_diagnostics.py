@@ -11,16 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainables.diagnostics import gradient_norms, measure
-from trainables.errors import InputError
-from trainables.schedules import schedule
-from trainables.spec import Spec
-from trainables.training import Diagnostics, Training, TrialConfig
-from trainables.workloads import workload
-from trainables.workloads.base import Diagnosis, Split
-from trainables.workloads.quadratic import Quadratic
-from trainables.workloads.supervised import Data, SupervisedWorkload
-from trainables.workloads.torch_learner import TorchLearner
+from phitune.trainables.diagnostics import gradient_norms, measure
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import schedule
+from phitune.trainables.spec import Spec
+from phitune.trainables.training import Diagnostics, Training, TrialConfig
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.base import Diagnosis, Split
+from phitune.trainables.workloads.quadratic import Quadratic
+from phitune.trainables.workloads.supervised import Data, SupervisedWorkload
+from phitune.trainables.workloads.torch_learner import TorchLearner
 
 ALL = Diagnosis(gradient=True, hessian=True)
 CLASSES = 3

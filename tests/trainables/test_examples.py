@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from trainables.schedules import schedule
-from trainables.spec import Spec
-from trainables.testing.workloads import WorkloadConformance
-from trainables.training import Training, TrialConfig
-from trainables.workloads import Workload, workload
+from phitune.trainables.schedules import schedule
+from phitune.trainables.spec import Spec
+from phitune.trainables.testing.workloads import WorkloadConformance
+from phitune.trainables.training import Training, TrialConfig
+from phitune.trainables.workloads import Workload, workload
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 PLAIN = EXAMPLES / "plain_script"

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.errors import InputError
-from trainables.models.gpt import Gpt as GptModel
-from trainables.spec import Spec
-from trainables.workloads import workload
-from trainables.workloads.language import Gpt, _files
-from trainables.workloads.text import split_text, text_files
+from phitune.trainables.errors import InputError
+from phitune.trainables.models.gpt import Gpt as GptModel
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.language import Gpt, _files
+from phitune.trainables.workloads.text import split_text, text_files
 
 
 def model(layers: int = 2, width: int = 32, heads: int = 4, context: int = 16) -> GptModel:
@@ -73,7 +73,7 @@ def test_output_layer_is_the_embedding() -> None:
 
 
 def test_biases_and_gains_do_not_decay() -> None:
-    from trainables.workloads.torch_learner import TorchLearner
+    from phitune.trainables.workloads.torch_learner import TorchLearner
 
     learner = workload(Spec("gpt-nano/stdlib")).learner(Spec("adamw"), 0, 1)
     assert isinstance(learner, TorchLearner)

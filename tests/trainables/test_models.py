@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-from trainables.errors import InputError
-from trainables.models.classifiers import check_classifier, classifier, input_channels
-from trainables.models.resnet import resnet
-from trainables.models.stems import torchvision_names, torchvision_network
-from trainables.models.vit import VisionTransformer
+from phitune.trainables.errors import InputError
+from phitune.trainables.models.classifiers import check_classifier, classifier, input_channels
+from phitune.trainables.models.resnet import resnet
+from phitune.trainables.models.stems import torchvision_names, torchvision_network
+from phitune.trainables.models.vit import VisionTransformer
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,11 @@ from schedulefree import AdamWScheduleFree, SGDScheduleFree
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from trainables.errors import InputError
-from trainables.optimizers import check_optimizer, optimizer, set_lr
-from trainables.spec import Spec
-from trainables.workloads import workload
-from trainables.workloads.base import schedule_free
+from phitune.trainables.errors import InputError
+from phitune.trainables.optimizers import check_optimizer, optimizer, set_lr
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.base import schedule_free
 
 LRS = (0.1, 0.05, 0.2, 0.01, 0.0, 0.03)
 Parameters = Iterable[nn.Parameter]

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from trainables.errors import InputError
-from trainables.schedules import schedule
-from trainables.spec import Spec
-from trainables.training import Training, TrialConfig
-from trainables.workloads import workload
-from trainables.workloads.quadratic import Quadratic
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import schedule
+from phitune.trainables.spec import Spec
+from phitune.trainables.training import Training, TrialConfig
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.quadratic import Quadratic
 
 
 def expected_loss(kappa: float, noise: float, dim: int, lrs: np.ndarray) -> float:

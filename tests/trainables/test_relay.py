@@ -8,8 +8,8 @@ from pathlib import Path
 
 SCRIPT = """
 import asyncio, json, sys
-from trainables.errors import TaskGoneError
-from trainables.relay import PopulationHost
+from phitune.trainables.errors import TaskGoneError
+from phitune.trainables.relay import PopulationHost
 
 task = {
     "workload": sys.argv[1], "optimizer": "sgd", "budget": 4, "schedule": {"family": "linear"}, "base_lr": 0.1,

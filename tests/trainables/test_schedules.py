@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.integrate import quad
 
-from trainables.schedules import families, family, schedule
+from phitune.trainables.schedules import families, family, schedule
 
 phis = st.floats(0.01, 200.0)
 inside = st.floats(0.0, 0.999)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainables.schedules import Schedule, families, schedule
+from phitune.trainables.schedules import Schedule, families, schedule
 
 EVERY = [
     schedule(name, **{"uba": {"phi": 3.0}, "rex-phi": {"phi": 3.0}, "refined": {"values": [0.5, 1, 0]}}.get(name, {}))

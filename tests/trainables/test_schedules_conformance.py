@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from trainables.schedules import Parameter, Schedule, families
-from trainables.testing.schedules import ScheduleConformance
+from phitune.trainables.schedules import Parameter, Schedule, families
+from phitune.trainables.testing.schedules import ScheduleConformance
 
 
 class ToZero(ScheduleConformance):

@@ -10,9 +10,9 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from analysis.schedule_plots import save_schedules, schedules_figure
-from trainables.errors import InputError
-from trainables.schedules import families, family, schedule
+from phitune.analysis.schedule_plots import save_schedules, schedules_figure
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import families, family, schedule
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "schedules.md").read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainables.errors import InputError
-from trainables.schedules import refine
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import refine
 
 
 def slow_twin(norms: list[float], power: int, points: int, smoothing: float) -> list[float]:

@@ -6,12 +6,12 @@ from textwrap import dedent
 
 import pytest
 
-from trainables.errors import InputError
-from trainables.schedules import families, family, from_dict, schedule
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import families, family, from_dict, schedule
 
 GOOD = """
     from dataclasses import dataclass
-    from trainables.schedules import Schedule
+    from phitune.trainables.schedules import Schedule
 
     @dataclass(frozen=True)
     class Flat(Schedule):
@@ -65,7 +65,10 @@ def test_users_own_family_comes_from_the_working_directory(module: str) -> None:
         ("{}_nowhere:Flat", "cannot import '{}_nowhere:Flat' (ModuleNotFoundError: "),
         ("{}_broken:Flat", "cannot import '{}_broken:Flat' (SyntaxError: "),
         ("{}_raising:Flat", "cannot import '{}_raising:Flat' (RuntimeError: two"),
-        ("{}:NoSchedule", "'{}:NoSchedule' is not allowed; it must be a subclass of trainables.schedules.Schedule"),
+        (
+            "{}:NoSchedule",
+            "'{}:NoSchedule' is not allowed; it must be a subclass of phitune.trainables.schedules.Schedule",
+        ),
         ("{}:Abstract", "'{}:Abstract' is not allowed; it must define `profile`"),
         ("{}:Misnamed", "'{}:Misnamed' is not allowed; its class attribute `family` must be that very name"),
     ],

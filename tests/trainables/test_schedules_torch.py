@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from torch.optim import SGD, Adagrad, Adam, Optimizer
 from torch.optim import lr_scheduler as theirs
 
-from trainables.errors import InputError
-from trainables.schedules import Schedule, schedule
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import Schedule, schedule
 
 T = 60
 ONECYCLE = {"peak": 0.3, "initial": 0.04, "final": 1e-3}

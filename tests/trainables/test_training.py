@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.schedules import schedule
-from trainables.spec import Spec
-from trainables.training import Training, TrialConfig
-from trainables.workloads import workload
-from trainables.workloads.digits import MlpDigits
-from trainables.workloads.tables import TABLES, table
+from phitune.trainables.schedules import schedule
+from phitune.trainables.spec import Spec
+from phitune.trainables.training import Training, TrialConfig
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.digits import MlpDigits
+from phitune.trainables.workloads.tables import TABLES, table
 
 
 class Dropping(nn.Module):

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from trainables.trial import TrialActor
-from trainables.workloads.digits import MlpDigits
-from trainables.workloads.torch_workload import Batch
+from phitune.trainables.trial import TrialActor
+from phitune.trainables.workloads.digits import MlpDigits
+from phitune.trainables.workloads.torch_workload import Batch
 
 TASK = {
     "workload": "quadratic",

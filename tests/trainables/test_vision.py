@@ -17,15 +17,15 @@ from PIL import Image
 from torch import Tensor
 from torchvision import datasets
 
-from trainables.errors import InputError
-from trainables.schedules import schedule
-from trainables.spec import Spec, Value
-from trainables.testing.workloads import Entry, WorkloadConformance
-from trainables.training import Training, TrialConfig
-from trainables.workloads import workload
-from trainables.workloads.augmentation import crops, random_crops
-from trainables.workloads.images import LabelledSTL10
-from trainables.workloads.vision import Vision
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import schedule
+from phitune.trainables.spec import Spec, Value
+from phitune.trainables.testing.workloads import Entry, WorkloadConformance
+from phitune.trainables.training import Training, TrialConfig
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.augmentation import crops, random_crops
+from phitune.trainables.workloads.images import LabelledSTL10
+from phitune.trainables.workloads.vision import Vision
 
 SGD = Spec("sgd")
 Pixels = NDArray[np.uint8]

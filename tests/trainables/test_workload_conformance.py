@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.testing.workloads import Entry, WorkloadConformance
-from trainables.workloads.base import Split
-from trainables.workloads.digits import MlpDigits
-from trainables.workloads.supervised import Data
-from trainables.workloads.torch_workload import Batch
+from phitune.trainables.testing.workloads import Entry, WorkloadConformance
+from phitune.trainables.workloads.base import Split
+from phitune.trainables.workloads.digits import MlpDigits
+from phitune.trainables.workloads.supervised import Data
+from phitune.trainables.workloads.torch_workload import Batch
 
 
 class TestMlpDigits(WorkloadConformance):

@@ -6,12 +6,12 @@ import sys
 import pytest
 import torch
 
-from trainables.errors import InputError
-from trainables.spec import Spec, Value
-from trainables.workloads import names, parameters, workload
-from trainables.workloads.digits import MlpDigits
-from trainables.workloads.recipe import Recipe
-from trainables.workloads.supervised import batch_indices
+from phitune.trainables.errors import InputError
+from phitune.trainables.spec import Spec, Value
+from phitune.trainables.workloads import names, parameters, workload
+from phitune.trainables.workloads.digits import MlpDigits
+from phitune.trainables.workloads.recipe import Recipe
+from phitune.trainables.workloads.supervised import batch_indices
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,9 @@ def test_unknown_names_and_parameters_are_told() -> None:
         workload(Spec.of({"name": "quadratic", "kapa": 3}))
 
 
-@pytest.mark.parametrize("name", ["nowhere:Mine", "trainables.workloads.digits:Nothing", "trainables.spec:Spec"])
+@pytest.mark.parametrize(
+    "name", ["nowhere:Mine", "phitune.trainables.workloads.digits:Nothing", "phitune.trainables.spec:Spec"]
+)
 def test_a_class_that_is_no_workload_is_told(name: str) -> None:
     with pytest.raises(InputError, match=name):
         workload(Spec(name))
@@ -110,11 +112,11 @@ def test_trains_without_ray_optuna_and_mlflow() -> None:
 import sys
 for name in ("ray", "optuna", "mlflow"):
     sys.modules[name] = None
-from trainables.schedules import schedule
-from trainables.spec import Spec
-from trainables.training import Training, TrialConfig
-from trainables.workloads import workload
-import trainables.workloads.language, trainables.workloads.vision
+from phitune.trainables.schedules import schedule
+from phitune.trainables.spec import Spec
+from phitune.trainables.training import Training, TrialConfig
+from phitune.trainables.workloads import workload
+import phitune.trainables.workloads.language, phitune.trainables.workloads.vision
 for name in ("mlp/digits", "logreg/iris", "mlp/wine", "quadratic"):
     training = Training(workload(Spec(name)), TrialConfig("sgd", 4, schedule("linear"), 0.1, 0))
     training.advance(4)
@@ -123,13 +125,15 @@ for name in ("mlp/digits", "logreg/iris", "mlp/wine", "quadratic"):
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
-@pytest.mark.parametrize("module", ["trainables.schedules", "trainables.workloads", "trainables.spec"])
+@pytest.mark.parametrize(
+    "module", ["phitune.trainables.schedules", "phitune.trainables.workloads", "phitune.trainables.spec"]
+)
 def test_names_and_schedules_need_no_torch(module: str) -> None:
     code = f"""
 import sys
 sys.modules["torch"] = None
 import {module}
-from trainables.schedules import schedule
+from phitune.trainables.schedules import schedule
 assert schedule("uba", phi=2.0).u(5, 10) == 0.5
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

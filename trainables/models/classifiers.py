@@ -8,17 +8,17 @@ from difflib import get_close_matches
 import torch
 from torch import nn
 
-from trainables.errors import InputError
-from trainables.models.cnn import cnn
-from trainables.models.mlp import mlp
-from trainables.models.resnet import resnet
-from trainables.models.stems import (
+from phitune.trainables.errors import InputError
+from phitune.trainables.models.cnn import cnn
+from phitune.trainables.models.mlp import mlp
+from phitune.trainables.models.resnet import resnet
+from phitune.trainables.models.stems import (
     has_auxiliary_outputs,
     has_cifar_stem,
     torchvision_names,
     torchvision_network,
 )
-from trainables.models.vit import VisionTransformer
+from phitune.trainables.models.vit import VisionTransformer
 
 STEMS = ("auto", "cifar", "imagenet")
 _LARGEST_SMALL_IMAGE = 64

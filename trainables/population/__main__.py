@@ -1,4 +1,4 @@
-"""`python -m trainables.population --bench WORKLOAD`: what a population gains on this machine.
+"""`python -m phitune.trainables.population --bench WORKLOAD`: what a population gains on this machine.
 
 Needs torch, torchvision, NumPy, SciPy and scikit-learn alone.
 """
@@ -15,12 +15,12 @@ from typing import Any, NoReturn
 
 import torch
 
-from trainables.errors import InputError, SurroundingsError
-from trainables.population.bench import Round, alone, figures, made_workload, peak, together
-from trainables.population.convolution import FORMS
-from trainables.spec import Spec
-from trainables.workloads.base import schedule_free
-from trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.errors import InputError, SurroundingsError
+from phitune.trainables.population.bench import Round, alone, figures, made_workload, peak, together
+from phitune.trainables.population.convolution import FORMS
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads.base import schedule_free
+from phitune.trainables.workloads.torch_workload import TorchWorkload
 
 _HEAD = (
     f"{'k':>6} {'ms a round':>11} {'ms a step':>10} {'steps/s':>9} {'× alone':>8} {'MiB a trial':>12}"
@@ -80,7 +80,9 @@ def _rounds(given: argparse.Namespace, workload: TorchWorkload, optimizer: Spec,
 
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
-    parser = _Parser("python -m trainables.population", description="What training many trials at once gains here.")
+    parser = _Parser(
+        "python -m phitune.trainables.population", description="What training many trials at once gains here."
+    )
     parser.add_argument("--bench", metavar="WORKLOAD", required=True, help="As in a study: NAME or NAME(key=value).")
     parser.add_argument("--rows", type=_counts, default=[1, 4, 16, 64, 256], help="Trials at once: 1,4,16,64,256.")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from trainables.population.rules import Rule, rowwise
+from phitune.trainables.population.rules import Rule, rowwise
 
 
 def attended(query: Tensor, key: Tensor, value: Tensor, *others: Any, **options: Any) -> Any:

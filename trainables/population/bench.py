@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 
-from trainables.errors import InputError, SurroundingsError
-from trainables.population.population import Population
-from trainables.population.rates import Work, clocked, copy_rate, matrix_rate, work
-from trainables.population.synthetic import synthetic
-from trainables.spec import Spec
-from trainables.training import Step
-from trainables.workloads import workload as found_workload
-from trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.errors import InputError, SurroundingsError
+from phitune.trainables.population.population import Population
+from phitune.trainables.population.rates import Work, clocked, copy_rate, matrix_rate, work
+from phitune.trainables.population.synthetic import synthetic
+from phitune.trainables.spec import Spec
+from phitune.trainables.training import Step
+from phitune.trainables.workloads import workload as found_workload
+from phitune.trainables.workloads.torch_workload import TorchWorkload
 
 _KINDS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainables.memory import out_of_memory
-from trainables.population.rates import clock, wait
-from trainables.population.rules import Rule, apart, beside, rowwise
+from phitune.trainables.memory import out_of_memory
+from phitune.trainables.population.rates import clock, wait
+from phitune.trainables.population.rules import Rule, apart, beside, rowwise
 
 FORMS = ("grouped", "loop", "unfold")
 """``grouped``: one convolution with a group a row; ``loop``: row after row; ``unfold``: one batched matrix product of

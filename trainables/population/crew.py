@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from trainables.population.population import Member, Population
-from trainables.spec import Spec
-from trainables.task import Task
-from trainables.training import Ask, Evaluate, Step, TrialConfig
-from trainables.workloads import Learner, Workload
-from trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.population.population import Member, Population
+from phitune.trainables.spec import Spec
+from phitune.trainables.task import Task
+from phitune.trainables.training import Ask, Evaluate, Step, TrialConfig
+from phitune.trainables.workloads import Learner, Workload
+from phitune.trainables.workloads.torch_workload import TorchWorkload
 
 Report = dict[str, Any]
 

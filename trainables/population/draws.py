@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from trainables.workloads.seeding import generators, seeded, step_seed
-from trainables.workloads.torch_workload import Batch, TorchWorkload
+from phitune.trainables.workloads.seeding import generators, seeded, step_seed
+from phitune.trainables.workloads.torch_workload import Batch, TorchWorkload
 
 _States = list[Tensor]
 

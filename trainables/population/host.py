@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from trainables.errors import TaskGoneError
-from trainables.population.crew import Crew, Report
+from phitune.trainables.errors import TaskGoneError
+from phitune.trainables.population.crew import Crew, Report
 
 # Seconds after which a task that nobody asks for is held to have nobody left: its process has died.
 LEASE = 20.0

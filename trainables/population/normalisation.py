@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainables.population.rules import Rule, apart, beside, rowwise
+from phitune.trainables.population.rules import Rule, apart, beside, rowwise
 
 
 def normalised(

@@ -8,12 +8,12 @@ from textwrap import shorten
 import torch
 from torch import Tensor
 
-from trainables.memory import out_of_memory
-from trainables.population.stack import Stack
-from trainables.spec import Spec
-from trainables.workloads.base import Workload, schedule_free
-from trainables.workloads.torch_learner import TorchLearner
-from trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.memory import out_of_memory
+from phitune.trainables.population.stack import Stack
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads.base import Workload, schedule_free
+from phitune.trainables.workloads.torch_learner import TorchLearner
+from phitune.trainables.workloads.torch_workload import TorchWorkload
 
 # Only gross errors are looked for: a random number that is another, a buffer that is not written.
 _TOLERANCES = {"fp64": 1e-6, "fp32": 1e-2, "bf16": 0.2}

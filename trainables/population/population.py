@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.population.stack import Stack
-from trainables.spec import Spec
-from trainables.training import Step
-from trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split
-from trainables.workloads.seeding import seeded
-from trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.population.stack import Stack
+from phitune.trainables.spec import Spec
+from phitune.trainables.training import Step
+from phitune.trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split
+from phitune.trainables.workloads.seeding import seeded
+from phitune.trainables.workloads.torch_workload import TorchWorkload
 
 _Outcome = TypeVar("_Outcome")
 
@@ -120,7 +120,7 @@ class Member(Learner):
         return Norms(*self._population.stack.norms(self.row))
 
     def diagnose(self, diagnosis: Diagnosis) -> dict[str, float]:
-        from trainables.diagnostics import measure
+        from phitune.trainables.diagnostics import measure
 
         population = self._population
         model = population.stack.module(self.row).eval()

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import torch
 
-from trainables.memory import out_of_memory
-from trainables.population.population import Population, given
-from trainables.population.rates import clocked
-from trainables.spec import Spec
-from trainables.training import Step
-from trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.memory import out_of_memory
+from phitune.trainables.population.population import Population, given
+from phitune.trainables.population.rates import clocked
+from phitune.trainables.spec import Spec
+from phitune.trainables.training import Step
+from phitune.trainables.workloads.torch_workload import TorchWorkload
 
 # A population that trains less than so many times what one trial does is not worth its processes.
 WORTH = 1.2

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainables.population.layout import Layout
-from trainables.population.updates import update
-from trainables.spec import Spec
-from trainables.workloads.seeding import seeded
-from trainables.workloads.torch_learner import torch_optimizer
-from trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.population.layout import Layout
+from phitune.trainables.population.updates import update
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads.seeding import seeded
+from phitune.trainables.workloads.torch_learner import torch_optimizer
+from phitune.trainables.workloads.torch_workload import TorchWorkload
 
 Named = dict[str, Tensor]
 

@@ -13,19 +13,19 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
-from trainables.memory import out_of_memory
-from trainables.population.attention import attended, heads_attended
-from trainables.population.convolution import convolving, fastest, has_convolutions
-from trainables.population.draws import Drawing, RowDraws, drawn
-from trainables.population.normalisation import normalised
-from trainables.population.rows import Named, Rows
-from trainables.population.rules import Rules
-from trainables.population.updates import Now
-from trainables.spec import Spec
-from trainables.workloads.base import Evaluation, Split, average_weight
-from trainables.workloads.seeding import seeded
-from trainables.workloads.torch_workload import Batch, TorchWorkload
-from trainables.workloads.transfer import sent
+from phitune.trainables.memory import out_of_memory
+from phitune.trainables.population.attention import attended, heads_attended
+from phitune.trainables.population.convolution import convolving, fastest, has_convolutions
+from phitune.trainables.population.draws import Drawing, RowDraws, drawn
+from phitune.trainables.population.normalisation import normalised
+from phitune.trainables.population.rows import Named, Rows
+from phitune.trainables.population.rules import Rules
+from phitune.trainables.population.updates import Now
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads.base import Evaluation, Split, average_weight
+from phitune.trainables.workloads.seeding import seeded
+from phitune.trainables.workloads.torch_workload import Batch, TorchWorkload
+from phitune.trainables.workloads.transfer import sent
 
 _FASTEST: WeakKeyDictionary[TorchWorkload, dict[tuple[str, int], str]] = WeakKeyDictionary()
 

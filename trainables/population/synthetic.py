@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from trainables.errors import InputError
-from trainables.spec import Spec
-from trainables.workloads.base import Split
-from trainables.workloads.images import PublishedImages
-from trainables.workloads.registry import workload
-from trainables.workloads.supervised import Data
-from trainables.workloads.vision import Vision
+from phitune.trainables.errors import InputError
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads.base import Split
+from phitune.trainables.workloads.images import PublishedImages
+from phitune.trainables.workloads.registry import workload
+from phitune.trainables.workloads.supervised import Data
+from phitune.trainables.workloads.vision import Vision
 
 
 class SyntheticVision(Vision):

@@ -1,6 +1,6 @@
 """Learning-rate schedules: pure functions of (step, horizon), one family a file.
 
->>> from trainables.schedules import schedule
+>>> from phitune.trainables.schedules import schedule
 >>> cosine = schedule("uba", phi=2.0)
 >>> float(cosine.u(step=50, horizon=100).round(3))
 0.5
@@ -9,26 +9,26 @@
 [0.091, 1.0, 0.5, 0.0]
 """
 
-from trainables.schedules._base import Parameter, Schedule
-from trainables.schedules._registry import families, family, from_dict, schedule
-from trainables.schedules.constant import Constant
-from trainables.schedules.cosine import Cosine
-from trainables.schedules.delayed_linear import DelayedLinear
-from trainables.schedules.exponential import Exponential
-from trainables.schedules.inverse_sqrt import InverseSqrt
-from trainables.schedules.linear import Linear
-from trainables.schedules.multistep import MultiStep
-from trainables.schedules.onecycle import OneCycle
-from trainables.schedules.plateau import Plateau
-from trainables.schedules.polynomial import Polynomial
-from trainables.schedules.refined import Refined
-from trainables.schedules.refinement import refine
-from trainables.schedules.rex import Rex
-from trainables.schedules.rex_phi import RexPhi
-from trainables.schedules.sgdr import Sgdr
-from trainables.schedules.step import Step
-from trainables.schedules.uba import Uba
-from trainables.schedules.wsd import Wsd
+from phitune.trainables.schedules._base import Parameter, Schedule
+from phitune.trainables.schedules._registry import families, family, from_dict, schedule
+from phitune.trainables.schedules.constant import Constant
+from phitune.trainables.schedules.cosine import Cosine
+from phitune.trainables.schedules.delayed_linear import DelayedLinear
+from phitune.trainables.schedules.exponential import Exponential
+from phitune.trainables.schedules.inverse_sqrt import InverseSqrt
+from phitune.trainables.schedules.linear import Linear
+from phitune.trainables.schedules.multistep import MultiStep
+from phitune.trainables.schedules.onecycle import OneCycle
+from phitune.trainables.schedules.plateau import Plateau
+from phitune.trainables.schedules.polynomial import Polynomial
+from phitune.trainables.schedules.refined import Refined
+from phitune.trainables.schedules.refinement import refine
+from phitune.trainables.schedules.rex import Rex
+from phitune.trainables.schedules.rex_phi import RexPhi
+from phitune.trainables.schedules.sgdr import Sgdr
+from phitune.trainables.schedules.step import Step
+from phitune.trainables.schedules.uba import Uba
+from phitune.trainables.schedules.wsd import Wsd
 
 __all__ = [
     "Constant",

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trainables.errors import InputError
-from trainables.schedules._blocks import in_blocks
-from trainables.schedules._sampling import Sampling, checked_sampling, is_number, quantised, staircase
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules._blocks import in_blocks
+from phitune.trainables.schedules._sampling import Sampling, checked_sampling, is_number, quantised, staircase
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -129,7 +129,7 @@ class Schedule(ABC):
         Every parameter group keeps its own LR as base LR, so groups keep their ratios. Where the family cycles
         momentum, so does the scheduler.
         """
-        from trainables.schedules._torch import ProfileLR
+        from phitune.trainables.schedules._torch import ProfileLR
 
         return ProfileLR(optimizer, self, horizon, last_epoch)
 

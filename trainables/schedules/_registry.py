@@ -8,26 +8,26 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
-from trainables.errors import InputError
-from trainables.own import import_own
-from trainables.schedules._base import Schedule
-from trainables.schedules.constant import Constant
-from trainables.schedules.cosine import Cosine
-from trainables.schedules.delayed_linear import DelayedLinear
-from trainables.schedules.exponential import Exponential
-from trainables.schedules.inverse_sqrt import InverseSqrt
-from trainables.schedules.linear import Linear
-from trainables.schedules.multistep import MultiStep
-from trainables.schedules.onecycle import OneCycle
-from trainables.schedules.plateau import Plateau
-from trainables.schedules.polynomial import Polynomial
-from trainables.schedules.refined import Refined
-from trainables.schedules.rex import Rex
-from trainables.schedules.rex_phi import RexPhi
-from trainables.schedules.sgdr import Sgdr
-from trainables.schedules.step import Step
-from trainables.schedules.uba import Uba
-from trainables.schedules.wsd import Wsd
+from phitune.trainables.errors import InputError
+from phitune.trainables.own import import_own
+from phitune.trainables.schedules._base import Schedule
+from phitune.trainables.schedules.constant import Constant
+from phitune.trainables.schedules.cosine import Cosine
+from phitune.trainables.schedules.delayed_linear import DelayedLinear
+from phitune.trainables.schedules.exponential import Exponential
+from phitune.trainables.schedules.inverse_sqrt import InverseSqrt
+from phitune.trainables.schedules.linear import Linear
+from phitune.trainables.schedules.multistep import MultiStep
+from phitune.trainables.schedules.onecycle import OneCycle
+from phitune.trainables.schedules.plateau import Plateau
+from phitune.trainables.schedules.polynomial import Polynomial
+from phitune.trainables.schedules.refined import Refined
+from phitune.trainables.schedules.rex import Rex
+from phitune.trainables.schedules.rex_phi import RexPhi
+from phitune.trainables.schedules.sgdr import Sgdr
+from phitune.trainables.schedules.step import Step
+from phitune.trainables.schedules.uba import Uba
+from phitune.trainables.schedules.wsd import Wsd
 
 _DECAYS: tuple[type[Schedule], ...] = (Uba, RexPhi, Rex, Linear, Cosine, Step, MultiStep, Exponential, Polynomial)
 _PHASES: tuple[type[Schedule], ...] = (OneCycle, Wsd, Sgdr, DelayedLinear, InverseSqrt, Constant)
@@ -92,7 +92,9 @@ def from_dict(values: Mapping[str, Any]) -> Schedule:
 def _users_own(name: str) -> type[Schedule]:
     cls = import_own(name, "family")
     if not (isinstance(cls, type) and issubclass(cls, Schedule)):
-        raise InputError(f"family: {name!r} is not allowed; it must be a subclass of trainables.schedules.Schedule")
+        raise InputError(
+            f"family: {name!r} is not allowed; it must be a subclass of phitune.trainables.schedules.Schedule"
+        )
     if inspect.isabstract(cls):
         raise InputError(f"family: {name!r} is not allowed; it must define `profile`")
     if getattr(cls, "family", None) != name:

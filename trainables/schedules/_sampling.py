@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.errors import InputError
+from phitune.trainables.errors import InputError
 
 Sampling: TypeAlias = float | tuple[float, ...] | None
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from trainables.errors import InputError
-from trainables.schedules._base import Schedule
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules._base import Schedule
 
 
 class ProfileLR(LRScheduler):

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.schedules._base import Schedule
+from phitune.trainables.schedules._base import Schedule
 
 
 @dataclass(frozen=True)

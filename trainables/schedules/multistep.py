@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trainables.schedules.step import Step
+from phitune.trainables.schedules.step import Step
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trainables.schedules._base import Parameter, Schedule, checked_steps
-from trainables.schedules._blocks import in_blocks
+from phitune.trainables.schedules._base import Parameter, Schedule, checked_steps
+from phitune.trainables.schedules._blocks import in_blocks
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.errors import InputError
-from trainables.schedules._base import Parameter, Schedule, checked_steps
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules._base import Parameter, Schedule, checked_steps
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer

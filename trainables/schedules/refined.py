@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.schedules._base import Schedule
-from trainables.schedules._sampling import is_number
+from phitune.trainables.schedules._base import Schedule
+from phitune.trainables.schedules._sampling import is_number
 
 
 @dataclass(frozen=True)

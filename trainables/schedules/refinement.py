@@ -8,9 +8,9 @@ import warnings
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trainables.errors import InputError
-from trainables.schedules._sampling import is_number
-from trainables.schedules.refined import Refined
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules._sampling import is_number
+from phitune.trainables.schedules.refined import Refined
 
 # The power of the norm in a step's weight: an SGD step grows with the gradient, one of Adam does not.
 _POWERS = {"sgd": 2, "adam": 1, "adamw": 1, "amsgrad": 1}

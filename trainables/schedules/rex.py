@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.schedules._base import Schedule
-from trainables.schedules._mobius import warped
+from phitune.trainables.schedules._base import Schedule
+from phitune.trainables.schedules._mobius import warped
 
 
 @dataclass(frozen=True)

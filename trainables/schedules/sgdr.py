@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.schedules._base import Schedule
+from phitune.trainables.schedules._base import Schedule
 
 # Rounding must not move a restart by a step; a step of a run of 1e8 is ten times this.
 _TOLERANCE = 1e-9

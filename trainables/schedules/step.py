@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.schedules._base import Parameter, Schedule
-from trainables.schedules._sampling import is_increasing_fractions
+from phitune.trainables.schedules._base import Parameter, Schedule
+from phitune.trainables.schedules._sampling import is_increasing_fractions
 
 
 @dataclass(frozen=True)

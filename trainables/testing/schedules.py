@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch.optim import SGD, Adam, Optimizer
 
-from trainables.errors import InputError
-from trainables.schedules import Schedule, family, from_dict, schedule
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import Schedule, family, from_dict, schedule
 
 _COMPOSITION: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {},

@@ -15,18 +15,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trainables.errors import InputError
-from trainables.population.obstacle import obstacle
-from trainables.population.population import Population, given
-from trainables.schedules import schedule
-from trainables.spec import Spec, Value
-from trainables.training import Step, Training, TrialConfig
-from trainables.workloads import Learner, Workload, workload
-from trainables.workloads.base import average_weight
-from trainables.workloads.seeding import seeded, step_seed
-from trainables.workloads.supervised import SupervisedWorkload
-from trainables.workloads.torch_learner import TorchLearner
-from trainables.workloads.torch_workload import Batch, TorchWorkload
+from phitune.trainables.errors import InputError
+from phitune.trainables.population.obstacle import obstacle
+from phitune.trainables.population.population import Population, given
+from phitune.trainables.schedules import schedule
+from phitune.trainables.spec import Spec, Value
+from phitune.trainables.training import Step, Training, TrialConfig
+from phitune.trainables.workloads import Learner, Workload, workload
+from phitune.trainables.workloads.base import average_weight
+from phitune.trainables.workloads.seeding import seeded, step_seed
+from phitune.trainables.workloads.supervised import SupervisedWorkload
+from phitune.trainables.workloads.torch_learner import TorchLearner
+from phitune.trainables.workloads.torch_workload import Batch, TorchWorkload
 
 Entry = str | Mapping[str, Value]
 

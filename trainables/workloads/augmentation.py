@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.workloads.transfer import sent
+from phitune.trainables.workloads.transfer import sent
 
 
 def random_crops(images: Tensor, rng: np.random.Generator, pad: int, flip: bool) -> Tensor:

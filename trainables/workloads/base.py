@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from trainables.errors import InputError
-from trainables.spec import Spec
+from phitune.trainables.errors import InputError
+from phitune.trainables.spec import Spec
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from trainables.workloads.recipe import Recipe
-from trainables.workloads.tabular import TableWorkload
+from phitune.trainables.workloads.recipe import Recipe
+from phitune.trainables.workloads.tabular import TableWorkload
 
 
 class LogisticRegression(TableWorkload):

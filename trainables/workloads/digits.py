@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import nn
 
-from trainables.models.cnn import cnn
-from trainables.models.mlp import mlp
-from trainables.models.resnet import resnet
-from trainables.workloads.base import Split
-from trainables.workloads.supervised import Data, SupervisedWorkload
-from trainables.workloads.tables import table
+from phitune.trainables.models.cnn import cnn
+from phitune.trainables.models.mlp import mlp
+from phitune.trainables.models.resnet import resnet
+from phitune.trainables.workloads.base import Split
+from phitune.trainables.workloads.supervised import Data, SupervisedWorkload
+from phitune.trainables.workloads.tables import table
 
 
 class _Digits(SupervisedWorkload):

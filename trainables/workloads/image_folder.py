@@ -14,9 +14,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.datasets import ImageFolder
 
-from trainables.workloads.base import Split
-from trainables.workloads.images import HELD_OUT, UnreadableImages, held_out
-from trainables.workloads.supervised import Data
+from phitune.trainables.workloads.base import Split
+from phitune.trainables.workloads.images import HELD_OUT, UnreadableImages, held_out
+from phitune.trainables.workloads.supervised import Data
 
 _LAYOUT = "images are expected as train/CLASS/NAME.png, and in val/ and test/ likewise if there are any"
 _Files = list[tuple[str, int]]

@@ -14,8 +14,8 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torchvision import datasets
 
-from trainables.workloads.base import Split
-from trainables.workloads.supervised import Data
+from phitune.trainables.workloads.base import Split
+from phitune.trainables.workloads.supervised import Data
 
 HELD_OUT = 10
 """One in so many training images is held out where a data set has no validation or test images."""

@@ -14,14 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainables.errors import InputError
-from trainables.models.gpt import Gpt as GptModel
-from trainables.spec import Spec
-from trainables.workloads.base import Split
-from trainables.workloads.recipe import Recipe
-from trainables.workloads.text import split_text, text_files
-from trainables.workloads.torch_workload import Batch, TorchWorkload
-from trainables.workloads.transfer import sent
+from phitune.trainables.errors import InputError
+from phitune.trainables.models.gpt import Gpt as GptModel
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads.base import Split
+from phitune.trainables.workloads.recipe import Recipe
+from phitune.trainables.workloads.text import split_text, text_files
+from phitune.trainables.workloads.torch_workload import Batch, TorchWorkload
+from phitune.trainables.workloads.transfer import sent
 
 _VOCABULARY = 256
 _NOT_STDLIB = frozenset({"site-packages", "dist-packages", "__pycache__"})

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.errors import InputError
-from trainables.spec import Spec
-from trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split, Workload, average_weight
+from phitune.trainables.errors import InputError
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split, Workload, average_weight
 
 
 class Quadratic(Workload):

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from trainables.errors import InputError
+from phitune.trainables.errors import InputError
 
 _PRECISIONS = ("fp32", "bf16", "fp64")
 

@@ -9,10 +9,10 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from trainables.errors import InputError
-from trainables.own import import_own
-from trainables.spec import Spec
-from trainables.workloads.base import Workload
+from phitune.trainables.errors import InputError
+from phitune.trainables.own import import_own
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads.base import Workload
 
 _TABLES = ("breast-cancer", "digits", "iris", "wine")
 _IMAGES = ("cifar10", "cifar100", "mnist", "fashion-mnist", "stl10", "images")
@@ -21,15 +21,15 @@ _GPTS = ("gpt-nano", "gpt-micro", "gpt-mini", "gpt-small")
 # Modules are named, not imported: a table of workloads must not need torch. A `*` stands for any architecture;
 # classes with positional-only parameters take the two halves of the name, architecture and data set.
 _WORKLOADS = {
-    "mlp/digits": "trainables.workloads.digits:MlpDigits",
-    "cnn/digits": "trainables.workloads.digits:CnnDigits",
-    "resnet8/digits": "trainables.workloads.digits:Resnet8Digits",
-    **{f"logreg/{table}": "trainables.workloads.convex:LogisticRegression" for table in _TABLES},
-    **{f"mlp/{table}": "trainables.workloads.tabular:MlpTable" for table in _TABLES if table != "digits"},
-    **{f"{gpt}/stdlib": "trainables.workloads.language:Gpt" for gpt in _GPTS},
-    **{f"{gpt}/text": "trainables.workloads.language:Gpt" for gpt in _GPTS},
-    **{f"*/{images}": "trainables.workloads.vision:Vision" for images in _IMAGES},
-    "quadratic": "trainables.workloads.quadratic:Quadratic",
+    "mlp/digits": "phitune.trainables.workloads.digits:MlpDigits",
+    "cnn/digits": "phitune.trainables.workloads.digits:CnnDigits",
+    "resnet8/digits": "phitune.trainables.workloads.digits:Resnet8Digits",
+    **{f"logreg/{table}": "phitune.trainables.workloads.convex:LogisticRegression" for table in _TABLES},
+    **{f"mlp/{table}": "phitune.trainables.workloads.tabular:MlpTable" for table in _TABLES if table != "digits"},
+    **{f"{gpt}/stdlib": "phitune.trainables.workloads.language:Gpt" for gpt in _GPTS},
+    **{f"{gpt}/text": "phitune.trainables.workloads.language:Gpt" for gpt in _GPTS},
+    **{f"*/{images}": "phitune.trainables.workloads.vision:Vision" for images in _IMAGES},
+    "quadratic": "phitune.trainables.workloads.quadratic:Quadratic",
 }
 
 
@@ -85,5 +85,7 @@ def _import(where: str) -> type[Workload]:
 def _users_own(name: str) -> type[Workload]:
     cls = import_own(name, "workload")
     if not (isinstance(cls, type) and issubclass(cls, Workload)):
-        raise InputError(f"workload: {name!r} is not allowed; it must be a subclass of trainables.workloads.Workload")
+        raise InputError(
+            f"workload: {name!r} is not allowed; it must be a subclass of phitune.trainables.workloads.Workload"
+        )
     return cls

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.workloads.base import Split
-from trainables.workloads.torch_workload import Batch, TorchWorkload
-from trainables.workloads.transfer import sent
+from phitune.trainables.workloads.base import Split
+from phitune.trainables.workloads.torch_workload import Batch, TorchWorkload
+from phitune.trainables.workloads.transfer import sent
 
 
 @dataclass(frozen=True, eq=False)

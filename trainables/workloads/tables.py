@@ -10,8 +10,8 @@ import torch
 from sklearn import datasets
 from sklearn.model_selection import train_test_split
 
-from trainables.workloads.base import Split
-from trainables.workloads.supervised import Data
+from phitune.trainables.workloads.base import Split
+from phitune.trainables.workloads.supervised import Data
 
 _SPLIT_SEED = 0
 

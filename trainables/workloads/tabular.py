@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
-from trainables.models.mlp import mlp
-from trainables.workloads.base import Split
-from trainables.workloads.recipe import Recipe
-from trainables.workloads.supervised import Data, SupervisedWorkload
-from trainables.workloads.tables import table
+from phitune.trainables.models.mlp import mlp
+from phitune.trainables.workloads.base import Split
+from phitune.trainables.workloads.recipe import Recipe
+from phitune.trainables.workloads.supervised import Data, SupervisedWorkload
+from phitune.trainables.workloads.tables import table
 
 
 class TableWorkload(SupervisedWorkload):

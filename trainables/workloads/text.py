@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.workloads.base import Split
+from phitune.trainables.workloads.base import Split
 
 
 def text_files(root: Path, ending: str = "", left_out: frozenset[str] = frozenset()) -> Iterator[Path]:

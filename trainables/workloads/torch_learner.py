@@ -10,13 +10,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainables.errors import InputError
-from trainables.optimizers import optimizer as make_optimizer
-from trainables.optimizers import set_lr
-from trainables.spec import Spec
-from trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split, average_weight, schedule_free
-from trainables.workloads.seeding import seeded, step_seed
-from trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.errors import InputError
+from phitune.trainables.optimizers import optimizer as make_optimizer
+from phitune.trainables.optimizers import set_lr
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads.base import (
+    Diagnosis,
+    Evaluation,
+    Learner,
+    Norms,
+    Split,
+    average_weight,
+    schedule_free,
+)
+from phitune.trainables.workloads.seeding import seeded, step_seed
+from phitune.trainables.workloads.torch_workload import TorchWorkload
 
 
 class TorchLearner(Learner):
@@ -103,7 +111,7 @@ class TorchLearner(Learner):
         return self._optimizer
 
     def diagnose(self, diagnosis: Diagnosis) -> dict[str, float]:
-        from trainables.diagnostics import measure
+        from phitune.trainables.diagnostics import measure
 
         with self._judged(False) as model:
             return measure(self._workload, model, diagnosis, self._device)

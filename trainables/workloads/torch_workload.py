@@ -10,12 +10,12 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from trainables.errors import InputError
-from trainables.optimizers import check_optimizer
-from trainables.spec import Spec
-from trainables.workloads.base import Learner, Split, Workload
-from trainables.workloads.recipe import Recipe
-from trainables.workloads.seeding import seeded, step_seed
+from phitune.trainables.errors import InputError
+from phitune.trainables.optimizers import check_optimizer
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads.base import Learner, Split, Workload
+from phitune.trainables.workloads.recipe import Recipe
+from phitune.trainables.workloads.seeding import seeded, step_seed
 
 Batch = tuple[Tensor, Tensor]
 """Inputs [batch, ...] and targets [batch, ...]."""
@@ -112,7 +112,7 @@ class TorchWorkload(Workload):
             )
 
     def learner(self, optimizer: Spec, seed: int, horizon: int, device: str = "cpu") -> Learner:
-        from trainables.workloads.torch_learner import TorchLearner
+        from phitune.trainables.workloads.torch_learner import TorchLearner
 
         return TorchLearner(self, optimizer, seed, device)
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.errors import InputError
-from trainables.models.classifiers import (
+from phitune.trainables.errors import InputError
+from phitune.trainables.models.classifiers import (
     STEMS,
     check_classifier,
     classifier,
@@ -20,12 +20,12 @@ from trainables.models.classifiers import (
     input_channels,
     require_known,
 )
-from trainables.spec import Spec
-from trainables.workloads.augmentation import random_crops, random_crops_each
-from trainables.workloads.base import Split
-from trainables.workloads.image_folder import FolderImages
-from trainables.workloads.images import PUBLISHED, ImageSource, UnreadableImages, read_once
-from trainables.workloads.supervised import Data, SupervisedWorkload
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads.augmentation import random_crops, random_crops_each
+from phitune.trainables.workloads.base import Split
+from phitune.trainables.workloads.image_folder import FolderImages
+from phitune.trainables.workloads.images import PUBLISHED, ImageSource, UnreadableImages, read_once
+from phitune.trainables.workloads.supervised import Data, SupervisedWorkload
 
 _FOLDER_SIZE = 64
 # Evaluated at once: 256 images of 32×32, on a CPU twice as fast as 1024, and never fewer than 32.

@@ -6,10 +6,10 @@ import train
 from torch import nn
 from torch.utils.data import DataLoader, default_collate
 
-from trainables.workloads.base import Split
-from trainables.workloads.recipe import Recipe
-from trainables.workloads.supervised import batch_indices
-from trainables.workloads.torch_workload import Batch, TorchWorkload
+from phitune.trainables.workloads.base import Split
+from phitune.trainables.workloads.recipe import Recipe
+from phitune.trainables.workloads.supervised import batch_indices
+from phitune.trainables.workloads.torch_workload import Batch, TorchWorkload
 
 
 class WaveShapes(TorchWorkload):

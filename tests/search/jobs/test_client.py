@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import ray
 
-from search.jobs.client import jobs_at
-from trainables.errors import InputError
+from phitune.search.jobs.client import jobs_at
+from phitune.trainables.errors import InputError
 
 
 @contextmanager

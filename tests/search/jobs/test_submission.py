@@ -8,10 +8,10 @@ from zipfile import ZipFile
 
 import pytest
 
-from search.jobs.package import STUDY_FILE, package
-from search.jobs.submission import Submission, out_on_head
-from search.study import Study
-from trainables.errors import InputError
+from phitune.search.jobs.package import STUDY_FILE, package
+from phitune.search.jobs.submission import Submission, out_on_head
+from phitune.search.study import Study
+from phitune.trainables.errors import InputError
 
 STUDY = Study(name="s", workloads=["quadratic"])
 # In the place of `python`: the shell's own view of the line is what counts.

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
-from trainables.models.vit import VisionTransformer
-from trainables.spec import Spec, Value
-from trainables.workloads.digits import MlpDigits
-from trainables.workloads.torch_workload import Batch, TorchWorkload
+from phitune.trainables.models.vit import VisionTransformer
+from phitune.trainables.spec import Spec, Value
+from phitune.trainables.workloads.digits import MlpDigits
+from phitune.trainables.workloads.torch_workload import Batch, TorchWorkload
 
 
 def precise(kind: type[TorchWorkload], **params: Value) -> TorchWorkload:

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainables.errors import InputError
-from trainables.population import __main__ as command
-from trainables.population.bench import Peak, Round, alone, figures, together
-from trainables.population.rates import Work, clocked, copy_rate, matrix_rate, work
-from trainables.population.synthetic import synthetic
-from trainables.spec import Spec
-from trainables.workloads import workload
-from trainables.workloads.digits import MlpDigits
-from trainables.workloads.torch_workload import Batch, TorchWorkload
+from phitune.trainables.errors import InputError
+from phitune.trainables.population import __main__ as command
+from phitune.trainables.population.bench import Peak, Round, alone, figures, together
+from phitune.trainables.population.rates import Work, clocked, copy_rate, matrix_rate, work
+from phitune.trainables.population.synthetic import synthetic
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.digits import MlpDigits
+from phitune.trainables.workloads.torch_workload import Batch, TorchWorkload
 
 SGD = Spec("sgd")
 QUICK = ["--seconds", "0.01", "--device", "cpu"]
@@ -39,8 +39,8 @@ class Missing:
 
 sys.meta_path.insert(0, Missing())
 import runpy
-sys.argv[0] = "trainables.population"
-runpy.run_module("trainables.population", run_name="__main__")
+sys.argv[0] = "phitune.trainables.population"
+runpy.run_module("phitune.trainables.population", run_name="__main__")
 """
 
 
@@ -180,7 +180,7 @@ def test_without_a_gpu_none_can_be_asked_for() -> None:
 
 def test_bad_input_is_one_line_and_exit_code_2() -> None:
     told = subprocess.run(
-        [sys.executable, "-m", "trainables.population", "--bench", "mlp/digits", "--rows", "many"],
+        [sys.executable, "-m", "phitune.trainables.population", "--bench", "mlp/digits", "--rows", "many"],
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert told.returncode == 2

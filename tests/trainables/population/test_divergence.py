@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from phitune.trainables.population.population import Population
+from phitune.trainables.spec import Spec, Value
+from phitune.trainables.training import Step
+from phitune.trainables.workloads.torch_workload import TorchWorkload
 from tests.trainables.population.own import Dropout, Tied, Vit, precise
 from tests.trainables.population.twins import Twins, gpt, made
-from trainables.population.population import Population
-from trainables.spec import Spec, Value
-from trainables.training import Step
-from trainables.workloads.torch_workload import TorchWorkload
 
 CLIPPED: dict[str, Value] = {"batch_size": 8, "clip_norm": 1.0}
 NETWORKS: dict[str, Callable[[Path], TorchWorkload]] = {

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
+from phitune.trainables.population.population import Population
+from phitune.trainables.spec import Spec
+from phitune.trainables.training import Step
+from phitune.trainables.workloads.digits import MlpDigits
 from tests.trainables.population.own import Dropout, OwnBatch, precise
 from tests.trainables.population.twins import Twins
-from trainables.population.population import Population
-from trainables.spec import Spec
-from trainables.training import Step
-from trainables.workloads.digits import MlpDigits
 
 F = nn.functional
 

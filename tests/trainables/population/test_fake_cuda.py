@@ -16,15 +16,15 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-import trainables.population.draws as draws
-import trainables.workloads.seeding as seeding
-from trainables.population.convolution import FORMS
-from trainables.population.stack import Stack
-from trainables.population.updates import Update
-from trainables.spec import Spec
-from trainables.workloads import workload
-from trainables.workloads.digits import MlpDigits
-from trainables.workloads.torch_workload import TorchWorkload
+import phitune.trainables.population.draws as draws
+import phitune.trainables.workloads.seeding as seeding
+from phitune.trainables.population.convolution import FORMS
+from phitune.trainables.population.stack import Stack
+from phitune.trainables.population.updates import Update
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.digits import MlpDigits
+from phitune.trainables.workloads.torch_workload import TorchWorkload
 
 ROWS = 3
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -75,7 +75,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # A GPU's generators exist only with its driver; no numbers are drawn.
     for module in (seeding, draws):
         monkeypatch.setattr(module, "generators", lambda device: [torch.default_generator])
-    # Torch's engine starts a thread on the device. A result of the right form stands for its own; numbers there are none.
+    # Torch's engine starts a thread on the device. A result of the right form stands for its own.
     monkeypatch.setattr(torch.autograd, "grad", lambda loss, weights: (torch.zeros_like(weights),))
     # Automatic mixed precision switches itself off, or raises, where it sees no GPU that has it.
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)

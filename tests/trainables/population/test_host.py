@@ -14,13 +14,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainables.errors import TaskGoneError
-from trainables.population.crew import Crew
-from trainables.population.host import Host
-from trainables.population.population import Population
-from trainables.task import Task
-from trainables.workloads.digits import MlpDigits
-from trainables.workloads.torch_workload import Batch
+from phitune.trainables.errors import TaskGoneError
+from phitune.trainables.population.crew import Crew
+from phitune.trainables.population.host import Host
+from phitune.trainables.population.population import Population
+from phitune.trainables.task import Task
+from phitune.trainables.workloads.digits import MlpDigits
+from phitune.trainables.workloads.torch_workload import Batch
 
 NAME = "tests.trainables.population.test_host"
 FOREVER = 60.0

@@ -11,16 +11,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from phitune.trainables.models.cnn import cnn
+from phitune.trainables.population.population import Population
+from phitune.trainables.population.stack import Stack
+from phitune.trainables.population.updates import Adam
+from phitune.trainables.spec import Spec
+from phitune.trainables.training import Step
+from phitune.trainables.workloads.digits import MlpDigits
+from phitune.trainables.workloads.torch_workload import Batch
 from tests.trainables.population.own import precise
 from tests.trainables.population.twins import Twins
-from trainables.models.cnn import cnn
-from trainables.population.population import Population
-from trainables.population.stack import Stack
-from trainables.population.updates import Adam
-from trainables.spec import Spec
-from trainables.training import Step
-from trainables.workloads.digits import MlpDigits
-from trainables.workloads.torch_workload import Batch
 
 
 class _Room(nn.Module):

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from phitune.trainables.population.obstacle import obstacle
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads import Learner, workload
+from phitune.trainables.workloads.base import Split
+from phitune.trainables.workloads.digits import MlpDigits
+from phitune.trainables.workloads.supervised import Data
 from tests.trainables.population.own import Dropout, Frozen, OwnBatch, Tied, precise
 from tests.trainables.population.twins import made
-from trainables.population.obstacle import obstacle
-from trainables.spec import Spec
-from trainables.workloads import Learner, workload
-from trainables.workloads.base import Split
-from trainables.workloads.digits import MlpDigits
-from trainables.workloads.supervised import Data
 
 SGD = Spec("sgd")
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import pytest
 
+from phitune.trainables.population.ramp import ramp
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads.digits import MlpDigits
+from phitune.trainables.workloads.torch_workload import Batch
 from tests.trainables.population.test_memory import Cramped
-from trainables.population.ramp import ramp
-from trainables.spec import Spec
-from trainables.workloads.digits import MlpDigits
-from trainables.workloads.torch_workload import Batch
 
 # Far longer than all that is computed.
 LONG = 0.1

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
+from phitune.trainables.population.population import Population
+from phitune.trainables.spec import Spec, Value
+from phitune.trainables.training import Step
 from tests.trainables.population.own import Frozen, RandomFeatures, Tied, precise
 from tests.trainables.population.twins import Twins, gpt, made
-from trainables.population.population import Population
-from trainables.spec import Spec, Value
-from trainables.training import Step
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam(weight_decay=0.1)", "adamw(weight_decay=0.1)"])

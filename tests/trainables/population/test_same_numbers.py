@@ -11,11 +11,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from phitune.trainables.training import Step
+from phitune.trainables.workloads.torch_workload import TorchWorkload
 from tests.trainables.population.own import Dropout, Frozen, OwnBatch, RandomFeatures, Tied, Vit, precise
 from tests.trainables.population.twins import GRADIENT, OPTIMIZERS, Twins, gpt, made
 from tests.trainables.test_vision import folder_of_images
-from trainables.training import Step
-from trainables.workloads.torch_workload import TorchWorkload
 
 PLACES = 4
 WITHOUT = 0.2

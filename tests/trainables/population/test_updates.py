@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from phitune.trainables.optimizers import optimizer as torchs
+from phitune.trainables.population.updates import Now, update
+from phitune.trainables.spec import Spec
+from phitune.trainables.training import Step
 from tests.trainables.population.twins import OPTIMIZERS, Twins, made
-from trainables.optimizers import optimizer as torchs
-from trainables.population.updates import Now, update
-from trainables.spec import Spec
-from trainables.training import Step
 
 ROWS, WIDTH = 3, 1000
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainables.population.population import Member, Population
-from trainables.spec import Spec, Value
-from trainables.training import Step
-from trainables.workloads import Learner, workload
-from trainables.workloads.base import Diagnosis
-from trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.population.population import Member, Population
+from phitune.trainables.spec import Spec, Value
+from phitune.trainables.training import Step
+from phitune.trainables.workloads import Learner, workload
+from phitune.trainables.workloads.base import Diagnosis
+from phitune.trainables.workloads.torch_workload import TorchWorkload
 
 OPTIMIZERS = ("sgd", "sgd(nesterov=true)", "sgd(momentum=0)", "adam", "adamw", "amsgrad")
 GRADIENT = Diagnosis(examples=100)

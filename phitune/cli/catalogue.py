@@ -1,0 +1,64 @@
+"""`phitune schedules`, `phitune workloads`: what there is to search."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def schedules(
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw them to FILE (.png, .svg, .pdf).")] = None,
+) -> None:
+    """List the schedule families."""
+    from phitune.trainables.schedules import families, family
+
+    if plot is not None:
+        from phitune.analysis.schedule_plots import save_schedules
+
+        save_schedules(plot)
+        typer.echo(f"Drawn: {plot}")
+        return
+    for name in families():
+        cls = family(name)
+        summary = (cls.__doc__ or "").strip().splitlines()[0].replace("``", "")
+        typer.echo(f"{name:15} {summary}")
+        parameters = ", ".join(_parameter(cls, key) for key in cls.own_fields())
+        for line in textwrap.wrap(parameters, 100, break_on_hyphens=False):
+            typer.echo(f"{'':15} {line}")
+    typer.echo(
+        "\nIn brackets: a parameter's range where a study searches it, as it does if there is no default or its `space`"
+        "\nnames the parameter. One's own: module:Class, a subclass of Schedule (docs/schedules.md)."
+        "\nEvery family also takes warmup (0.1 of the budget, or 500 iterations), floor (0.1 of the base LR) and"
+        "\nsampling (the LR changes once every 0.1 of the budget, or at [0.5, 0.75] alone)."
+    )
+
+
+def workloads() -> None:
+    """List the workloads, their full budgets and optimizers."""
+    from phitune.trainables.spec import Spec
+    from phitune.trainables.workloads import names, parameters, workload
+    from phitune.trainables.workloads.recipe import Recipe
+
+    for name in names():
+        built = workload(Spec(name))
+        own = [f"{key}={value}" for key, value in parameters(name).items() if key not in Recipe.names()]
+        # An image folder's full budget depends on how many images there are.
+        budget = "by its images" if name == "*/images" else f"{built.full_budget} iterations"
+        typer.echo(
+            f"{name:22} full budget {budget}, {built.metric_name}" + (f"; takes {', '.join(own)}" if own else "")
+        )
+    typer.echo(
+        "\nFor *: mlp, cnn, resnet8 to resnet110, vit-tiny, or any classifier of torchvision.models, such as resnet18."
+        f"\nAll but quadratic also take the recipe: {', '.join(Recipe.names())}."
+        "\nOne's own: module:Class, a subclass of phitune.trainables.workloads.Workload (docs/workloads.md)."
+    )
+
+
+def _parameter(cls: Any, key: str) -> str:
+    """A schedule's parameter with its default and its range, as far as it has them."""
+    field, searched = cls.__dataclass_fields__[key], cls.parameters.get(key)
+    default = "" if key in cls.required() else f"={field.default}"
+    return key + default + (f" [{searched.low:g}, {searched.high:g}]" if searched else "")

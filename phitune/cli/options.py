@@ -1,0 +1,59 @@
+"""What several commands share: their options, their defaults, the console."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+RUNS = Path("runs")
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URI",
+        envvar="MLFLOW_TRACKING_URI",
+        help="MLflow server or database.  [default: sqlite:///runs/mlflow.db]",
+        show_default=False,
+    ),
+]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study file; repeatable.")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what Ray and MLflow say themselves.")]
+
+
+def default_tracking_uri() -> str:
+    """The embedded database below the working directory."""
+    return f"sqlite:///{RUNS}/mlflow.db"
+
+
+def console() -> Console:
+    """A console as wide as the terminal, or 120 columns where there is none."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
+def this_line() -> str:
+    """The command line of this process, without credentials."""
+    from phitune.search.tracking import without_credentials
+
+    return shlex.join(["phitune", *map(without_credentials, sys.argv[1:])])
+
+
+def quiet(verbose: bool) -> None:
+    """Silences telemetry and warnings of Ray and MLflow; call it before their import, which reads some of these."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not verbose:
+        os.environ.setdefault("RAY_DEDUP_LOGS", "1")
+        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")

@@ -1,0 +1,28 @@
+"""`phitune recommend`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def recommend(
+    workload: Annotated[str, typer.Option(metavar="NAME", help="Workload, such as mlp/digits.")],
+    budget: Annotated[str, typer.Option(metavar="STEPS|PERCENT%", help="Iterations, or percent of the full budget.")],
+    optimizer: Annotated[str, typer.Option(help="Optimizer.")] = "sgd",
+    guidelines: Annotated[
+        Path | None,
+        typer.Option(help="guidelines.json.  [default: the newest in runs/*/report]", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say which schedule, φ and base LR to take.
+
+    With intervals, the evidence and warnings.
+    """
+    from phitune.analysis import recommend as recommendation_for
+
+    recommendation = recommendation_for(workload, budget, optimizer=optimizer, guidelines=guidelines)
+    typer.echo(recommendation.to_json() if as_json else str(recommendation))

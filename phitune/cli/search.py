@@ -1,0 +1,75 @@
+"""`phitune search`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from phitune.cli.options import RUNS, Overrides, StudyFile, TrackingUri, Verbose, default_tracking_uri, quiet, this_line
+from phitune.cli.options import console as new_console
+
+if TYPE_CHECKING:
+    from phitune.search.study import Study
+
+
+def search(
+    study_file: StudyFile,
+    out: Annotated[
+        Path | None, typer.Option(help="Output directory.  [default: runs/NAME]", show_default=False)
+    ] = None,
+    tracking_uri: TrackingUri = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to join (auto or HOST:PORT); without it Ray starts here.")
+    ] = None,
+    overrides: Overrides = None,
+    dry_run: Annotated[bool, typer.Option(help="Check the study and show its cells; run nothing.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Search a study. The same line goes on with an unfinished one."""
+    from phitune.search.study_file import read_study
+
+    study = read_study(study_file, overrides or [])
+    out = out or RUNS / study.name
+    if dry_run:
+        _print_plan(study, out)
+        return
+    quiet(verbose)
+    from phitune.search.launch import launch
+
+    console = new_console()
+    outcome = launch(study, out, tracking_uri or default_tracking_uri(), address, console, verbose)
+    # A job of a cluster was started by another line.
+    again = os.environ.get("PHITUNE_AGAIN") or this_line()
+    if outcome.unwritten:
+        console.print(
+            f"{outcome.unwritten} trials are not in MLflow yet; they are safe in {out}. To write them: {again}"
+        )
+    if outcome.trouble:
+        console.print(f"{outcome.trouble}; nothing is lost. To go on: {again}", soft_wrap=True)
+        raise typer.Exit(1)
+    if not outcome.finished:
+        console.print(f"Interrupted; nothing is lost. To go on: {again}", soft_wrap=True)
+        raise typer.Exit(130)
+    if outcome.fresh == 0:
+        console.print(f"Study {study.name!r} is finished already ({out}).")
+    console.print(f"Next: phitune analyze {out if out != RUNS / study.name else study.name}", soft_wrap=True)
+    if outcome.unwritten:
+        raise typer.Exit(1)
+
+
+def _print_plan(study: Study, out: Path) -> None:
+    from phitune.search.stopping import rungs
+    from phitune.search.warm_start import earlier_cells
+
+    cells = study.cells()
+    earlier_cells(study.warm_start, out, cells)
+    for cell in cells:
+        judged = ", ".join(map(str, rungs(cell, study))) or "nowhere"
+        low, high = cell.base_lr
+        typer.echo(f"{cell.key}: {study.trials} trials, base LR {low:g} to {high:g}, judged at {judged}")
+    typer.echo(
+        f"{len(cells)} cells, {len(cells) * study.trials} trials and the replicates of their finalists, to {out}"
+    )
