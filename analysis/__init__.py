@@ -7,17 +7,17 @@ is loaded when first asked for.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from phitune.analysis.recommend import Recommendation, recommend
+from phitune.analysis.answers.recommend import Recommendation, recommend
 
 if TYPE_CHECKING:
-    from phitune.analysis.report import Analysis, analyze
+    from phitune.analysis.report.run import Analysis, analyze
+    from phitune.analysis.report.words.cells import summary_table
     from phitune.analysis.results import StudyRef, find_study, load
-    from phitune.analysis.wording import summary_table
 
 _LAZY = {
-    "Analysis": "report",
-    "analyze": "report",
-    "summary_table": "wording",
+    "Analysis": "report.run",
+    "analyze": "report.run",
+    "summary_table": "report.words.cells",
     "StudyRef": "results",
     "find_study": "results",
     "load": "results",

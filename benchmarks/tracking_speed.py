@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from phitune.search.record import Journal, Record, Trial
-from phitune.search.study import Study
+from phitune.search.records.record import Journal, Record, Trial
+from phitune.search.study.model import Study
 from phitune.search.tracking import Tracker, facts_of
 
 METRICS = ["lr", "train_loss", "val_loss", "val_metric", "ema_val_loss", "ema_val_metric", "grad_norm", "weight_norm"]

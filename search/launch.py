@@ -19,27 +19,27 @@ from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 from rich.console import Console
 
-from phitune.search.cell_proposer import CellProposer, link_neighbours
-from phitune.search.cluster import connect, quiet, terminated
-from phitune.search.directory import claim, describe, owned, replace
-from phitune.search.failures import Failure, FailureAsha, survive_memory_kills
-from phitune.search.ladder_quality import as_json, ladder_quality, told
-from phitune.search.lifeline import Lifeline, RayLostError
-from phitune.search.populations import placed
+from phitune.search.cluster.connect import connect, quiet, terminated
+from phitune.search.cluster.lifeline import Lifeline, RayLostError
+from phitune.search.cluster.populations import placed
+from phitune.search.cluster.slots import Slots, words
+from phitune.search.cluster.storage import require_storage
 from phitune.search.progress import Progress
-from phitune.search.proposer import Proposer
-from phitune.search.record import Journal, Record, VerdictLog, cut_torn_line
-from phitune.search.slots import Slots, words
-from phitune.search.stopping import Ladder, rungs
-from phitune.search.storage import require_storage
-from phitune.search.study import Study
-from phitune.search.thrift import Silence
+from phitune.search.proposing.cell import CellProposer, link_neighbours
+from phitune.search.proposing.warm_start import EarlierCell, earlier_cells
+from phitune.search.ray_internals.thrift import Silence
+from phitune.search.records.directory import claim, describe, owned, replace
+from phitune.search.records.record import Journal, Record, VerdictLog, cut_torn_line
+from phitune.search.stopping.ladder import Ladder, rungs
+from phitune.search.stopping.ladder_quality import as_json, ladder_quality, told
+from phitune.search.stopping.retries import Failure, FailureAsha, survive_memory_kills
+from phitune.search.stopping.watchdog import Watchdog
+from phitune.search.study.model import Study
 from phitune.search.tracking import Tracker, facts_of
-from phitune.search.warm_start import EarlierCell, earlier_cells
-from phitune.search.watchdog import Watchdog
-from phitune.trainables.checkpoint import CheckpointFolder
-from phitune.trainables.relay import start_populations
-from phitune.trainables.trial import TrialActor
+from phitune.search.tune.searcher import Proposer
+from phitune.trainables.trial.actor import TrialActor
+from phitune.trainables.trial.checkpoint import CheckpointFolder
+from phitune.trainables.trial.relay import start_populations
 
 _PATIENCE = 30.0
 _ALL = 10**6

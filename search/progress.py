@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from phitune.search.record import Record
-from phitune.search.study import Cell
+from phitune.search.records.record import Record
+from phitune.search.study.model import Cell
 from phitune.trainables.schedules import from_dict
 
 _LIVE_EVERY = 0.5

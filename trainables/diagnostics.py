@@ -17,8 +17,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from phitune.trainables.errors import InputError
 from phitune.trainables.training import Training, TrialConfig
 from phitune.trainables.workloads.base import Diagnosis
-from phitune.trainables.workloads.torch_learner import TorchLearner
-from phitune.trainables.workloads.torch_workload import Batch, TorchWorkload
+from phitune.trainables.workloads.torch.torch_learner import TorchLearner
+from phitune.trainables.workloads.torch.torch_workload import Batch, TorchWorkload
 
 _SEED = 0
 _TOLERANCE = 1e-3

@@ -15,10 +15,10 @@ from optuna.storages.journal import JournalFileBackend
 
 from benchmarks import machine
 from benchmarks.overhead.contenders.phitune_search import one_cell
-from phitune.search.cell_proposer import CellProposer
-from phitune.search.record import Record, Trial
-from phitune.search.stopping import Ladder, rungs
-from phitune.search.study import Cell, Study, parse_study
+from phitune.search.proposing.cell import CellProposer
+from phitune.search.records.record import Record, Trial
+from phitune.search.stopping.ladder import Ladder, rungs
+from phitune.search.study.model import Cell, Study, parse_study
 from phitune.trainables.schedules import from_dict
 from phitune.trainables.training import Training, TrialConfig
 from phitune.trainables.workloads import workload

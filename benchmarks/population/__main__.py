@@ -18,7 +18,7 @@ import torch
 from benchmarks import machine
 from benchmarks.population.report import report
 from benchmarks.population.single import packed
-from phitune.trainables.population.bench import alone, figures, made_workload, peak, together
+from phitune.trainables.population.bench.measure import alone, figures, made_workload, peak, together
 from phitune.trainables.spec import Spec
 
 RESULTS = Path(__file__).parents[1] / "results"

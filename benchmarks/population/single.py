@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from phitune.trainables.population.bench import made_workload
+from phitune.trainables.population.bench.measure import made_workload
 from phitune.trainables.population.rates import clock, wait
 from phitune.trainables.spec import Spec
 

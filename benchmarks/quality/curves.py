@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phitune.search.study import Cell, parse_study
+from phitune.search.study.model import Cell, parse_study
 from phitune.trainables.schedules import Schedule
 
 FOLDER = Path(__file__).parents[1] / "results" / "curves"

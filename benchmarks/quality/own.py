@@ -14,13 +14,13 @@ from benchmarks.quality.curves import AVERAGES, SHARES, Floats
 from benchmarks.quality.simulation import Method, Proposal
 from benchmarks.quality.smooth import smooth
 from benchmarks.quality.table import Table, coordinates
-from phitune.search import stopping
-from phitune.search.cell_proposer import CellProposer
-from phitune.search.record import Record, Trial
-from phitune.search.sections import Asha
-from phitune.search.space import family_order, quasi_random
-from phitune.search.stopping import Ladder
-from phitune.search.study import Study, parse_study
+from phitune.search.proposing.cell import CellProposer
+from phitune.search.proposing.space import family_order, quasi_random
+from phitune.search.records.record import Record, Trial
+from phitune.search.stopping import ladder as stopping
+from phitune.search.stopping.ladder import Ladder
+from phitune.search.study.model import Study, parse_study
+from phitune.search.study.sections import Asha
 
 # Completed trials that a family's surface takes.
 _FEWEST = 4

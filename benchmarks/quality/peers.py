@@ -13,7 +13,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from benchmarks.quality.curves import SHARES, Floats
 from benchmarks.quality.simulation import Method, Proposal
-from phitune.search.study import Cell
+from phitune.search.study.model import Cell
 
 # Reports a trial, evenly spaced; Tune's `training_iteration` counts them.
 REPORTS = 16

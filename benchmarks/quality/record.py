@@ -13,12 +13,12 @@ from scipy.stats import qmc
 from torch import Tensor
 
 from benchmarks.quality.curves import AVERAGES, SHARES, UNTRAINED, Curves, Setting, points, schedule_of
-from phitune.search.study import Cell
+from phitune.search.study.model import Cell
 from phitune.trainables.spec import Spec
 from phitune.trainables.training import Training, TrialConfig
 from phitune.trainables.workloads import workload
-from phitune.trainables.workloads.torch_learner import TorchLearner
-from phitune.trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.workloads.torch.torch_learner import TorchLearner
+from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
 
 # The average that a learner keeps itself.
 _OWN = 10

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.quality.curves import AVERAGES, QUADRATIC, SHARES, Curves, Floats, Setting, points, schedule_of
 from benchmarks.quality.quadratic import EXPLOSION, first_loss, losses
 from benchmarks.quality.smooth import smooth, squeeze, stretch
-from phitune.search.study import Cell
+from phitune.search.study.model import Cell
 
 GRID = 41
 # A run's noise is that of one of so many recorded neighbours.

@@ -18,7 +18,7 @@ from phitune.trainables.schedules.refinement import refine
 from phitune.trainables.spec import Spec
 from phitune.trainables.training import Diagnostics, Training, TrialConfig
 from phitune.trainables.workloads import workload
-from phitune.trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
 
 Result = dict[str, Any]
 

@@ -21,13 +21,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from benchmarks.overhead.scale import study_of
-from phitune.search.cell_proposer import CellProposer, link_neighbours
-from phitune.search.proposer import Live, Proposer
-from phitune.search.record import Journal
-from phitune.search.slots import Slots
-from phitune.search.stopping import Ladder, rungs
-from phitune.search.study import parse_study
-from phitune.trainables.checkpoint import CheckpointFolder
+from phitune.search.cluster.slots import Slots
+from phitune.search.proposing.cell import CellProposer, link_neighbours
+from phitune.search.records.record import Journal
+from phitune.search.stopping.ladder import Ladder, rungs
+from phitune.search.study.model import parse_study
+from phitune.search.tune.searcher import Live, Proposer
+from phitune.trainables.trial.checkpoint import CheckpointFolder
 
 # Trials' mean duration in seconds, of simulated time; only their spread matters.
 _MEAN, _SPREAD = 100.0, 0.5

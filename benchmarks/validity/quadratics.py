@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from phitune.analysis.budget_model import BudgetModel
+from phitune.analysis.answers.budget_model import BudgetModel
 from phitune.trainables.schedules import Uba
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads import workload

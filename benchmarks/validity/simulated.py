@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.validity.surfaces import PHI_RANGE, REPLICATES, Landscape, log_mean, search
-from phitune.analysis.cell_surface import RELATIVE_TOLERANCE, CellSurface
-from phitune.analysis.surface import fit_surface
+from phitune.analysis.surface.cell_surface import RELATIVE_TOLERANCE, CellSurface
+from phitune.analysis.surface.fit import fit_surface
 
 # Not flat: over the range of φ, quality varies by this many times what counts as equal.
 CLEARLY = 2.0

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from benchmarks.validity.surfaces import PHI_RANGE, Floats
-from phitune.analysis.cell_draws import CellDraws, gather
-from phitune.analysis.trends import fit_trend
+from phitune.analysis.trends.cell_draws import CellDraws, gather
+from phitune.analysis.trends.fit import fit_trend
 
 BUDGETS = (50, 100, 200, 400, 800)
 REFERENCE = 200.0

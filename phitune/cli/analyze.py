@@ -39,9 +39,9 @@ def analyze(
     quiet(verbose)
     from rich.table import Table
 
-    from phitune.analysis import analyze as run_analysis
-    from phitune.analysis.headlines import headlines
-    from phitune.analysis.wording import summary_table
+    from phitune.analysis.report.run import analyze as run_analysis
+    from phitune.analysis.report.words.cells import summary_table
+    from phitune.analysis.report.words.headlines import headlines
 
     console = new_console()
     analysis = run_analysis(studies, tracking_uri, out)

@@ -16,7 +16,7 @@ def schedules(
     from phitune.trainables.schedules import families, family
 
     if plot is not None:
-        from phitune.analysis.schedule_plots import save_schedules
+        from phitune.analysis.report.figures.schedules import save_schedules
 
         save_schedules(plot)
         typer.echo(f"Drawn: {plot}")
@@ -40,7 +40,7 @@ def workloads() -> None:
     """List the workloads, their full budgets and optimizers."""
     from phitune.trainables.spec import Spec
     from phitune.trainables.workloads import names, parameters, workload
-    from phitune.trainables.workloads.recipe import Recipe
+    from phitune.trainables.workloads.torch.recipe import Recipe
 
     for name in names():
         built = workload(Spec(name))

@@ -53,7 +53,7 @@ def submit(
 
     The job goes on without this machine.
     """
-    from phitune.search.study_file import read_study
+    from phitune.search.study.file import read_study
 
     study = read_study(study_file, overrides or [])
     from phitune.search import jobs

@@ -22,7 +22,7 @@ def recommend(
 
     With intervals, the evidence and warnings.
     """
-    from phitune.analysis import recommend as recommendation_for
+    from phitune.analysis.answers.recommend import recommend as recommendation_for
 
     recommendation = recommendation_for(workload, budget, optimizer=optimizer, guidelines=guidelines)
     typer.echo(recommendation.to_json() if as_json else str(recommendation))

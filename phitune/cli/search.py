@@ -12,7 +12,7 @@ from phitune.cli.options import RUNS, Overrides, StudyFile, TrackingUri, Verbose
 from phitune.cli.options import console as new_console
 
 if TYPE_CHECKING:
-    from phitune.search.study import Study
+    from phitune.search.study.model import Study
 
 
 def search(
@@ -29,7 +29,7 @@ def search(
     verbose: Verbose = False,
 ) -> None:
     """Search a study. The same line goes on with an unfinished one."""
-    from phitune.search.study_file import read_study
+    from phitune.search.study.file import read_study
 
     study = read_study(study_file, overrides or [])
     out = out or RUNS / study.name
@@ -61,8 +61,8 @@ def search(
 
 
 def _print_plan(study: Study, out: Path) -> None:
-    from phitune.search.stopping import rungs
-    from phitune.search.warm_start import earlier_cells
+    from phitune.search.proposing.warm_start import earlier_cells
+    from phitune.search.stopping.ladder import rungs
 
     cells = study.cells()
     earlier_cells(study.warm_start, out, cells)

@@ -16,7 +16,7 @@ from ray._private.authentication.http_token_authentication import get_auth_heade
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
-from phitune.search.handshake import token_missing, token_wrong, versions_differ
+from phitune.search.ray_internals.handshake import token_missing, token_wrong, versions_differ
 from phitune.search.tracking import without_credentials
 from phitune.trainables.errors import InputError, SurroundingsError
 

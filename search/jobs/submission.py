@@ -14,7 +14,7 @@ from ray.job_submission import JobSubmissionClient
 from phitune.search.jobs.client import reachable
 from phitune.search.jobs.listing import AGAIN_KEY, OUT_KEY, STUDY_KEY, listed
 from phitune.search.jobs.package import STUDY_FILE, package
-from phitune.search.study import Study
+from phitune.search.study.model import Study
 from phitune.search.tracking import without_credentials
 from phitune.trainables.errors import InputError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     # The writer's process must start fast: it needs neither torch nor the workloads.
-    from phitune.search.study import Cell, Study
+    from phitune.search.study.model import Cell, Study
 
 
 # Where a study's description begins; what `phitune analyze` finds stands before it.

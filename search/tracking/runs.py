@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from mlflow.entities import Metric, Param
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from phitune.search.record import Record, Trial
+from phitune.search.records.record import Record, Trial
 from phitune.search.tracking.facts import CellFacts, StudyFacts
 from phitune.search.tracking.uri import VIEW_KEY, runs_page
 

@@ -17,7 +17,7 @@ from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy import create_engine
 
-from phitune.search.record import Record, Trial
+from phitune.search.records.record import Record, Trial
 from phitune.search.tracking import runs
 from phitune.search.tracking.facts import StudyFacts
 from phitune.search.tracking.sqlite import prepared, settle

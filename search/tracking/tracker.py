@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from phitune.search.record import Trial
+from phitune.search.records.record import Trial
 from phitune.search.tracking.facts import StudyFacts
 from phitune.search.tracking.uri import without_credentials
 from phitune.trainables.errors import InputError

@@ -34,7 +34,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyRef:
 @pytest.fixture(scope="session")
 def guidelines_file(study: StudyRef) -> Path:
     """The made study's guidelines.json."""
-    from phitune.analysis.report import analyze
+    from phitune.analysis.report.run import analyze
 
     assert study.out_dir is not None
     return analyze(str(study.out_dir), date="2026-01-01").out / "guidelines.json"

@@ -19,8 +19,8 @@ from phitune.trainables.training import Diagnostics, Training, TrialConfig
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.base import Diagnosis, Split
 from phitune.trainables.workloads.quadratic import Quadratic
-from phitune.trainables.workloads.supervised import Data, SupervisedWorkload
-from phitune.trainables.workloads.torch_learner import TorchLearner
+from phitune.trainables.workloads.torch.supervised import Data, SupervisedWorkload
+from phitune.trainables.workloads.torch.torch_learner import TorchLearner
 
 ALL = Diagnosis(gradient=True, hessian=True)
 CLASSES = 3

@@ -11,8 +11,8 @@ from phitune.trainables.schedules import schedule
 from phitune.trainables.spec import Spec
 from phitune.trainables.training import Training, TrialConfig
 from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.data.tables import TABLES, table
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.tables import TABLES, table
 
 
 class Dropping(nn.Module):

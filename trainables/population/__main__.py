@@ -16,11 +16,11 @@ from typing import Any, NoReturn
 import torch
 
 from phitune.trainables.errors import InputError, SurroundingsError
-from phitune.trainables.population.bench import Round, alone, figures, made_workload, peak, together
-from phitune.trainables.population.convolution import FORMS
+from phitune.trainables.population.bench.measure import Round, alone, figures, made_workload, peak, together
+from phitune.trainables.population.rules.convolution import FORMS
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads.base import schedule_free
-from phitune.trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
 
 _HEAD = (
     f"{'k':>6} {'ms a round':>11} {'ms a step':>10} {'steps/s':>9} {'× alone':>8} {'MiB a trial':>12}"

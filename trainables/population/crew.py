@@ -13,10 +13,10 @@ import torch
 
 from phitune.trainables.population.population import Member, Population
 from phitune.trainables.spec import Spec
-from phitune.trainables.task import Task
 from phitune.trainables.training import Ask, Evaluate, Step, TrialConfig
+from phitune.trainables.trial.task import Task
 from phitune.trainables.workloads import Learner, Workload
-from phitune.trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
 
 Report = dict[str, Any]
 

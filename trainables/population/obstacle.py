@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from phitune.trainables.memory import out_of_memory
-from phitune.trainables.population.stack import Stack
+from phitune.trainables.population.rows.stack import Stack
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads.base import Workload, schedule_free
-from phitune.trainables.workloads.torch_learner import TorchLearner
-from phitune.trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.workloads.torch.torch_learner import TorchLearner
+from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
 
 # Only gross errors are looked for: a random number that is another, a buffer that is not written.
 _TOLERANCES = {"fp64": 1e-6, "fp32": 1e-2, "bf16": 0.2}

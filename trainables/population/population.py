@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from phitune.trainables.population.stack import Stack
+from phitune.trainables.population.rows.stack import Stack
 from phitune.trainables.spec import Spec
 from phitune.trainables.training import Step
 from phitune.trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split
-from phitune.trainables.workloads.seeding import seeded
-from phitune.trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.workloads.torch.seeding import seeded
+from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
 
 _Outcome = TypeVar("_Outcome")
 

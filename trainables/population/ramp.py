@@ -12,7 +12,7 @@ from phitune.trainables.population.population import Population, given
 from phitune.trainables.population.rates import clocked
 from phitune.trainables.spec import Spec
 from phitune.trainables.training import Step
-from phitune.trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
 
 # A population that trains less than so many times what one trial does is not worth its processes.
 WORTH = 1.2

@@ -23,10 +23,10 @@ from phitune.trainables.spec import Spec, Value
 from phitune.trainables.training import Step, Training, TrialConfig
 from phitune.trainables.workloads import Learner, Workload, workload
 from phitune.trainables.workloads.base import average_weight
-from phitune.trainables.workloads.seeding import seeded, step_seed
-from phitune.trainables.workloads.supervised import SupervisedWorkload
-from phitune.trainables.workloads.torch_learner import TorchLearner
-from phitune.trainables.workloads.torch_workload import Batch, TorchWorkload
+from phitune.trainables.workloads.torch.seeding import seeded, step_seed
+from phitune.trainables.workloads.torch.supervised import SupervisedWorkload
+from phitune.trainables.workloads.torch.torch_learner import TorchLearner
+from phitune.trainables.workloads.torch.torch_workload import Batch, TorchWorkload
 
 Entry = str | Mapping[str, Value]
 

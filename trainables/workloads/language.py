@@ -18,10 +18,10 @@ from phitune.trainables.errors import InputError
 from phitune.trainables.models.gpt import Gpt as GptModel
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads.base import Split
-from phitune.trainables.workloads.recipe import Recipe
-from phitune.trainables.workloads.text import split_text, text_files
-from phitune.trainables.workloads.torch_workload import Batch, TorchWorkload
-from phitune.trainables.workloads.transfer import sent
+from phitune.trainables.workloads.data.text import split_text, text_files
+from phitune.trainables.workloads.torch.recipe import Recipe
+from phitune.trainables.workloads.torch.torch_workload import Batch, TorchWorkload
+from phitune.trainables.workloads.torch.transfer import sent
 
 _VOCABULARY = 256
 _NOT_STDLIB = frozenset({"site-packages", "dist-packages", "__pycache__"})

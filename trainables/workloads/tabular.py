@@ -6,9 +6,9 @@ from torch import nn
 
 from phitune.trainables.models.mlp import mlp
 from phitune.trainables.workloads.base import Split
-from phitune.trainables.workloads.recipe import Recipe
-from phitune.trainables.workloads.supervised import Data, SupervisedWorkload
-from phitune.trainables.workloads.tables import table
+from phitune.trainables.workloads.data.tables import table
+from phitune.trainables.workloads.torch.recipe import Recipe
+from phitune.trainables.workloads.torch.supervised import Data, SupervisedWorkload
 
 
 class TableWorkload(SupervisedWorkload):
@@ -16,7 +16,7 @@ class TableWorkload(SupervisedWorkload):
 
     Args:
         model: What stands before the slash in the workload's name; the class is that model already.
-        data: One of `trainables.workloads.tables.TABLES`.
+        data: One of `trainables.workloads.data.tables.TABLES`.
     """
 
     def __init__(self, model: str, data: str, /) -> None:

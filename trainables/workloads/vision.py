@@ -21,11 +21,11 @@ from phitune.trainables.models.classifiers import (
     require_known,
 )
 from phitune.trainables.spec import Spec
-from phitune.trainables.workloads.augmentation import random_crops, random_crops_each
 from phitune.trainables.workloads.base import Split
-from phitune.trainables.workloads.image_folder import FolderImages
-from phitune.trainables.workloads.images import PUBLISHED, ImageSource, UnreadableImages, read_once
-from phitune.trainables.workloads.supervised import Data, SupervisedWorkload
+from phitune.trainables.workloads.data.image_folder import FolderImages
+from phitune.trainables.workloads.data.images import PUBLISHED, ImageSource, UnreadableImages, read_once
+from phitune.trainables.workloads.torch.augmentation import random_crops, random_crops_each
+from phitune.trainables.workloads.torch.supervised import Data, SupervisedWorkload
 
 _FOLDER_SIZE = 64
 # Evaluated at once: 256 images of 32×32, on a CPU twice as fast as 1024, and never fewer than 32.

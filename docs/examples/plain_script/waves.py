@@ -7,9 +7,9 @@ from torch import nn
 from torch.utils.data import DataLoader, default_collate
 
 from phitune.trainables.workloads.base import Split
-from phitune.trainables.workloads.recipe import Recipe
-from phitune.trainables.workloads.supervised import batch_indices
-from phitune.trainables.workloads.torch_workload import Batch, TorchWorkload
+from phitune.trainables.workloads.torch.recipe import Recipe
+from phitune.trainables.workloads.torch.supervised import batch_indices
+from phitune.trainables.workloads.torch.torch_workload import Batch, TorchWorkload
 
 
 class WaveShapes(TorchWorkload):

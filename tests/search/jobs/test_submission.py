@@ -10,7 +10,7 @@ import pytest
 
 from phitune.search.jobs.package import STUDY_FILE, package
 from phitune.search.jobs.submission import Submission, out_on_head
-from phitune.search.study import Study
+from phitune.search.study.model import Study
 from phitune.trainables.errors import InputError
 
 STUDY = Study(name="s", workloads=["quadratic"])

@@ -13,8 +13,8 @@ from torch.func import functional_call, vmap
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from phitune.trainables.population.attention import attended, heads_attended
-from phitune.trainables.population.rules import Rules
+from phitune.trainables.population.rules.attention import attended, heads_attended
+from phitune.trainables.population.rules.vmap import Rules
 
 ROWS = 3
 BY_RULES = {F.scaled_dot_product_attention: attended, F.multi_head_attention_forward: heads_attended}

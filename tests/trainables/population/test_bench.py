@@ -11,13 +11,13 @@ import torch
 
 from phitune.trainables.errors import InputError
 from phitune.trainables.population import __main__ as command
-from phitune.trainables.population.bench import Peak, Round, alone, figures, together
+from phitune.trainables.population.bench.measure import Peak, Round, alone, figures, together
+from phitune.trainables.population.bench.synthetic import synthetic
 from phitune.trainables.population.rates import Work, clocked, copy_rate, matrix_rate, work
-from phitune.trainables.population.synthetic import synthetic
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch_workload import Batch, TorchWorkload
+from phitune.trainables.workloads.torch.torch_workload import Batch, TorchWorkload
 
 SGD = Spec("sgd")
 QUICK = ["--seconds", "0.01", "--device", "cpu"]

@@ -8,16 +8,16 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
-from phitune.trainables.population.convolution import FORMS, convolving, fastest, has_convolutions
-from phitune.trainables.population.normalisation import normalised
 from phitune.trainables.population.population import Population
-from phitune.trainables.population.rules import Rules
-from phitune.trainables.population.stack import Stack
+from phitune.trainables.population.rows.stack import Stack
+from phitune.trainables.population.rules.convolution import FORMS, convolving, fastest, has_convolutions
+from phitune.trainables.population.rules.normalisation import normalised
+from phitune.trainables.population.rules.vmap import Rules
 from phitune.trainables.spec import Spec
 from phitune.trainables.training import Step
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.digits import CnnDigits
-from phitune.trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
 
 SGD = Spec("sgd")
 ROWS = 3

@@ -18,9 +18,9 @@ from phitune.trainables.errors import TaskGoneError
 from phitune.trainables.population.crew import Crew
 from phitune.trainables.population.host import Host
 from phitune.trainables.population.population import Population
-from phitune.trainables.task import Task
+from phitune.trainables.trial.task import Task
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch_workload import Batch
+from phitune.trainables.workloads.torch.torch_workload import Batch
 
 NAME = "tests.trainables.population.test_host"
 FOREVER = 60.0

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from phitune.trainables.models.cnn import cnn
 from phitune.trainables.population.population import Population
-from phitune.trainables.population.stack import Stack
-from phitune.trainables.population.updates import Adam
+from phitune.trainables.population.rows.stack import Stack
+from phitune.trainables.population.rows.updates import Adam
 from phitune.trainables.spec import Spec
 from phitune.trainables.training import Step
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch_workload import Batch
+from phitune.trainables.workloads.torch.torch_workload import Batch
 from tests.trainables.population.own import precise
 from tests.trainables.population.twins import Twins
 

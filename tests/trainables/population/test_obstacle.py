@@ -13,7 +13,7 @@ from phitune.trainables.spec import Spec
 from phitune.trainables.workloads import Learner, workload
 from phitune.trainables.workloads.base import Split
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.supervised import Data
+from phitune.trainables.workloads.torch.supervised import Data
 from tests.trainables.population.own import Dropout, Frozen, OwnBatch, Tied, precise
 from tests.trainables.population.twins import made
 

@@ -10,7 +10,7 @@ import pytest
 from phitune.trainables.population.ramp import ramp
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch_workload import Batch
+from phitune.trainables.workloads.torch.torch_workload import Batch
 from tests.trainables.population.test_memory import Cramped
 
 # Far longer than all that is computed.

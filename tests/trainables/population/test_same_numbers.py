@@ -12,10 +12,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from phitune.trainables.training import Step
-from phitune.trainables.workloads.torch_workload import TorchWorkload
+from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
 from tests.trainables.population.own import Dropout, Frozen, OwnBatch, RandomFeatures, Tied, Vit, precise
 from tests.trainables.population.twins import GRADIENT, OPTIMIZERS, Twins, gpt, made
-from tests.trainables.test_vision import folder_of_images
+from tests.trainables.workloads.test_vision import folder_of_images
 
 PLACES = 4
 WITHOUT = 0.2

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from phitune.trainables.optimizers import optimizer as torchs
-from phitune.trainables.population.updates import Now, update
+from phitune.trainables.population.rows.updates import Now, update
 from phitune.trainables.spec import Spec
 from phitune.trainables.training import Step
 from tests.trainables.population.twins import OPTIMIZERS, Twins, made

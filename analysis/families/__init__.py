@@ -1,0 +1,1 @@
+"""Families against each other: paired by seed, ranks, scores, tuning curves, budget saved."""

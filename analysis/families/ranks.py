@@ -1,0 +1,106 @@
+"""Families over many cells: average ranks, Friedman's test, Nemenyi's critical difference."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import friedmanchisquare, rankdata, studentized_range
+
+from phitune.analysis.families.compare import CONFIDENCE, Comparison
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """How families rank over the cells that have all of them (Demšar, JMLR 2006).
+
+    Cells of one workload are not independent, as the test takes them to be: with few workloads it is too sure.
+
+    Attributes:
+        ranks: Family to mean rank, 1 being best; best first. Empty where there is nothing to rank.
+        cells: Number of cells that have all families.
+        left_out: Cells that lack a family.
+        evidence: "replicates" if every cell rests on fresh seeds (or has no seed noise), else "explore": biased.
+        p_value: Friedman's test of the families being equal; None where it cannot be made.
+        critical_difference: Mean ranks that differ by less cannot be told apart (Nemenyi, at 1 - `CONFIDENCE`); None
+            where the test cannot be made.
+        groups: Families that cannot be told apart, largest sets only, best first; drawn as bars in a
+            critical-difference diagram.
+        why_not: Why there is no test; None if there is one.
+    """
+
+    ranks: dict[str, float]
+    cells: int
+    left_out: int
+    evidence: Literal["replicates", "explore"]
+    p_value: float | None
+    critical_difference: float | None
+    groups: tuple[tuple[str, ...], ...]
+    why_not: str | None
+
+
+def rank_families(comparisons: list[Comparison]) -> Ranks:
+    """Rank the families of all cells and test whether they differ."""
+    everyone, table, left_out = _rank_table(comparisons)
+    used = [c for c in comparisons if c.families and _names(c) == set(everyone)]
+    biased = any(c.evidence == "explore" for c in used)
+    means = dict(zip(everyone, table.mean(axis=0).tolist(), strict=True)) if len(table) else {}
+    means = dict(sorted(means.items(), key=lambda item: item[1]))
+    why_not = None
+    if len(everyone) < 3:
+        why_not = f"Friedman's test needs three families; there are {len(everyone)}"
+    elif len(table) < 2:
+        why_not = f"Friedman's test needs two cells that have all families; there are {len(table)}"
+    elif np.all(table == table[:, :1]):
+        why_not = "all families are equal in every cell"
+    difference = None if why_not else critical_difference(len(everyone), len(table))
+    return Ranks(
+        ranks=means,
+        cells=len(table),
+        left_out=left_out,
+        evidence="explore" if biased else "replicates",
+        p_value=None if why_not else float(friedmanchisquare(*table.T).pvalue),
+        critical_difference=difference,
+        groups=() if difference is None else _groups(means, difference),
+        why_not=why_not,
+    )
+
+
+def critical_difference(families: int, cells: int, confidence: float = CONFIDENCE) -> float:
+    """Nemenyi's: q / sqrt(2) * sqrt(k (k + 1) / (6 N)), q of the studentized range (Demšar 2006, section 3.2.2)."""
+    quantile = float(studentized_range.ppf(confidence, families, np.inf)) / np.sqrt(2.0)
+    return float(quantile * np.sqrt(families * (families + 1) / (6.0 * cells)))
+
+
+def _names(comparison: Comparison) -> set[str]:
+    return {f.family for f in comparison.families} | set(comparison.set_aside)
+
+
+def _rank_table(comparisons: list[Comparison]) -> tuple[list[str], Array, int]:
+    """Families, their ranks (cells × families), and how many cells lack one.
+
+    A family that was set aside because it diverged ranks last.
+    """
+    there = [c for c in comparisons if c.families]
+    everyone = sorted(set().union(*map(_names, there))) if there else []
+    if len(everyone) < 2:
+        return everyone, np.empty((0, len(everyone))), len(comparisons)
+    rows = []
+    for c in there:
+        if _names(c) != set(everyone):
+            continue
+        # Families are stored best first; equal objectives share a rank.
+        values = [f.objective for f in c.families]
+        sign = 1.0 if values[0] <= values[-1] else -1.0
+        of = {f.family: sign * f.objective for f in c.families}
+        rows.append(rankdata([of.get(name, np.inf) for name in everyone]))
+    return everyone, np.array(rows, dtype=np.float64).reshape(-1, len(everyone)), len(comparisons) - len(rows)
+
+
+def _groups(ranks: dict[str, float], difference: float) -> tuple[tuple[str, ...], ...]:
+    names, values = list(ranks), np.array(list(ranks.values()))
+    ends = [int(np.searchsorted(values, value + difference, side="right")) for value in values]
+    kept = [(i, end) for i, end in enumerate(ends) if end - i > 1 and (i == 0 or ends[i - 1] < end)]
+    return tuple(tuple(names[i:end]) for i, end in kept)

@@ -1,0 +1,1 @@
+"""What the cells say, one by one and together."""

@@ -1,0 +1,1 @@
+"""The report: its run, pages, figures, templates and words."""

@@ -1,0 +1,72 @@
+"""Families against cosine, cell by cell."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from phitune.analysis.report.figures.style import (
+    FAMILY_COLOURS,
+    GREY,
+    Panel,
+    budget_name,
+    family_colour,
+    grid,
+    quantity,
+)
+
+# A family further behind than this (per cent) is drawn as an arrow at the edge.
+MOST_LOSS = 60.0
+
+
+def families_compared(drawn: Sequence[Panel]) -> Figure | None:
+    """Gain of each family over cosine with 90 % intervals; a panel a workload and optimizer, a row a budget."""
+    shown = [(title, [c for c, _ in cells if any("cosine" in f.gains for f in c.families)]) for title, cells in drawn]
+    shown = [(title, cells) for title, cells in shown if cells]
+    if not shown:
+        return None
+    names = sorted({f.family for _, cells in shown for c in cells for f in c.families if "cosine" in f.gains})
+    names.sort(key=lambda n: list(FAMILY_COLOURS).index(n) if n in FAMILY_COLOURS else len(FAMILY_COLOURS))
+    tallest = max(len(cells) for _, cells in shown)
+    figure, axes = grid(len(shown), height=1.1 + 0.13 * (len(names) + 2.0) * tallest)
+    for axis, (title, cells) in zip(axes, shown, strict=True):
+        seen: list[float] = []
+        for row, cell in enumerate(cells):
+            for k, name in enumerate(names):
+                gain = next(
+                    (f.gains["cosine"] for f in cell.families if f.family == name and "cosine" in f.gains), None
+                )
+                if gain is None:
+                    continue
+                y = row + 0.72 * ((k + 0.5) / len(names) - 0.5)
+                colour = family_colour(name)
+                if gain.interval is not None and gain.percent >= -MOST_LOSS:
+                    axis.plot(gain.interval, [y, y], color=colour, linewidth=1.8, solid_capstyle="butt")
+                face = colour if gain.interval is not None else "white"
+                far = gain.percent < -MOST_LOSS
+                axis.plot(max(gain.percent, -MOST_LOSS), y, "<" if far else "o", ms=5, color=colour, mfc=face)
+                seen.append(gain.percent)
+        axis.axvline(0, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+        axis.set_yticks(range(len(cells)), [budget_name(c) for c in cells])
+        axis.set_ylim(len(cells) - 0.5, -0.5)
+        axis.grid(visible=False, axis="y")
+        for row in range(1, len(cells)):
+            axis.axhline(row - 0.5, color="#e6e6e6", linewidth=0.7)
+        _gain_limits(axis, seen)
+        axis.set_title(title)
+        axis.set_ylabel("budget")
+        axis.set_xlabel(f"gain over cosine (% of {quantity(cells[0])})")
+    handles = [Line2D([], [], color=family_colour(n), marker="o", label=n) for n in names]
+    figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=min(len(handles), 6))
+    return figure
+
+
+def _gain_limits(axis: Axes, gains: list[float]) -> None:
+    """Limits that hold every mean; the far ends of wide intervals may be cut."""
+    low, high = min([0.0, *gains]), max([0.0, *gains])
+    low = max(low, -MOST_LOSS)
+    margin = max(0.15 * (high - low), 0.5)
+    axis.set_xlim(low - margin, high + margin)
+    axis.xaxis.set_major_locator(MaxNLocator(6))

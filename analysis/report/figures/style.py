@@ -1,0 +1,140 @@
+"""What all figures share: colours, axes, panels, and how they become files."""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from phitune.analysis.answers.numbers import budget_share
+from phitune.analysis.guidelines.cell_guideline import CellGuideline
+from phitune.analysis.guidelines.guidelines import Guidelines
+from phitune.analysis.surface.cell_surface import CellSurface
+
+Line = Literal["-", "--", "-.", ":"]
+
+# Okabe and Ito's palette: told apart with every common kind of colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+FAMILY_COLOURS = {
+    "uba": "#0072B2",
+    "rex": "#D55E00",
+    "linear": "#009E73",
+    "cosine": "#000000",
+    "step": "#CC79A7",
+    "constant": "#E69F00",
+    "exponential": "#56B4E9",
+}
+# In print without colour.
+FAMILY_LINES: dict[str, Line] = {"uba": "-", "rex": "--", "linear": "-.", "cosine": ":"}
+GREY = "#6b6b6b"
+STYLE: dict[Any, Any] = {
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": "#222222",
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "svg.hashsalt": "phitune",
+}
+PANEL = (4.4, 3.3)
+
+Panel = tuple[str, list[tuple[CellGuideline, CellSurface]]]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A figure as files.
+
+    Attributes:
+        files: Content by kind: "svg" and "png" (160 dpi).
+        width: In inches.
+    """
+
+    files: dict[str, bytes]
+    width: float
+
+
+def render(draw: Callable[[], Figure | None]) -> Rendered | None:
+    """Draws a figure; None where there is nothing to draw."""
+    files = {}
+    with matplotlib.rc_context(STYLE):
+        figure = draw()
+        if figure is None:
+            return None
+        FigureCanvasAgg(figure)
+        # Laying out costs as much as drawing: once is enough.
+        if (engine := figure.get_layout_engine()) is not None:
+            engine.execute(figure)
+        # "none" would leave a place holder, for whose sake every file is drawn twice.
+        figure.set_layout_engine(None)
+        for kind in ("svg", "png"):
+            content = io.BytesIO()
+            figure.savefig(content, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
+            files[kind] = content.getvalue()
+    return Rendered(files, float(figure.get_figwidth()))
+
+
+def panels(guidelines: Guidelines) -> list[Panel]:
+    """Cells by workload and optimizer, with a title each; the optimizer is named where there are several."""
+    pairs = list(zip(guidelines.cells, guidelines.surfaces, strict=True))
+    several = len({c.optimizer for c in guidelines.cells}) > 1
+    keys = list(dict.fromkeys((c.label, c.optimizer) for c in guidelines.cells))
+    return [
+        (
+            f"{label}, {optimizer}" if several else label,
+            [p for p in pairs if (p[0].label, p[0].optimizer) == (label, optimizer)],
+        )
+        for label, optimizer in keys
+    ]
+
+
+def grid(panels: int, height: float = PANEL[1]) -> tuple[Figure, list[Axes]]:
+    columns = 1 if panels == 1 else 2 if panels in (2, 4) else 3
+    rows = -(-panels // columns)
+    width = PANEL[0] if columns > 1 else 6.0
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    return figure, [figure.add_subplot(rows, columns, i + 1) for i in range(panels)]
+
+
+def shades(n: int) -> Sequence[tuple[float, float, float, float]]:
+    """Ordered colours for ordered budgets, dark to light, all legible on white."""
+    return [tuple(c) for c in matplotlib.colormaps["viridis"](np.linspace(0.0, 0.82, n))]
+
+
+def budget_name(cell: CellGuideline) -> str:
+    return f"{cell.budget:,}{budget_share(cell.budget, cell.full_budget)}".replace(",", " ")
+
+
+def quantity(cell: CellGuideline) -> str:
+    if cell.objective == "val_loss":
+        return "validation loss"
+    return f"1 − {cell.metric_name}" if cell.metric_name == "accuracy" else cell.metric_name or "objective"
+
+
+def log_axis(axis: Axes, which: str, label: str, unit: str = "") -> None:
+    """A log axis with plain numbers at 1, 2 and 5."""
+    ticks = axis.xaxis if which == "x" else axis.yaxis
+    axis.set(**{f"{which}scale": "log", f"{which}label": label})
+    ticks.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+    ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}{unit}"))
+    ticks.set_minor_locator(NullLocator())
+
+
+def family_colour(family: str) -> str:
+    """A family's colour; grey for one that has none of its own."""
+    return FAMILY_COLOURS.get(family, GREY)

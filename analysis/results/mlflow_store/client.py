@@ -1,0 +1,116 @@
+"""Trials from MLflow through its client: any tracking store, a page at a time."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pandas as pd
+
+from phitune.analysis.results.mlflow_store.layout import (
+    KIND,
+    LAST_METRIC,
+    METRICS,
+    PARAMS,
+    PARENT,
+    RUNG,
+    RUNG_COLUMN,
+    STATUS,
+    TAGS,
+    to_table,
+)
+from phitune.analysis.results.study_ref import PAGE, StudyRef, client_of
+from phitune.trainables.errors import InputError
+
+CURVES = ("lr", "train_loss", "val_loss", "val_metric", "ema_val_loss", "ema_val_metric", "grad_norm", "weight_norm")
+
+
+def parent_run(ref: StudyRef) -> Any:
+    """The study's parent run; if its directory knows none that is there, the one of that name that started last.
+
+    Raises:
+        InputError: The experiment has no run with the tag phitune.kind=study.
+    """
+    from mlflow.exceptions import MlflowException
+
+    if ref.run_id:
+        with suppress(MlflowException):
+            return client_of(ref).get_run(ref.run_id)
+    runs = list(_search(ref, f"tags.`{KIND}` = 'study'"))
+    if not runs:
+        raise InputError(f"STUDY: the experiment {ref.name!r} at {ref.public_uri} was not made by phitune search")
+    return max(runs, key=lambda run: run.info.start_time)
+
+
+def parent_run_id(ref: StudyRef) -> str:
+    """The id of `parent_run`, and its errors."""
+    return str(parent_run(ref).info.run_id)
+
+
+def ended_trials(ref: StudyRef, parent: str, after: int | None = None) -> pd.DataFrame:
+    """Rows of the trials that have ended, in the order in which they started.
+
+    Args:
+        ref: The study.
+        parent: Its parent run's id.
+        after: Only runs that ended later than this (ms since 1970); None for all.
+    """
+    rows = [_raw(run) for run in _trial_runs(ref, parent, after)]
+    columns = [*TAGS, *PARAMS, *METRICS, "run_id", "started"]
+    raw = pd.DataFrame(rows, columns=list(dict.fromkeys([*columns, *(key for row in rows for key in row)])))
+    return to_table(raw, ref.name)
+
+
+def curves(ref: StudyRef, trial_ids: list[str], metrics: tuple[str, ...] = CURVES) -> pd.DataFrame:
+    """Training curves in long form: columns trial_id, metric, step, value. One request a trial and metric.
+
+    Raises:
+        InputError: No such finished trial.
+    """
+    client = client_of(ref)
+    wanted = {str(run.data.tags[TAGS["trial_id"]]): run.info.run_id for run in _trial_runs(ref, parent_run_id(ref))}
+    unknown = [t for t in trial_ids if t not in wanted]
+    if unknown:
+        raise InputError(f"trial_ids: {unknown[0]!r} is not a finished trial of {ref.name!r}")
+    rows = [
+        (trial, metric, point.step, point.value)
+        for trial in trial_ids
+        for metric in metrics
+        for point in client.get_metric_history(wanted[trial], metric)
+    ]
+    return pd.DataFrame(rows, columns=["trial_id", "metric", "step", "value"])
+
+
+def _raw(run: Any) -> dict[str, Any]:
+    tags, params, metrics = run.data.tags, run.data.params, run.data.metrics
+    row: dict[str, Any] = {column: tags.get(key) for column, key in TAGS.items()}
+    row |= {key: params.get(key) for key in PARAMS}
+    row |= {column: metrics.get(key) for column, key in METRICS.items()}
+    row |= {RUNG_COLUMN + key.removeprefix(RUNG): metrics[key] for key in metrics if key.startswith(RUNG)}
+    return row | {"run_id": run.info.run_id, "started": run.info.start_time}
+
+
+def _trial_runs(ref: StudyRef, parent: str, after: int | None = None) -> Iterator[Any]:
+    query = f"tags.`{PARENT}` = '{parent}'"
+    if after is not None:
+        query += f" AND attributes.end_time > {after}"
+    for run in _search(ref, query):
+        tags = run.data.tags
+        ended = run.info.status != "RUNNING" and LAST_METRIC in run.data.metrics
+        if ended and tags.get(KIND) == "trial" and tags.get(STATUS):
+            yield run
+
+
+def _search(ref: StudyRef, query: str) -> Iterator[Any]:
+    client = client_of(ref)
+    experiment = client.get_experiment_by_name(ref.name)
+    if experiment is None:
+        raise InputError(f"STUDY: no study {ref.name!r} at {ref.public_uri}")
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            [experiment.experiment_id], query, max_results=PAGE, order_by=["attribute.start_time ASC"], page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return

@@ -1,0 +1,1 @@
+"""What a study has done, on disk as it happens."""

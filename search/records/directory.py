@@ -1,0 +1,118 @@
+"""A study's output directory: one process at a time, one study, which may grow."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from phitune.search.study.model import Study, parse_study
+from phitune.search.tracking import absolute, without_credentials
+from phitune.trainables.errors import InputError
+
+# What may change between one run of a study and the next, beside its cells, which may become more.
+_MAY_GROW = ("trials", "replicates")
+_MAY_CHANGE = ("failures", "resources", "population", "diagnostics", "warm_start")
+_MAKE_CELLS = ("workloads", "budgets", "optimizers")
+
+
+@contextmanager
+def owned(out: Path) -> Iterator[None]:
+    """Makes the directory and holds its lock: one process a study.
+
+    A directory made here is removed again if the study turns out to be impossible.
+
+    Raises:
+        InputError: It cannot be made, or another process holds it.
+    """
+    fresh = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = (out / ".lock").open("a")
+    except OSError as error:
+        raise InputError(f"--out: {str(out)!r} cannot be written ({error.strerror})") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(f"--out: another process is at work on the study in {str(out)!r}") from error
+        try:
+            yield
+        except InputError:
+            if fresh:
+                shutil.rmtree(out)
+            raise
+
+
+def claim(study: Study, out: Path) -> tuple[str | None, list[str]]:
+    """Checks that the directory is fresh or holds this study, perhaps a smaller one.
+
+    A study may grow by trials, replicates, budgets, workloads and optimizers; all that was done stays part of it.
+
+    Returns:
+        The id of the study that is there, None for a fresh directory; and what has changed, a line each.
+
+    Raises:
+        InputError: The study there was started with something else.
+    """
+    if not (out / "study.json").exists():
+        return None, []
+    then = parse_study(yaml.safe_load((out / "study.yaml").read_text(encoding="utf-8")))
+    changes = []
+    for key in type(study).model_fields:
+        before, now = getattr(then, key), getattr(study, key)
+        if before == now:
+            continue
+        if key in _MAY_GROW and now < before:
+            raise _changed(key, before, now, out, "it may only grow")
+        if key not in (*_MAY_GROW, *_MAY_CHANGE, *_MAKE_CELLS):
+            raise _changed(key, before, now, out, "change it back, or give another --out")
+        changes.append(f"{key}: {_shown(before)} → {_shown(now)}")
+    cells = {cell.key for cell in study.cells()}
+    for cell in then.cells():
+        if cell.key not in cells:
+            key = next(key for key in _MAKE_CELLS if getattr(then, key) != getattr(study, key))
+            raise _changed(key, getattr(then, key), getattr(study, key), out, f"the cell {cell.key!r} would be lost")
+    return str(json.loads((out / "study.json").read_text(encoding="utf-8"))["study_id"]), changes
+
+
+def describe(out: Path, study: Study, study_id: str, tracking_uri: str, opened: Mapping[str, str | None]) -> None:
+    """Writes what the directory holds: ``study.yaml``, and ``study.json`` with where its results are.
+
+    Args:
+        opened: What `search.tracking.Tracker.open` gives.
+    """
+    replace(out / "study.yaml", study.to_yaml())
+    content = {
+        "name": study.name,
+        "study_id": study_id,
+        "tracking_uri": without_credentials(absolute(tracking_uri)),
+        **opened,
+    }
+    replace(out / "study.json", json.dumps(content, indent=2) + "\n")
+
+
+def replace(path: Path, content: str) -> None:
+    """Writes a file whole or not at all."""
+    fresh = path.with_name(f".{path.name}.new")
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def _changed(key: str, before: object, now: object, out: Path, remedy: str) -> InputError:
+    return InputError(
+        f"{key}: {_shown(now)} is not what the study in {str(out)!r} was started with ({_shown(before)}); {remedy}"
+    )
+
+
+def _shown(value: object) -> str:
+    return repr(value.model_dump() if hasattr(value, "model_dump") else value)

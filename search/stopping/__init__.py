@@ -1,0 +1,1 @@
+"""When a trial ends early: ladders, the watchdog, retries."""

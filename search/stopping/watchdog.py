@@ -1,0 +1,99 @@
+"""Ends trials that hang: by the time that the search saw them train, relative to the others of their cell."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+from statistics import median
+from typing import Any
+
+from phitune.search.records.record import Record, Trial
+from phitune.search.study.model import Cell, Study
+
+# A trial hangs if it takes so many times as long as others would.
+_SLOWER = 10
+# Seconds for a trial of which nothing is known: nothing of its workload has ended, and it has reported nothing.
+_UNKNOWN = 24 * 3600
+# Most seconds that count between two looks. If there were more, the search itself was held up (its storage hung, its
+# process was suspended), and what its trials have reported meanwhile is still unread.
+_STEP = 2.0
+_REMEMBERED = 101
+
+
+class Watchdog:
+    """Knows how fast a study's trials are and which of those in flight take far too long.
+
+    Speeds are compared, in seconds an iteration, because a stopped trial is shorter and a replicate may be measured
+    more. A trial is compared with those of its cell and phase; if there is none, with those of its workload, and with
+    its own last report. Time during which nobody looked, as the search stood still, does not count.
+
+    Args:
+        study: ``failures.hung_seconds`` is what every trial may take, however fast the others are.
+        records: Trials that have ended.
+        clock: Seconds that only go forward.
+    """
+
+    def __init__(self, study: Study, records: Iterable[Record], clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._floor = study.failures.hung_seconds
+        measured = study.diagnostics
+        self._alike = measured.trials == "all" or not (measured.gradient_points or measured.hessian)
+        cells = study.cells()
+        self._workloads = {cell.key: cell.workload.label for cell in cells}
+        self._paces: dict[tuple[str, ...], deque[float]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
+        self._every = min(1.0, self._floor / 4)
+        self._looked = clock()
+        self._now = 0.0
+        self._since: dict[str, float] = {}
+        for record in records:
+            self.ended(record)
+
+    def started(self, key: str) -> None:
+        """Notes that a trial begins, or begins again, under a key."""
+        self._since[key] = self._now
+
+    def ended(self, record: Record) -> None:
+        """Learns from a trial's speed."""
+        if record.status in ("completed", "stopped") and record.steps > 0:
+            pace = record.seconds / record.steps
+            for place in self._places(record.trial):
+                self._paces[place].append(pace)
+
+    def overdue(self, live: Mapping[str, Any]) -> dict[str, str]:
+        """Those of the trials in flight (`search.tune.searcher.Live` by key) that hang, and why that is thought."""
+        passed = self._clock() - self._looked
+        if passed < self._every:
+            return {}
+        self._looked += passed
+        self._now += min(passed, _STEP)
+        for key in self._since.keys() - live.keys():
+            del self._since[key]
+        late = {}
+        for key, since in self._since.items():
+            taken = self._now - since
+            if taken <= self._floor:
+                continue
+            cell = live[key].cell
+            # In a population a trial's pace depends on how many others there are.
+            slower = _SLOWER * (cell.together.rows if cell.together else 1)
+            usual = self._usual(live[key].trial, cell, live[key].report)
+            if taken > max(self._floor, _UNKNOWN if usual is None else slower * usual):
+                others = "" if usual is None else f", where others would have taken {usual:.2g} s"
+                late[key] = f"hung: ended after {taken:.0f} s{others}"
+        return late
+
+    def _usual(self, trial: Trial, cell: Cell, report: Mapping[str, Any]) -> float | None:
+        """Seconds that a trial may be expected to take, if anything is known."""
+        for place in self._places(trial):
+            if self._paces[place]:
+                return median(self._paces[place]) * cell.budget
+        account = json.loads(report["account"]) if "account" in report else {}
+        return float(account["seconds"]) / float(account["steps"]) * cell.budget if account.get("steps") else None
+
+    def _places(self, trial: Trial) -> list[tuple[str, ...]]:
+        """Where a trial's speed is written down, the most like it first."""
+        phase = "any" if self._alike else trial.phase
+        places = [(trial.cell, trial.phase), (trial.cell, phase), (self._workloads[trial.cell], phase)]
+        return list(dict.fromkeys(places))

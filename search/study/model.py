@@ -1,0 +1,286 @@
+"""The study file: which cells to search and how; validated, one clear line for each mistake."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from phitune.search.study.families import FamilySpace, family_spaces
+from phitune.search.study.sections import Asha, Composition, Diagnostics, Failures, Resources, Section, Space
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import families, family
+from phitune.trainables.spec import Spec
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.base import schedule_free
+
+_MOST_ITERATIONS = 100_000_000
+_MOST_TOGETHER = 1000
+# Families in which only the base LR is searched.
+BASELINES = tuple(name for name in families() if not family(name).required())
+
+
+@dataclass(frozen=True)
+class Together:
+    """A population: how many trials train together, and what they occupy together."""
+
+    rows: int
+    resources: Resources
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Workload × optimizer × budget; trials are compared only inside a cell.
+
+    Attributes:
+        budget: Iterations T.
+        full_budget: Iterations of the workload's full recipe.
+        objective: ``val_loss`` or ``val_metric``, better in the direction ``mode``.
+        base_lr: Range of the base LR.
+        deterministic: Whether seeds change nothing, so that one replicate says all.
+        families: The families that are searched.
+        resources: What a trial occupies.
+        together: The population that its trials train in, if there is one.
+    """
+
+    workload: Spec
+    optimizer: Spec
+    budget: int
+    full_budget: int
+    objective: str
+    mode: Literal["min", "max"]
+    metric_name: str
+    metric_mode: Literal["min", "max"]
+    base_lr: tuple[float, float]
+    deterministic: bool
+    families: tuple[FamilySpace, ...]
+    resources: Resources
+    together: Together | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.workload.label} {self.optimizer.label} {self.budget}"
+
+    @property
+    def slug(self) -> str:
+        """The key fit for ids and file names."""
+        return re.sub(r"[^\w.,=()%+-]", "-", f"{self.workload.label}.{self.optimizer.label}.{self.budget}")
+
+
+class _Placed(Section):
+    resources: Resources
+
+
+class Study(Section):
+    """A study file. Every key but ``name`` and ``workloads`` has a default."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    workloads: list[StrictStr | dict[str, Any]] = Field(min_length=1)
+    budgets: list[StrictInt | StrictStr] = Field(default=["5%", "10%", "25%", "50%", "100%"], min_length=1)
+    optimizers: list[StrictStr | dict[str, Any]] = Field(default=["sgd"], min_length=1)
+    families: list[StrictStr | dict[str, Any]] = Field(default=["uba", "rex", "linear", "cosine", "step"], min_length=1)
+    baselines: list[StrictStr] = Field(default=["linear", "cosine"])
+    space: Space = Space()
+    schedule: Composition = Composition()
+    trials: StrictInt = Field(40, ge=1, le=1_000_000)
+    replicates: StrictInt = Field(3, ge=0, le=1000)
+    warm_start: StrictStr | None = None
+    early_stopping: Literal["asha", "none"] | Asha = "asha"
+    objective: Literal["val_loss", "val_metric"] | None = None
+    diagnostics: Diagnostics = Diagnostics()
+    resources: Resources = Resources()
+    population: StrictInt | StrictStr = "auto"
+    failures: Failures = Failures()
+    seed: StrictInt = Field(0, ge=0)
+
+    @field_validator("population", mode="before")
+    @classmethod
+    def _auto_off_or_a_number(cls, value: object) -> object:
+        # What YAML makes of the word.
+        value = "off" if value is False else value
+        if value not in ("auto", "off") and not (type(value) is int and 1 <= value <= _MOST_TOGETHER):
+            raise ValueError(f"it must be auto, off or a whole number from 1 to {_MOST_TOGETHER}")
+        return value
+
+    @property
+    def ladder(self) -> Asha | None:
+        """The settings of early stopping, None without it."""
+        if isinstance(self.early_stopping, Asha):
+            return self.early_stopping
+        return Asha() if self.early_stopping == "asha" else None
+
+    def cells(self) -> list[Cell]:
+        """All cells, workload by workload, budgets ascending.
+
+        Raises:
+            InputError: A workload, optimizer or budget that cannot be.
+        """
+        families = family_spaces(self._families(), self.space.parameters, self.schedule.given())
+        if self.trials < len(families):
+            raise InputError(
+                f"trials: {self.trials} is not allowed; it must be at least {len(families)}, one for each family"
+            )
+        optimizers = [Spec.of(entry, "optimizers") for entry in self.optimizers]
+        _no_repeats("optimizers", [spec.label for spec in optimizers])
+        entries = [self._placed(entry) for entry in self.workloads]
+        _no_repeats("workloads", [spec.label for spec, _ in entries])
+        for _, resources in entries:
+            if isinstance(self.population, int) and self.population > 1 and resources.gpu > 1:
+                raise InputError(
+                    f"population: {self.population} is not allowed with {resources.gpu:g} GPUs a trial; "
+                    "a population trains on one GPU or a part of one"
+                )
+        return [
+            cell
+            for spec, resources in entries
+            for optimizer in optimizers
+            for cell in self._cells_of(spec, optimizer, families, resources)
+        ]
+
+    def _placed(self, entry: str | dict[str, Any]) -> tuple[Spec, Resources]:
+        """A workload, and what its trials occupy: the entry's own ``resources`` before the study's."""
+        if isinstance(entry, str) or "resources" not in entry:
+            return Spec.of(entry), self.resources
+        own = entry["resources"]
+        spec = Spec.of({key: value for key, value in entry.items() if key != "resources"})
+        values = {"resources": self.resources.model_dump() | own if isinstance(own, dict) else own}
+        try:
+            return spec, _Placed.model_validate(values).resources
+        except ValidationError as error:
+            raise InputError(f"workloads.{spec.name}.{_one_line(error, values)}") from None
+
+    def _families(self) -> list[str | dict[str, Any]]:
+        """The families and, where they are not among them, the baselines."""
+        labels = {entry if isinstance(entry, str) else entry.get("label", entry.get("name")) for entry in self.families}
+        for name in self.baselines:
+            if name not in BASELINES:
+                raise InputError(f"baselines: {name!r} is not allowed; baselines may be: {', '.join(BASELINES)}")
+        return [*self.families, *(name for name in self.baselines if name not in labels)]
+
+    def _cells_of(
+        self, spec: Spec, optimizer: Spec, families: list[FamilySpace], resources: Resources
+    ) -> Iterable[Cell]:
+        built = workload(spec)
+        if optimizer.name not in built.base_lr:
+            raise InputError(
+                f"optimizers: {spec.name} cannot use {optimizer.name!r};{_nearest(optimizer.name, built.base_lr)} "
+                f"it supports: {', '.join(built.base_lr)}"
+            )
+        built.check(optimizer)
+        if schedule_free(optimizer):
+            # Made for a constant LR; the other families would undo what it does.
+            constant = family_spaces(["constant"], {}, self.schedule.given())
+            families = [space for space in families if space.name == "constant"] or constant
+        budgets = [_iterations(budget, built.full_budget, spec) for budget in self.budgets]
+        _no_repeats(f"budgets (in iterations of {spec.label})", budgets)
+        objective = self.objective or built.objective
+        for budget in sorted(budgets):
+            yield Cell(
+                workload=spec,
+                optimizer=optimizer,
+                budget=budget,
+                full_budget=built.full_budget,
+                objective=objective,
+                mode="min" if objective == "val_loss" else built.metric_mode,
+                metric_name=built.metric_name,
+                metric_mode=built.metric_mode,
+                base_lr=self.space.base_lr or built.base_lr[optimizer.name],
+                deterministic=built.deterministic,
+                families=tuple(families),
+                resources=resources,
+            )
+
+    def to_yaml(self) -> str:
+        """The study with every default filled in."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def parse_study(values: Mapping[str, Any]) -> Study:
+    """Checks a study given as a mapping, its cells too."""
+    try:
+        study = Study.model_validate(dict(values))
+    except ValidationError as error:
+        raise InputError(_one_line(error, values)) from None
+    study.cells()
+    return study
+
+
+def _iterations(budget: int | str, full_budget: int, spec: Spec) -> int:
+    """A budget in iterations, from whole iterations or a percentage of the workload's full budget."""
+    iterations: float
+    if isinstance(budget, str):
+        number, percent, rest = budget.strip().partition("%")
+        try:
+            share = float(number) / 100
+        except ValueError:
+            share = math.nan
+        if not percent or rest or not 0 < share <= 1:
+            raise InputError(f"budgets: {budget!r} is not allowed; write whole iterations or a percentage up to '100%'")
+        iterations = round(share * full_budget)
+        if iterations < 1:
+            raise InputError(
+                f"budgets: {budget!r} of {spec.label} is less than one iteration (full budget {full_budget})"
+            )
+        return int(iterations)
+    if not 1 <= budget <= _MOST_ITERATIONS:
+        raise InputError(f"budgets: {budget} is not allowed; it must be 1 to {_MOST_ITERATIONS} iterations")
+    return budget
+
+
+# Names that pydantic adds to a place for the branches of a union.
+_LITERAL = "literal['asha','none']"
+_BRANCHES = ("str", "int", "float", "dict[str,any]", "list[union[float,str]]", _LITERAL, "Asha")
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "space": Space,
+    "schedule": Composition,
+    "diagnostics": Diagnostics,
+    "early_stopping": Asha,
+    "resources": Resources,
+    "failures": Failures,
+}
+
+
+def _no_repeats(field: str, values: list[Any]) -> None:
+    for value in values:
+        if values.count(value) > 1:
+            raise InputError(f"{field}: {value!r} stands there twice")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1)
+    return f" did you mean {near[0]!r}?" if near else ""
+
+
+def _one_line(error: ValidationError, values: Mapping[str, Any]) -> str:
+    """The first complaint as one line: field, value, what is allowed."""
+    # A mapping is not meant as one of the words that might stand in its place.
+    complaints = [e for e in error.errors() if not (_LITERAL in e["loc"] and isinstance(e["input"], dict))]
+    # What is missing may be there under a wrong name.
+    first = min(complaints, key=lambda complaint: complaint["type"] == "missing")
+    where = [part for part in first["loc"] if part not in _BRANCHES]
+    path = ".".join(str(part) for part in where)
+    section = _SECTIONS.get(str(where[0]), Study) if len(where) > 1 else Study
+    if first["type"] == "extra_forbidden":
+        known = list(section.model_fields)
+        return f"{path}: unknown key;{_nearest(str(where[-1]), known)} keys here: {', '.join(known)}"
+    if first["type"] == "missing":
+        return f"{path}: missing; a study file needs `name` and `workloads`"
+    return f"{path}: {first['input']!r} is not allowed; {_allowed(first, str(where[-1]))}"
+
+
+def _allowed(complaint: ErrorDetails, key: str) -> str:
+    """What a field takes, in words of a study file rather than of Python."""
+    if complaint["type"] == "model_type" or (complaint["type"] == "dict_type" and key in _SECTIONS):
+        return f"it must hold keys, of these: {', '.join(_SECTIONS[key].model_fields)}"
+    if complaint["type"] == "list_type":
+        return "it must be a list, such as [a, b]"
+    reason = complaint["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
+    return f"{reason[0].lower()}{reason[1:]}"

@@ -1,0 +1,1 @@
+"""phitune behind Tune's interfaces: searcher and scheduler."""

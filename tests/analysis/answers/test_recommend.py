@@ -1,0 +1,235 @@
+"""The answer, and every way of asking wrongly."""
+
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import phitune
+from phitune.analysis import recommend
+from phitune.analysis.answers.budget_model import BudgetModel
+from phitune.trainables.errors import InputError
+
+NOISY = "quadratic(kappa=100,noise=1)"
+
+
+@pytest.fixture
+def content(guidelines_file: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(guidelines_file.read_text())
+    return loaded
+
+
+def _cell(content: dict[str, Any], label: str, budget: int) -> dict[str, Any]:
+    return next(c for c in content["cells"] if c["label"] == label and c["budget"] == budget)
+
+
+def test_a_known_cell_is_given_as_it_is(guidelines_file: Path, content: dict[str, Any]) -> None:
+    cell, answer = _cell(content, NOISY, 200), recommend(NOISY, 200, guidelines=guidelines_file)
+    assert answer.family == cell["family"] and answer.base_lr == cell["base_lr"]
+    assert answer.schedule.to_dict() == cell["schedule"]
+    assert answer.evidence.source == str(guidelines_file) and answer.evidence.trials == cell["trials"]
+
+
+def test_json_has_the_contracts_fields(guidelines_file: Path) -> None:
+    values = json.loads(recommend(NOISY, 200, guidelines=guidelines_file).to_json())
+    assert list(values) == [
+        "workload", "optimizer", "budget", "family", "phi", "phi_interval", "base_lr", "base_lr_interval",
+        "expected_metric", "evidence", "warnings", "schedule",
+    ]  # fmt: skip
+    assert set(values["evidence"]) == {"cells", "trials", "replicates", "source"}
+
+
+def test_a_percentage_is_of_the_full_budget(guidelines_file: Path) -> None:
+    assert recommend(NOISY, "25%", guidelines=guidelines_file).budget == 200
+
+
+def test_between_budgets_it_interpolates_and_says_so(guidelines_file: Path, content: dict[str, Any]) -> None:
+    low, high = _cell(content, NOISY, 200), _cell(content, NOISY, 400)
+    answer = recommend(NOISY, 283, guidelines=guidelines_file)
+    assert any("interpolated" in w for w in answer.warnings) and answer.evidence.cells == 2
+    if answer.phi is not None and answer.phi_interval is not None:
+        assert answer.phi_interval[0] <= min(low["phi_interval"][0], high["phi_interval"][0])
+        assert answer.phi_interval[1] >= max(low["phi_interval"][1], high["phi_interval"][1])
+
+
+def _write(path: Path, cells: list[dict[str, Any]], models: Sequence[BudgetModel] = ()) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"cells": cells, "models": [m.to_dict() for m in models]}))
+    return path
+
+
+def _uba_cell(budget: int, phi: float, base_lr: float, **more: Any) -> dict[str, Any]:
+    return {
+        "workload": "w", "label": "w", "optimizer": "sgd", "budget": budget, "full_budget": 1000, "family": "uba",
+        "phi": phi, "phi_interval": [phi / 2, phi * 2], "base_lr": base_lr,
+        "base_lr_interval": [base_lr / 2, base_lr * 2],
+        "uba_base_lr": base_lr, "uba_base_lr_interval": [base_lr / 2, base_lr * 2], "verdict": "ok",
+        "schedule": {"family": "uba", "phi": phi}, "trials": 40, "replicates": 9, "expected_metric": 0.9, **more,
+    }  # fmt: skip
+
+
+def test_warmup_is_told_and_kept_between_budgets(tmp_path: Path) -> None:
+    made = [{"family": "uba", "phi": phi, "warmup": 0.1, "floor": 0.2} for phi in (1.0, 4.0)]
+    cells = [_uba_cell(b, s["phi"], 0.1, schedule=s, uba_schedule=s) for b, s in zip((100, 400), made, strict=True)]
+    file = _write(tmp_path / "guidelines.json", cells)
+    for budget in (100, 200):
+        answer = recommend("w", budget, guidelines=file)
+        assert (answer.schedule.warmup, answer.schedule.floor) == (0.1, 0.2)
+        assert "warmup 0.1, floor 0.2" in str(answer)
+
+
+def test_interpolation_is_linear_in_log_phi_and_log_mean_lr(tmp_path: Path) -> None:
+    """Mean of u is 1/2 at phi = 2 and 1/3 at phi = 8; half-way phi is 4, with mean 1/(1+sqrt 2)."""
+    file = _write(tmp_path / "g.json", [_uba_cell(100, 2.0, 0.2), _uba_cell(400, 8.0, 0.3)])
+    answer = recommend("w", 200, guidelines=file)
+    assert answer.phi == pytest.approx(4.0)
+    assert answer.base_lr == pytest.approx(0.1 * (1 + 2**0.5), rel=1e-3)
+    assert answer.phi_interval == (1.0, 16.0)
+
+
+def test_beyond_the_budgets_it_extrapolates_widens_and_says_so(guidelines_file: Path) -> None:
+    answers = [recommend(NOISY, budget, guidelines=guidelines_file) for budget in (500, 1000, 4000)]
+    for answer in answers:
+        assert answer.warnings[0].startswith("extrapolated") and answer.expected_metric is None
+        assert answer.phi is not None and answer.phi_interval is not None and answer.base_lr_interval is not None
+        assert answer.phi_interval[0] < answer.phi < answer.phi_interval[1]
+        assert answer.base_lr_interval[0] < answer.base_lr < answer.base_lr_interval[1]
+    widths = [a.phi_interval[1] / a.phi_interval[0] for a in answers if a.phi_interval]
+    assert widths == sorted(widths) and widths[-1] > 1.2 * widths[0]
+
+
+def test_a_trend_is_followed_by_its_formula(tmp_path: Path) -> None:
+    """phi = 2 (T/100)^0.5; mean LR 0.1 whatever T. At T = 1600 phi is 8, whose mean of u is 1/3."""
+    known = {"workload": "w", "optimizer": "sgd", "pooled": True, "reason": "", "reference_budget": 100.0}
+    phi = BudgetModel(quantity="phi", kind="log-linear", intercept=math.log(2.0), slope=0.5, within_sd=0.1, **known)
+    lr = BudgetModel(quantity="mean_lr", kind="constant", intercept=math.log(0.1), within_sd=0.2, **known)
+    made = {"family": "uba", "phi": 2.0, "warmup": 0.1}
+    file = _write(tmp_path / "g.json", [_uba_cell(400, 4.0, 0.2, uba_schedule=made)], [phi, lr])
+    answer = recommend("w", 1600, guidelines=file)
+    assert answer.phi == pytest.approx(8.0) and answer.base_lr == pytest.approx(0.3)
+    assert answer.schedule.warmup == 0.1
+    assert answer.phi_interval == pytest.approx((8.0 * math.exp(-0.16449), 8.0 * math.exp(0.16449)), rel=1e-3)
+    # No slope is known of the LR: its interval grows by half the log distance.
+    assert answer.base_lr_interval is not None
+    spread = math.log(answer.base_lr_interval[1] / 0.3) / 1.64485
+    assert spread == pytest.approx(math.hypot(0.2, 0.5 * math.log(4.0)), rel=1e-3)
+
+
+def test_a_workload_never_searched_gets_what_others_have_in_common(
+    guidelines_file: Path, content: dict[str, Any]
+) -> None:
+    answer = recommend("mlp/digits", 200, guidelines=guidelines_file)
+    assert answer.workload == "mlp/digits" and answer.evidence.cells == 6
+    assert "was not searched" in answer.warnings[0]
+    models = [BudgetModel.from_dict(m) for m in content["models"]]
+    general, own = (next(m for m in models if (m.quantity, m.workload) == ("phi", w)) for w in (None, NOISY))
+    assert answer.phi_interval == pytest.approx(general.interval(200))
+    assert general.predict(200)[1] > own.predict(200)[1]
+
+
+@pytest.mark.parametrize("asked", ["resnet20/cifar10", "resnet8/cifar100", "cnn/cifar10"])
+def test_another_workload_is_not_a_slip(tmp_path: Path, asked: str) -> None:
+    known = {"workload": None, "optimizer": "sgd", "kind": "constant", "pooled": True, "reason": "", "intercept": 0.0}
+    models = [BudgetModel(quantity="phi", **known), BudgetModel(quantity="mean_lr", **known)]
+    cell = _uba_cell(100, 2.0, 0.2) | {"workload": "resnet8/cifar10", "label": "resnet8/cifar10"}
+    file = _write(tmp_path / "g.json", [cell], models)
+    assert recommend(asked, 100, guidelines=file).phi == pytest.approx(1.0)
+    for slip in ("resnett8/cifar10", "resnet8/cifar", "resnet8-cifar10"):
+        with pytest.raises(InputError, match="did you mean 'resnet8/cifar10'"):
+            recommend(slip, 100, guidelines=file)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"), [("flat", "hardly matters"), ("boundary", "widen"), ("thin", "too few completed")]
+)
+def test_weak_evidence_is_said_in_plain_words(tmp_path: Path, verdict: str, words: str) -> None:
+    file = _write(tmp_path / "g.json", [_uba_cell(100, 2.0, 0.2, verdict=verdict)])
+    assert any(words in w for w in recommend("w", 100, guidelines=file).warnings)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"workload": "quadratik(kappa=100,noise=1)"}, r"--workload.*did you mean 'quadratic\(kappa=100,noise=1\)'"),
+        ({"workload": "quadratic"}, "--workload.*may be any of"),
+        ({"workload": "mlp/digits", "budget": "25%"}, "--budget: '25%' needs the full budget.*give iterations"),
+        ({"workload": "mlp/digits", "budget": 100000}, "--budget: 100000 .*the workloads searched"),
+        ({"optimizer": "adm"}, "--optimizer.*'adm'.*sgd"),
+        ({"budget": 4}, "--budget: 4 .*more than 10 times.*50 to 400"),
+        ({"budget": 4001}, "--budget: 4001 "),
+        ({"budget": "600%"}, "--budget: 4800 "),
+        ({"budget": "many"}, "--budget: 'many'"),
+        ({"budget": -5}, "--budget: '-5'"),
+        ({"budget": 2.5}, "--budget: '2.5'"),
+        ({"budget": "nan%"}, "--budget: 'nan%'"),
+        ({"guidelines": "nowhere.json"}, "--guidelines: no file 'nowhere.json'"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_told_in_one_line(guidelines_file: Path, arguments: dict[str, Any], words: str) -> None:
+    asked = {"workload": NOISY, "budget": 200, "guidelines": guidelines_file} | arguments
+    with pytest.raises(InputError, match=words) as caught:
+        recommend(**asked)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"cells": []}', '{"cells": [{"budget": 3}]}'])
+def test_a_damaged_file_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "g.json").write_text(text)
+    with pytest.raises(InputError, match="--guidelines"):
+        recommend("w", 1, guidelines=tmp_path / "g.json")
+
+
+def test_by_default_the_newest_file_that_knows_the_workload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="phitune analyze"):
+        recommend("w", 100)
+    for age, (name, phi) in enumerate([("new", 2.0), ("old", 8.0)]):
+        path = _write(Path("runs") / name / "report" / "guidelines.json", [_uba_cell(100, phi, 0.1)])
+        os.utime(path, (1e9 - age, 1e9 - age))
+    other = _uba_cell(100, 3.0, 0.1) | {"label": "other", "workload": "other"}
+    _write(Path("runs/newest/report/guidelines.json"), [other])
+    answer = recommend("w", 100)
+    assert answer.phi == 2.0 and answer.evidence.source == "runs/new/report/guidelines.json"
+
+
+def test_the_schedule_drives_a_plain_torch_loop(guidelines_file: Path) -> None:
+    import torch
+
+    answer = recommend(NOISY, 200, guidelines=guidelines_file)
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.SGD([weight], lr=answer.base_lr)
+    scheduler = answer.schedule.lr_scheduler(optimizer, horizon=answer.budget)
+    lrs = []
+    for _ in range(answer.budget):
+        lrs.append(optimizer.param_groups[0]["lr"])
+        optimizer.zero_grad()
+        (weight**2).sum().backward()
+        optimizer.step()
+        scheduler.step()
+    assert lrs[0] == pytest.approx(answer.base_lr)
+    assert lrs[100] == pytest.approx(answer.base_lr * float(answer.schedule.u(100, 200)))
+    assert lrs[-1] < 0.05 * lrs[0]
+
+
+def test_asking_loads_nothing_heavy(guidelines_file: Path, tmp_path: Path) -> None:
+    copy = shutil.copy(guidelines_file, tmp_path / "g.json")
+    code = (
+        "import sys, phitune.analysis; phitune.analysis.answers.recommend(sys.argv[1], 200, guidelines=sys.argv[2]);"
+        "heavy = {'pandas','mlflow','sklearn','matplotlib','scipy','torch','ray','optuna'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    root = Path(phitune.__file__).parent.parent
+    subprocess.run(
+        [sys.executable, "-c", code, NOISY, str(copy)],
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )

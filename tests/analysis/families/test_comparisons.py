@@ -1,0 +1,59 @@
+"""All comparisons from one table."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from phitune.analysis.families.comparisons import compare
+from tests.analysis.made_cells import cell
+from tests.analysis.made_study import Recipe, table
+
+BUDGETS = (50, 100, 200, 400)
+
+
+@pytest.fixture(scope="module")
+def searched() -> pd.DataFrame:
+    return pd.concat([table(Recipe(100, 1.0, budget), seed=1) for budget in BUDGETS], ignore_index=True)
+
+
+def test_one_call_gives_all_of_it_as_strict_json(searched: pd.DataFrame) -> None:
+    found = compare(searched)
+    values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert set(values) == {"ranks", "scores", "tuning_curves", "budget_saved"}
+    assert [budget for _, _, budget in found.cells] == list(BUDGETS)
+    assert len(found.tuning_curves) == len(BUDGETS) * 4 and found.ranks.cells == found.scores.cells == len(BUDGETS)
+    assert {(s.baseline, s.family) for s in found.budget_saved} == {
+        ("cosine", "uba"), ("cosine", "linear"), ("cosine", "step"),
+        ("linear", "uba"), ("linear", "cosine"), ("linear", "step"),
+    }  # fmt: skip
+
+
+def test_uba_saves_budget_on_the_quadratic(searched: pd.DataFrame) -> None:
+    """Its phi grows with the budget there, cosine's cannot (REFERENCES, section 6)."""
+    late = [s for s in compare(searched).budget_saved if s.family == "uba" and s.baseline == "cosine" and s.budget > 50]
+    for one in late:
+        assert one.percent is not None and one.phi is not None and one.phi > 2.0
+        assert one.percent < 100 or (one.percent, one.bound) == (100, "less than")
+
+
+def test_the_same_table_gives_the_same_figures(searched: pd.DataFrame) -> None:
+    first = compare(searched)
+    assert compare(searched, cells=first.cells).to_dict() == first.to_dict()
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param(cell({"uba": [0.5, 0.6]}), id="one family"),
+        pytest.param(cell({"uba": [0.5], "linear": [0.6]}), id="one seed"),
+        pytest.param(cell({"uba": [0.5, 0.5], "linear": [0.5, 0.5]}), id="constant metric"),
+        pytest.param(cell({"uba": [0.5, 0.6]}).assign(status="diverged", objective=float("nan")), id="all diverged"),
+    ],
+)
+def test_poor_evidence_gives_reasons_in_place_of_figures(rows: pd.DataFrame) -> None:
+    found = compare(rows)
+    assert found.ranks.why_not and found.ranks.p_value is None
+    assert all(curve.why_not and not curve.best for curve in found.tuning_curves)
+    assert all(one.why_not and one.percent is None for one in found.budget_saved)
+    assert bool(found.scores.families) == (found.scores.why_not is None)

@@ -1,0 +1,112 @@
+"""The report's first lines: warnings before advice, and no advice without ground."""
+
+import re
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from phitune.analysis.families.budget_saved import BudgetSaved
+from phitune.analysis.families.compare import Evidence, Gain
+from phitune.analysis.guidelines.guidelines import Guidelines, build
+from phitune.analysis.report.words.cells import family_lines, saved_text, summary_table
+from phitune.analysis.report.words.gains import gain_text, payoff
+from phitune.analysis.report.words.headlines import answer_lines, evidence_lines, headlines
+from tests.analysis.made_study import Recipe, table
+
+
+@pytest.fixture(scope="module")
+def replicated() -> Guidelines:
+    recipes = [Recipe(100, 1.0, budget, uba=24, others=5) for budget in (100, 200, 400)]
+    return build(pd.concat([table(r) for r in recipes], ignore_index=True))
+
+
+def test_one_workload_is_said_not_to_be_checked_on_another(replicated: Guidelines) -> None:
+    lines = evidence_lines(replicated)
+    assert any(line.startswith("Workload left out: not checked") for line in lines)
+    assert not any("single runs" in line for line in lines)
+
+
+def test_a_guideline_that_does_not_beat_the_constant_is_said_first(replicated: Guidelines) -> None:
+    validation = {
+        **replicated.validation,
+        "leave_largest_budget_out": {"n": 3, "gain_over_constant": {"mean": -1.0, "low": -2.0, "high": -0.5}},
+    }
+    first = headlines(replace(replicated, validation=validation))[0]
+    assert "does worse than φ = 2" in first and "-1 % [-2, -0.5]" in first
+
+
+def test_advice_names_family_and_what_it_gains_at_the_largest_budget(replicated: Guidelines) -> None:
+    (line,) = answer_lines(replicated)
+    last = replicated.cells[-1]
+    assert line.startswith("quadratic(kappa=100,noise=1) with sgd: use ")
+    assert last.gains and all(f"{gain_text(gain)} over {base}" in line for base, gain in last.gains.items())
+    known = {s.budget: s for s in replicated.comparisons.budget_saved if s.family == last.family and not s.bound}
+    told = re.search(r"At (\d+) (\w+) reaches linear's quality in ([^%]+ %)", line)
+    assert told is not None and told[2] == last.family and saved_text(known[int(told[1])]).startswith(told[3])
+
+
+def _gain(percent: float, interval: tuple[float, float] | None, evidence: Evidence = "replicates") -> Gain:
+    return Gain(percent, interval, 1 if interval is None else 3, None, evidence)
+
+
+@pytest.mark.parametrize(
+    ("gains", "told"),
+    [
+        ({"linear": _gain(3.0, (1.0, 5.0))}, "uba gains +3 % [+1, +5] over linear."),
+        ({"linear": _gain(-26.0, (-56.0, 4.2))}, "uba stands at -26 % [-56, +4.2] over linear, not told from zero."),
+        ({"linear": _gain(-5.0, (-6.0, -4.0))}, "uba is worse: -5 % [-6, -4] over linear."),
+        ({"linear": _gain(9.0, None)}, "uba stands at +9 % (one pair, no evidence) over linear."),
+        ({"linear": _gain(9.0, None, "explore")}, "uba stands at +9 % (single runs, no evidence) over linear."),
+        ({"linear": _gain(9.0, (9.0, 9.0), "exact")}, "uba gains +9 % over linear."),
+        (
+            {"cosine": _gain(4.0, (-3.0, 11.0)), "linear": _gain(12.0, (2.7, 21.0))},
+            "uba gains +12 % [+2.7, +21] over linear; it stands at +4 % [-3, +11] over cosine, not told from zero.",
+        ),
+        ({}, ""),
+    ],
+)
+def test_a_gain_is_claimed_only_where_its_interval_leaves_zero_out(
+    replicated: Guidelines, gains: dict[str, Gain], told: str
+) -> None:
+    said = payoff(replace(replicated.cells[-1], family="uba", gains=gains))
+    assert said == (f"At 400 iterations {told}" if told else "")
+
+
+@pytest.mark.parametrize(
+    ("replicates", "mark", "thin"),
+    [
+        (0, "(single runs, no evidence)", "compared on single runs"),
+        (1, "(one pair, no evidence)", "one fresh seed alone"),
+    ],
+)
+def test_a_gain_of_single_runs_or_one_pair_is_nowhere_shown_as_measured(replicates: int, mark: str, thin: str) -> None:
+    found = build(table(Recipe(100, 1.0, 100, uba=16, others=3, replicates=replicates)))
+    assert thin in evidence_lines(found)[0]
+    [row], [cell] = summary_table(found), found.cells
+    shown = [row["over cosine"], row["over linear"]]
+    assert all(text == "itself" or text.endswith(mark) for text in shown) and shown != ["itself"] * 2
+    [answer] = answer_lines(found)
+    assert answer.count(mark) == len(cell.gains) and " gains " not in answer
+    assert "no evidence" in cell.family_reason
+    assert ("rest on single runs" in family_lines(found)[0]) == (replicates == 0)
+
+
+def test_without_replicates_the_evidence_is_called_thin() -> None:
+    found = build(table(Recipe(100, 1.0, 100, uba=4, others=1, stop=False, replicates=0)))
+    assert evidence_lines(found)[0].startswith("The evidence is thin: in 1 of 1 cells")
+    assert "too few trials to say which φ is best" in answer_lines(found)[0]
+
+
+@pytest.mark.parametrize(
+    ("percent", "bound", "interval", "text"),
+    [
+        (87.2, None, (81.0, 93.4), "87.2 % [81, 93.4]"),
+        (50.0, "less than", (None, 60.0), "< 50 % [?, 60]"),
+        (250.0, "more than", (180.0, None), "> 250 % [180, ?]"),
+        (None, None, None, "–"),
+    ],
+)
+def test_budget_saved_is_said_with_its_bound_and_interval(percent, bound, interval, text) -> None:  # type: ignore[no-untyped-def]
+    saved = BudgetSaved("w", "sgd", 100, "uba", 1.0, "linear", percent, bound, interval, 3, 4, None)
+    assert saved_text(saved) == text

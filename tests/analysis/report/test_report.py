@@ -1,0 +1,175 @@
+"""guidelines.json's contract, the report's files, and what is left in MLflow."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from phitune.analysis import results
+from phitune.analysis.guidelines.guidelines import build
+from phitune.analysis.report.figures.catalogue import MOST_PANELS, sketches
+from phitune.analysis.report.pages import write_files
+from phitune.analysis.report.run import analyze
+from phitune.analysis.report.search_quality import search_quality
+from phitune.analysis.report.words.cells import HEADS, summary_table
+from phitune.analysis.results import StudyRef
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import from_dict
+from phitune.trainables.spec import Spec
+from tests.analysis.conftest import RECIPES
+
+
+@pytest.fixture(scope="module")
+def content(guidelines_file: Path) -> dict[str, Any]:
+    def refuse(text: str) -> None:
+        raise AssertionError(f"{text} is not strict JSON")
+
+    loaded: dict[str, Any] = json.loads(guidelines_file.read_text(), parse_constant=refuse)
+    return loaded
+
+
+def test_guidelines_hold_what_the_contract_names(content: dict[str, Any]) -> None:
+    assert {"cells", "models", "validation", "provenance"} <= set(content)
+    assert len(content["cells"]) == len(RECIPES)
+    for cell, recipe in zip(content["cells"], sorted(RECIPES, key=lambda r: (r.label, r.budget)), strict=True):
+        assert {"phi", "phi_interval", "base_lr", "base_lr_interval", "family", "verdict", "schedule"} <= set(cell)
+        assert Spec.of(cell["workload"]).label == cell["label"] == recipe.label
+        assert cell["budget"] == recipe.budget and cell["full_budget"] == recipe.full_budget
+        assert from_dict(cell["schedule"]).family == cell["family"]
+        assert cell["trials"] == cell["completed"] + cell["stopped"] + cell["diverged"] + cell["failed"]
+
+
+def test_a_thin_cell_has_no_phi(content: dict[str, Any]) -> None:
+    thin = next(c for c in content["cells"] if c["label"] == "quadratic(kappa=100,noise=0.1)")
+    assert thin["verdict"] == "thin" and thin["phi"] is None and thin["phi_interval"] is None
+
+
+def test_intervals_hold_their_values(content: dict[str, Any]) -> None:
+    for cell in content["cells"]:
+        if cell["phi"] is not None:
+            assert cell["phi_interval"][0] <= cell["phi"] <= cell["phi_interval"][1]
+        if cell["base_lr_interval"] is not None:
+            assert cell["base_lr_interval"][0] <= cell["base_lr"] * 1.0001
+            assert cell["base_lr"] <= cell["base_lr_interval"][1] * 1.0001
+
+
+def test_no_slope_is_claimed_where_there_are_under_four_budgets(content: dict[str, Any]) -> None:
+    few = next(m for m in content["models"] if m["workload"] == "quadratic(kappa=10,noise=1)")
+    assert few["kind"] != "log-linear" and few["slope"] == 0
+
+
+def test_another_family_must_beat_uba_by_more_than_the_uncertainty(study: StudyRef) -> None:
+    for cell in build(results.load(study)).cells:
+        if cell.family != "uba" and cell.comparison_evidence == "replicates":
+            uba = next(f for f in cell.families if f.family == "uba")
+            best = cell.families[0]
+            assert best.objective < uba.objective and "beats UBA" in cell.family_reason
+
+
+def test_validation_regret_is_not_negative(content: dict[str, Any]) -> None:
+    rows = [row for found in content["validation"].values() for row in found["rows"]]
+    assert len(rows) == 8
+    for row in rows:
+        known = [row["regret"], row["constant_phi"], *row["rivals"].values()]
+        assert all(value is None or value >= 0 for value in known)
+
+
+def test_all_files_are_there_and_the_page_stands_alone(guidelines_file: Path) -> None:
+    out = guidelines_file.parent
+    for name in ("guidelines.json", "results.parquet", "report.html", "report.md"):
+        assert (out / name).stat().st_size > 0
+    assert {p.suffix for p in (out / "figures").iterdir()} == {".svg", ".png"}
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "quadratic(kappa=100,noise=1)" in page and "data:image/svg+xml;base64," in page
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!data:|#)|@import|url\((?!#)|<script""", page)
+    assert not re.search(r"\bnan\b|\bNone\b", re.sub(r"base64,[^\"]*", "", page))
+    linked = re.findall(r"\]\((figures/[^)]+)\)", (out / "report.md").read_text(encoding="utf-8"))
+    assert linked and all((out / path).is_file() for path in linked)
+    assert not list(out.parent.glob(".report-*"))
+
+
+def test_the_pages_first_lines_are_the_answer(guidelines_file: Path) -> None:
+    page = (guidelines_file.parent / "report.html").read_text(encoding="utf-8")
+    first = page[page.index("<h1>") : page.index("<h2>")]
+    assert "The evidence is thin" in first and "linear&#39;s quality in" in first
+    assert first.index("<strong>quadratic(kappa=100,noise=1) with sgd</strong>") < first.index("<table>")
+    headings = re.findall(r"<h2>([^<]+)</h2>", page)
+    assert headings[0] == "φ and the budget" and headings[-1] == "Provenance"
+
+
+def test_every_figure_has_a_caption_and_both_files(guidelines_file: Path) -> None:
+    page = (guidelines_file.parent / "report.html").read_text(encoding="utf-8")
+    drawn = {path.stem for path in (guidelines_file.parent / "figures").glob("*.png")}
+    assert drawn == {path.stem for path in (guidelines_file.parent / "figures").glob("*.svg")}
+    assert {"phi_against_budget", "quality_against_phi", "families", "ranks", "performance_profiles"} <= drawn
+    assert {"tuning_curves", "trials_ended", "rung_correlations", "surface-quadratic-kappa-100-noise-1"} <= drawn
+    captions = re.findall(r"<figcaption>([^<]+)</figcaption>", page)
+    assert len(captions) == page.count("<figure>") == len(drawn) and all(len(c) > 60 for c in captions)
+
+
+def test_comparisons_across_cells_stand_in_the_file(content: dict[str, Any]) -> None:
+    found = content["comparisons"]
+    assert set(found) == {"ranks", "scores", "tuning_curves", "budget_saved"}
+    # Six cells have all four families, one has no replicates.
+    assert found["scores"]["cells"] == 6 and found["scores"]["left_out"] == 1
+    assert {(s["workload"], s["budget"]) for s in found["budget_saved"]} == {
+        (r.label, r.budget) for r in RECIPES if r.replicates
+    }
+
+
+def test_the_report_is_logged_on_the_studys_run(study: StudyRef, guidelines_file: Path) -> None:
+    client = MlflowClient(tracking_uri=study.tracking_uri)
+    run = results.parent_run_id(study)
+    logged = {f.path for f in client.list_artifacts(run, "report")}
+    assert {"report/report.html", "report/guidelines.json", "report/results.parquet"} <= logged
+    assert "| budget |" in client.get_run(run).data.tags["mlflow.note.content"]
+
+
+def test_summary_table_has_a_row_for_each_cell(study: StudyRef) -> None:
+    rows = summary_table(build(results.load(study)))
+    assert len(rows) == len(RECIPES)
+    assert all(set(row) == {"workload", "optimizer", *HEADS} for row in rows)
+
+
+def test_bad_input_writes_nothing(study: StudyRef, tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        analyze("nothing-here", study.tracking_uri, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_study_without_finished_trials_is_said(tmp_path: Path, study: StudyRef) -> None:
+    client = MlflowClient(tracking_uri=study.tracking_uri)
+    experiment = client.create_experiment("fresh")
+    client.create_run(experiment, tags={"phitune.kind": "study"})
+    with pytest.raises(InputError, match="no finished trial"):
+        analyze("fresh", study.tracking_uri, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_figures_are_the_same_from_run_to_run(study: StudyRef, guidelines_file: Path, tmp_path: Path) -> None:
+    again = analyze(str(study.out_dir), out=tmp_path / "again", date="2026-01-01").out
+    for path in (guidelines_file.parent / "figures").glob("*.svg"):
+        assert (again / "figures" / path.name).read_bytes() == path.read_bytes()
+    assert (again / "guidelines.json").read_text() == guidelines_file.read_text()
+
+
+def test_of_many_workloads_the_first_are_drawn_and_the_report_says_so(study: StudyRef, tmp_path: Path) -> None:
+    table = results.load(study)
+    one = table[(table["workload"] == RECIPES[0].label) & (table["budget"] == RECIPES[0].budget)]
+    many = [one.assign(workload=f"mlp/data{i:02d}", trial_id=f"{i}:" + one["trial_id"]) for i in range(MOST_PANELS + 1)]
+    joined = pd.concat(many, ignore_index=True)
+    guidelines = build(joined, {"trials": len(joined), "replicates": 0, "date": "2026-01-01"})
+    titles = {
+        sketch.name: [axis.get_title() for axis in figure.axes]
+        for sketch in sketches(guidelines, joined, search_quality(joined))
+        if sketch.name in ("phi_against_budget", "quality_against_phi") and (figure := sketch.draw()) is not None
+    }
+    drawn = [f"mlp/data{i:02d}" for i in range(MOST_PANELS + 1)]
+    assert titles == {"phi_against_budget": drawn, "quality_against_phi": drawn[:-1]}
+    write_files(joined, guidelines, "many", tmp_path)
+    for name in ("report.html", "report.md"):
+        assert f"show the first {MOST_PANELS}; 1 more are in the tables" in (tmp_path / name).read_text()

@@ -1,0 +1,80 @@
+"""Surfaces over other families' parameters than UBA's phi."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from phitune.analysis.guidelines.guidelines import build
+from phitune.analysis.results import tidy
+from phitune.analysis.surface.fit import fit_surface
+from phitune.analysis.surface.shapes import Shape
+from phitune.trainables.schedules import schedule
+
+BEST_LOG_MEAN_LR = np.log(0.05)
+
+
+def rows(family: str, parameter: str, best: float, low: float, high: float, n: int = 40) -> pd.DataFrame:
+    """Trials of a family whose loss is lowest at a value of its parameter, and of its neighbours where it has some."""
+    rng = np.random.default_rng(0)
+    values = np.exp(rng.uniform(np.log(low), np.log(high), n))
+    made = []
+    for number, value in enumerate(values):
+        chosen = schedule(family, **{parameter: float(value)})
+        mean_lr = float(np.exp(BEST_LOG_MEAN_LR + 0.5 * rng.standard_normal()))
+        log_loss = 0.2 * np.log(value / best) ** 2 + 0.3 * (np.log(mean_lr) - BEST_LOG_MEAN_LR) ** 2
+        made.append(
+            {
+                "study": "made", "trial_id": f"t{number}", "workload": "w", "optimizer": "sgd", "budget": 100,
+                "phase": "explore", "status": "completed", "family": family, "schedule": json.dumps(chosen.to_dict()),
+                "base_lr": mean_lr / chosen.profile_mean, "mean_lr": mean_lr, "seed": 0, "deterministic": False,
+                "objective": float(np.exp(log_loss + 0.003 * rng.standard_normal())), "objective_name": "val_loss",
+                "mode": "min", "metric_mode": "min",
+            }
+        )  # fmt: skip
+    return tidy(pd.DataFrame(made))
+
+
+@pytest.mark.parametrize(
+    ("family", "parameter", "best", "low", "high"),
+    [
+        ("rex-phi", "phi", 3.0, 0.05, 50.0),
+        ("polynomial", "power", 1.2, 0.25, 5.0),
+        ("wsd", "cooldown", 0.3, 0.05, 1.0),
+        ("inverse-sqrt", "timescale", 0.03, 0.001, 1.0),
+    ],
+)
+def test_the_best_value_is_found(family: str, parameter: str, best: float, low: float, high: float) -> None:
+    table = rows(family, parameter, best, low, high)
+    surface = fit_surface(table, family=family)
+    assert surface.shape is not None and surface.shape.parameter == parameter
+    assert surface.verdict == "ok" and surface.phi_interval is not None and surface.base_lr is not None
+    assert surface.phi_interval[0] < best < surface.phi_interval[1]
+    assert surface.phi == pytest.approx(best, rel=0.2)
+    at_best = float(schedule(family, **{parameter: float(surface.phi or 0)}).profile_mean)
+    assert surface.base_lr == pytest.approx(np.exp(BEST_LOG_MEAN_LR) / at_best, rel=0.15)
+    [told] = build(table).cells[0].shapes
+    assert (told.family, told.parameter, told.best) == (family, parameter, surface.phi)
+
+
+def test_rex_and_linear_lie_on_the_surface_of_rex_phi() -> None:
+    table = rows("rex-phi", "phi", 3.0, 0.05, 50.0)
+    shape = Shape.of(table, "rex-phi")
+    assert shape is not None
+    some = table.head(3).assign(family=["rex", "linear", "cosine"], schedule="{}")
+    np.testing.assert_array_equal(shape.values(some), [1.0, 2.0, np.nan])
+
+
+def test_a_family_whose_parameter_was_not_searched_has_no_surface() -> None:
+    table = rows("polynomial", "power", 1.2, 1.0, 1.0 + 1e-12, n=1)
+    assert Shape.of(pd.concat([table] * 20), "polynomial") is None
+    assert fit_surface(table, family="polynomial").verdict == "thin"
+
+
+def test_the_mean_of_the_profile_is_the_schedules() -> None:
+    shape = Shape.of(rows("rex-phi", "phi", 3.0, 0.05, 50.0), "rex-phi")
+    assert shape is not None
+    for value in (0.1, 1.0, 20.0):
+        expected = np.log(schedule("rex-phi", phi=value).profile_mean)
+        assert shape.log_mean(np.array([np.log(value)]))[0] == pytest.approx(expected, abs=1e-3)

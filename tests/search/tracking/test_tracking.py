@@ -1,0 +1,116 @@
+"""The writer to MLflow without a search around it: a real database, made-up trials."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from phitune.search.records.record import Journal, Record, Trial
+from phitune.search.study.model import Cell, Study
+from phitune.search.tracking import Tracker, facts_of
+
+STUDY = Study(name="made", workloads=["quadratic"], budgets=[100, 200], families=["uba", "linear"])
+
+
+def made(number: int, cell: Cell, status: str = "completed") -> Record:
+    trial = Trial(
+        trial_id=f"{cell.slug}/explore-{number:04d}",
+        cell=cell.key,
+        phase="explore",
+        number=number,
+        family="uba",
+        schedule={"family": "uba", "phi": 2.125},
+        base_lr=0.1372,
+        mean_lr=0.05,
+        seed=number,
+    )
+    curve = [{"step": float(step), "lr": 0.1, "val_loss": 1 / step} for step in (25, 50, 75, 100)]
+    final = {"val_loss": 0.01, "objective": 0.01}
+    return Record(trial, status, 100, [(25, 0.04)], curve, final, time.time(), 0.5)  # type: ignore[arg-type]
+
+
+def runs(folder: Path) -> list[Run]:
+    client = MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("made")
+    return list(client.search_runs([experiment.experiment_id], "tags.`phitune.kind` = 'trial'", max_results=1000))
+
+
+def opened(folder: Path) -> Tracker:
+    tracker = Tracker()
+    tracker.open(f"sqlite:///{folder}/mlflow.db", facts_of(STUDY, "0", str(folder)), folder)
+    return tracker
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def writer() -> psutil.Process:
+    (found,) = [p for p in psutil.Process().children() if "phitune.search.tracking.writer" in " ".join(p.cmdline())]
+    return found
+
+
+def test_a_writer_that_dies_is_replaced_and_writes_nothing_twice(tmp_path: Path) -> None:
+    cell = STUDY.cells()[0]
+    journal = Journal(tmp_path / "trials.jsonl")
+    tracker = opened(tmp_path)
+    statuses = ["completed", "stopped", "diverged", "failed"]
+    for number in range(40):
+        record = made(number, cell, statuses[number % 4])
+        tracker.started(record.trial, record.started)
+        journal.append(record)
+        tracker.ended(record.trial.trial_id)
+    wait_for(lambda: tracker.waiting < 40)
+    writer().kill()
+    assert tracker.close("FINISHED", 60.0) == 0
+    found = runs(tmp_path)
+    assert Counter(run.data.tags["phitune.trial_id"] for run in found) == Counter(
+        record.trial.trial_id for record in journal.records
+    )
+    assert Counter(run.info.status for run in found) == {"FINISHED": 10, "KILLED": 10, "FAILED": 20}
+    for run in found:
+        assert run.data.metrics["val_loss"] == 0.01
+        assert run.data.params["phi"] == "2.125"
+        assert run.info.run_name == "uba φ=2.1 lr=0.14 seed 0 · T=100"
+
+
+def test_a_long_trial_runs_in_mlflow_too_and_is_killed_with_the_study(tmp_path: Path) -> None:
+    ended, broken_off = (made(number, STUDY.cells()[1]) for number in (0, 1))
+    journal = Journal(tmp_path / "trials.jsonl")
+    tracker = opened(tmp_path)
+    for record in (ended, broken_off):
+        tracker.started(record.trial, time.time() - 60)
+    wait_for(lambda: [run.info.status for run in runs(tmp_path)] == ["RUNNING", "RUNNING"])
+    journal.append(replace(ended, steps=200))
+    tracker.ended(ended.trial.trial_id)
+    assert tracker.close("KILLED", 60.0) == 0
+    statuses = {run.data.tags["phitune.trial_id"]: run.info.status for run in runs(tmp_path)}
+    assert statuses == {ended.trial.trial_id: "FINISHED", broken_off.trial.trial_id: "KILLED"}
+
+    # The study goes on: the trial that was broken off starts again, and ends in the run that it has.
+    tracker = opened(tmp_path)
+    journal.append(broken_off)
+    tracker.ended(ended.trial.trial_id, broken_off.trial.trial_id)
+    process = writer()
+    assert tracker.close("FINISHED", 60.0) == 0
+    assert [run.info.status for run in runs(tmp_path)] == ["FINISHED", "FINISHED"]
+    assert not process.is_running()
+
+
+def test_the_writer_does_not_outlive_the_search(tmp_path: Path) -> None:
+    tracker = opened(tmp_path)
+    process = writer()
+    assert tracker._process.stdin is not None
+    tracker._process.stdin.close()
+    process.wait(timeout=30)
+    tracker.abandon()

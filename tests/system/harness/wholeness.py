@@ -1,0 +1,95 @@
+"""Whether a study is whole: the journal, Optuna's history, MLflow and the results table, and trial by trial."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from mlflow import MlflowClient
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from phitune.analysis.results import find_study, load
+from phitune.search.records.record import Journal, Record
+from phitune.search.stopping.ladder import rungs
+from phitune.search.study.file import read_study
+from phitune.search.study.model import Cell, Study
+from phitune.trainables.schedules import from_dict
+from phitune.trainables.training import Training, TrialConfig
+from phitune.trainables.workloads import workload
+
+_STATES = {
+    "completed": TrialState.COMPLETE,
+    "stopped": TrialState.PRUNED,
+    "diverged": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+
+def check_whole(folder: Path, name: str = "s", retrain_every: int = 1, within: float = 0.0) -> list[Record]:
+    """Asserts that the finished study in ``folder`` is what it would be, had nothing happened to it.
+
+    Args:
+        retrain_every: Every so manyth trial is trained again, here and undisturbed, and must come out the same.
+        within: Share by which its numbers may be others; by default the same to the last bit.
+    """
+    study = read_study(folder / "study.yaml")
+    out = folder / "runs" / name
+    records = Journal(out / "trials.jsonl").records
+    by_id = {record.trial.trial_id: record for record in records}
+    lines = (out / "trials.jsonl").read_text(encoding="utf-8").splitlines()
+    curves = {line["trial"]["trial_id"]: line["curve"] for line in map(json.loads, lines)}
+    assert len(by_id) == len(records), "a trial was run twice"
+    assert "failed" not in {record.status for record in records}
+    for cell in study.cells():
+        of_cell = [record for record in records if record.trial.cell == cell.key]
+        explored = sorted(record.trial.number for record in of_cell if record.trial.phase == "explore")
+        assert explored == list(range(study.trials)), cell.key
+        _check_optuna(out, cell, by_id)
+        for record in of_cell[::retrain_every]:
+            _check_outcome(study, cell, record, curves[record.trial.trial_id], within)
+    _check_mlflow(folder, name, by_id)
+    table = load(find_study(str(out)))
+    assert dict(zip(table["trial_id"], table["status"], strict=True)) == {k: r.status for k, r in by_id.items()}
+    assert not list(out.glob("checkpoints/*"))
+    return records
+
+
+def _check_optuna(out: Path, cell: Cell, by_id: dict[str, Record]) -> None:
+    storage = JournalStorage(JournalFileBackend(str(out / "optuna.log")))
+    trials = optuna.load_study(study_name=cell.key, storage=storage).trials
+    told = [(trial.number, trial.state, trial.value) for trial in trials]
+    records = [by_id[f"{cell.slug}/explore-{number:04d}"] for number in range(len(trials))]
+    for (number, state, value), record in zip(told, records, strict=True):
+        assert (number, state) == (record.trial.number, _STATES[record.status])
+        assert record.status != "completed" or value == record.final["objective"]
+
+
+def _check_mlflow(folder: Path, name: str, by_id: dict[str, Record]) -> None:
+    client = MlflowClient(tracking_uri=f"sqlite:///{folder}/runs/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name(name).experiment_id], max_results=50_000)
+    assert Counter(run.data.tags.get("phitune.trial_id") for run in runs) == {**dict.fromkeys(by_id, 1), None: 1}
+    assert "RUNNING" not in {run.info.status for run in runs}
+    for run in runs:
+        record = by_id.get(run.data.tags.get("phitune.trial_id", ""))
+        if record is not None:
+            assert run.data.tags["phitune.status"] == record.status
+            assert run.data.metrics["final/steps"] == record.steps
+            assert json.loads(run.data.params["schedule"]) == record.trial.schedule
+
+
+def _check_outcome(study: Study, cell: Cell, record: Record, curve: Any, within: float) -> None:
+    trial = record.trial
+    config = TrialConfig(cell.optimizer.label, cell.budget, from_dict(trial.schedule), trial.base_lr, trial.seed)
+    training = Training(workload(cell.workload), config)
+    for rung in rungs(cell, study) if trial.phase == "explore" else ():
+        training.advance(min(rung, record.steps))
+    training.advance(record.steps)
+    assert [point.keys() for point in training.curve] == [point.keys() for point in curve], trial.trial_id
+    for expected, found in zip(training.curve, curve, strict=True):
+        assert found == pytest.approx(expected, rel=within, abs=0.0), trial.trial_id

@@ -1,0 +1,60 @@
+"""A finished study asks for more: it goes on under the same run, from what it has; another starts warm from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from phitune.search.records.record import Journal
+from tests.conftest import Run
+
+STUDY = """
+name: s
+workloads: [quadratic]
+budgets: [100]
+families: [uba]
+trials: 10
+replicates: 1
+"""
+
+
+def test_a_study_grows_and_another_starts_warm(tmp_path: Path, phitune: Run) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
+    done = phitune("search", "study.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "runs/s/ladder.json").is_file()
+    before = Journal(tmp_path / "runs/s/trials.jsonl").records
+    again = phitune("search", "study.yaml", cwd=tmp_path)
+    assert again.returncode == 0
+    assert "finished" in again.stdout
+
+    refused = phitune("search", "study.yaml", "--set", "seed=1", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "seed: 1 is not what the study" in refused.stderr
+
+    grown = phitune("search", "study.yaml", "--set", "trials=16", "--set", "budgets=[100, 200]", cwd=tmp_path)
+    assert grown.returncode == 0, grown.stdout + grown.stderr
+    assert "study changed: trials: 10 → 16" in grown.stdout
+    after = Journal(tmp_path / "runs/s/trials.jsonl").records
+    assert after[: len(before)] == before
+    explored = Counter(r.trial.cell for r in after if r.trial.phase == "explore")
+    assert explored == {"quadratic sgd 100": 16, "quadratic sgd 200": 16}
+    assert "quadratic sgd 100" in {r.trial.origin for r in after}
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/runs/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("s").experiment_id], max_results=1000)
+    ids = Counter(r.trial.trial_id for r in after)
+    assert Counter(run.data.tags.get("phitune.trial_id") for run in runs) == {**ids, None: 1}
+    parent = next(run for run in runs if "phitune.trial_id" not in run.data.tags)
+    assert "200" in (tmp_path / "runs/s/study.yaml").read_text(encoding="utf-8")
+    logged = Path(client.download_artifacts(parent.info.run_id, "study.yaml", str(tmp_path)))
+    assert "trials: 16" in logged.read_text(encoding="utf-8")
+
+    (tmp_path / "next.yaml").write_text(STUDY.replace("name: s", "name: next\nwarm_start: s"), encoding="utf-8")
+    warm = phitune("search", "next.yaml", "--set", "budgets=[150]", cwd=tmp_path)
+    assert warm.returncode == 0, warm.stdout + warm.stderr
+    origins = {r.trial.origin for r in Journal(tmp_path / "runs/next/trials.jsonl").records}
+    assert "s: quadratic sgd 200" in origins

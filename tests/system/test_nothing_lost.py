@@ -1,0 +1,151 @@
+"""Kill, interrupt, go on: the same command finishes the study, and no trial is lost or doubled."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from phitune.search.records.record import Journal
+from tests.conftest import Run
+from tests.system.harness.searching import ended, family, kill, named, start, wait_for
+from tests.system.harness.wholeness import check_whole
+
+STUDY = """
+name: s
+workloads: [quadratic, {name: quadratic, kappa: 10}]
+budgets: [1000, 2000]
+families: [uba, linear]
+trials: 12
+replicates: 2
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
+    return tmp_path
+
+
+def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The processes in which trials are trained; Ray names a process for what it is doing."""
+    return named(process, "ray::TrialActor", "ray::ResourceTr")
+
+
+def strike(process: subprocess.Popen[str], victim: str) -> None:
+    """Kills everything, the driver, one of Ray's own processes, or a worker; everything if there is none of those.
+
+    Everything at once is what a machine does that loses power.
+    """
+    everything = family(process)
+    found = {"everything": everything, "driver": everything[:1], "worker": workers(process)[:1]}
+    kill(*(found.get(victim) or named(process, victim)[:1] or everything))
+
+
+def end(process: subprocess.Popen[str], victim: str) -> None:
+    """Waits for the end of a search that was struck; when Ray has died it says so."""
+    out, err = process.communicate(timeout=300)
+    if victim in ("raylet", "gcs_server"):
+        assert process.returncode == 1, out + err
+        assert f"Ray's process {victim} died; nothing is lost" in out
+        assert "Traceback" not in out + err
+
+
+def test_killed_whatever_it_is_the_same_command_finishes(folder: Path, phitune: Run) -> None:
+    for more, victim in ((5, "everything"), (10, "raylet"), (5, "gcs_server"), (5, "driver")):
+        before = ended(folder)
+        process = start(folder)
+        wait_for(lambda before=before, more=more: ended(folder) >= before + more, process)  # type: ignore[misc]
+        strike(process, victim)
+        end(process, victim)
+    held = [record.trial for record in Journal(folder / "runs/s/trials.jsonl").records]
+    done = phitune("search", "study.yaml", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = check_whole(folder)
+    assert [record.trial for record in records][: len(held)] == held
+
+
+def test_ctrl_c_and_sigterm_stop_cleanly_and_a_lost_worker_costs_nothing(folder: Path, phitune: Run) -> None:
+    # Long enough for a second process to come while the first is at work.
+    (folder / "study.yaml").write_text(STUDY.replace("[1000, 2000]", "[8000, 16000]"), encoding="utf-8")
+    process = start(folder)
+    wait_for(lambda: ended(folder) >= 4, process)
+    second = phitune("search", "study.yaml", cwd=folder)
+    assert second.returncode == 2
+    assert "another process is at work" in second.stderr
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, out + err
+    assert "To go on: phitune search study.yaml" in out
+
+    # As batch schedulers do; Ray's processes end of it.
+    process, before = start(folder), ended(folder)
+    wait_for(lambda: ended(folder) >= before + 4, process)
+    os.killpg(process.pid, signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, out + err
+    assert "Interrupted; nothing is lost" in out and "died" not in out + err
+
+    process = start(folder)
+    before = ended(folder)
+    wait_for(lambda: ended(folder) >= before + 4 and bool(workers(process)), process)
+    workers(process)[0].kill()
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, out + err
+    check_whole(folder, retrain_every=5)
+
+
+LONG = """
+name: s
+workloads: [quadratic, {name: quadratic, kappa: 10, momentum: 0.5}]
+budgets: [3000, 20000]
+families: [uba, linear]
+trials: 80
+replicates: 1
+failures: {checkpoint_seconds: 0.1}
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_thirty_random_moments(tmp_path: Path, phitune: Run) -> None:
+    (tmp_path / "study.yaml").write_text(LONG, encoding="utf-8")
+    draw = random.Random(0)
+    strikes, kept = 0, 0
+    while strikes < 30:
+        process, before = start(tmp_path), ended(tmp_path)
+        if draw.random() < 0.3:
+            # Anywhere, the start included.
+            time.sleep(draw.uniform(0, 10))
+        else:
+            more = draw.randint(1, 10)
+            wait_for(lambda before=before, more=more: ended(tmp_path) >= before + more, process)  # type: ignore[misc]
+            time.sleep(draw.uniform(0, 0.5))
+        if process.poll() is not None:
+            out, err = process.communicate()
+            assert "Traceback" not in out + err
+            if process.returncode == 0:
+                break
+            # Ray did not start in its time.
+            continue
+        victim = draw.choice(["everything", "driver", "worker", "raylet", "gcs_server"])
+        strike(process, victim)
+        strikes += 1
+        if victim == "worker":
+            # The search goes on without it; the next blow hits the same search.
+            time.sleep(draw.uniform(0, 5))
+            strike(process, "everything")
+            strikes += 1
+        out, err = process.communicate(timeout=240)
+        kept += len(list(tmp_path.glob("runs/s/checkpoints/*.ckpt")))
+        print(strikes, victim, process.returncode, ended(tmp_path), kept, out.splitlines()[-1:], err.splitlines()[-1:])
+    assert strikes >= 30
+    assert kept > 0
+    done = phitune("search", "study.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    check_whole(tmp_path, retrain_every=5)

@@ -1,0 +1,195 @@
+"""The whole way on real Ray, Optuna, MLflow and SQLite: search, look, analyse, recommend."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mlflow import MlflowClient
+from mlflow.entities import Run as MlflowRun
+
+from phitune.analysis import recommend
+from phitune.search.records.record import Journal, Record
+from phitune.trainables.models.mlp import mlp
+from phitune.trainables.schedules import from_dict
+from phitune.trainables.spec import Spec
+from phitune.trainables.training import Training, TrialConfig
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.data.tables import table
+from tests.analysis.quadratic_twin import truth
+from tests.conftest import Run
+
+
+@pytest.fixture(scope="module")
+def records(searched: Path) -> dict[str, Record]:
+    return {r.trial.trial_id: r for r in Journal(searched / "runs/small/trials.jsonl").records}
+
+
+@pytest.fixture(scope="module")
+def client(searched: Path) -> MlflowClient:
+    return MlflowClient(tracking_uri=f"sqlite:///{searched}/runs/mlflow.db")
+
+
+@pytest.fixture(scope="module")
+def runs(client: MlflowClient) -> list[MlflowRun]:
+    experiment = client.get_experiment_by_name("small")
+    return list(client.search_runs([experiment.experiment_id], max_results=5000))
+
+
+def test_one_parent_and_one_nested_run_a_trial(runs: list[MlflowRun], records: dict[str, Record]) -> None:
+    parents = [run for run in runs if run.data.tags["phitune.kind"] == "study"]
+    trials = [run for run in runs if run.data.tags["phitune.kind"] == "trial"]
+    assert [run.info.run_name for run in parents] == ["small"]
+    assert parents[0].info.status == "FINISHED"
+    assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {parents[0].info.run_id}
+    assert Counter(run.data.tags["phitune.trial_id"] for run in trials) == dict.fromkeys(records, 1)
+
+
+def test_runs_say_what_the_contract_promises(runs: list[MlflowRun], records: dict[str, Record]) -> None:
+    statuses = {"completed": "FINISHED", "stopped": "KILLED", "diverged": "FAILED", "failed": "FAILED"}
+    curve = {"lr", "train_loss", "val_loss", "val_metric", "ema_val_loss", "ema_val_metric", "grad_norm", "weight_norm"}
+    for run in runs:
+        tags, params = run.data.tags, run.data.params
+        if tags["phitune.kind"] != "trial":
+            continue
+        record = records[tags["phitune.trial_id"]]
+        assert tags["phitune.status"] == record.status
+        assert run.info.status == statuses[record.status]
+        assert tags["phitune.phase"] == record.trial.phase
+        assert tags["phitune.cell"] == f"{params['workload']} {params['optimizer']} {params['budget']}"
+        assert {"workload", "optimizer", "budget", "family", "base_lr", "seed"} <= set(params)
+        assert ("phi" in params) == (params["family"] == "uba")
+        assert from_dict(json.loads(params["schedule"])).family == params["family"]
+        assert float(params["base_lr"]) == record.trial.base_lr
+        if record.status == "completed":
+            assert curve <= set(run.data.metrics)
+            assert run.data.metrics["final/objective"] == record.final["objective"]
+            assert run.data.metrics["final/steps"] == int(params["budget"])
+        if record.status == "stopped":
+            assert run.data.metrics["final/steps"] < int(params["budget"])
+            assert "rung/1" in run.data.metrics
+        tested = "final/test_loss" in run.data.metrics
+        assert tested == (record.trial.phase == "replicate" and record.status == "completed")
+
+
+def test_curves_have_steps(client: MlflowClient, runs: list[MlflowRun]) -> None:
+    run = next(run for run in runs if run.data.tags.get("phitune.status") == "completed")
+    history = client.get_metric_history(run.info.run_id, "lr")
+    steps = [metric.step for metric in sorted(history, key=lambda metric: metric.step)]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == int(run.data.params["budget"])
+    assert all(np.diff([metric.timestamp for metric in sorted(history, key=lambda m: m.step)]) >= 0)
+
+
+def test_every_cell_was_explored_stopped_and_replicated(records: dict[str, Record]) -> None:
+    cells = {r.trial.cell for r in records.values()}
+    assert len(cells) == 8
+    for cell in cells:
+        mine = [r for r in records.values() if r.trial.cell == cell]
+        assert sum(r.trial.phase == "explore" for r in mine) == 28
+        assert {r.status for r in mine if r.trial.phase == "replicate"} == {"completed"}
+        families = {r.trial.schedule["family"] for r in mine if r.trial.phase == "replicate"}
+        assert families == {"uba", "linear", "cosine"}
+    assert Counter(r.status for r in records.values())["stopped"] > 28
+    assert not [r for r in records.values() if r.status == "failed"]
+
+
+def test_the_same_command_says_that_it_is_finished(searched: Path, phitune: Run, runs: list[MlflowRun]) -> None:
+    again = phitune("search", "small.yaml", cwd=searched)
+    assert again.returncode == 0
+    assert "finished already" in again.stdout
+    store = MlflowClient(tracking_uri=f"sqlite:///{searched}/runs/mlflow.db")
+    experiment = store.get_experiment_by_name("small")
+    assert len(store.search_runs([experiment.experiment_id], max_results=5000)) == len(runs)
+
+
+def test_a_changed_study_file_is_refused(searched: Path, phitune: Run) -> None:
+    changed = phitune("search", "small.yaml", "--set", "trials=27", cwd=searched)
+    assert changed.returncode == 2
+    assert "trials: 27 is not what the study" in changed.stderr
+
+
+@pytest.fixture(scope="module")
+def analysed(searched: Path, phitune: Run) -> Path:
+    done = phitune("analyze", "small", cwd=searched)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "mlp/digits" in done.stdout
+    return searched / "runs/small/report"
+
+
+def test_analysis_writes_its_files_and_logs_them(analysed: Path, client: MlflowClient, runs: list[MlflowRun]) -> None:
+    for name in ("guidelines.json", "results.parquet", "report.html", "report.md"):
+        assert (analysed / name).stat().st_size > 500
+    parent = next(run for run in runs if run.data.tags["phitune.kind"] == "study")
+    logged = {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
+    assert {"study.yaml"} < logged
+
+
+def test_recommend_answers_by_the_contract_and_trains(
+    analysed: Path, searched: Path, phitune: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = phitune("recommend", "--workload", "mlp/digits", "--budget", "128", "--json", cwd=searched)
+    assert answer.returncode == 0, answer.stderr
+    content = json.loads(answer.stdout)
+    keys = (
+        "workload optimizer budget family phi phi_interval base_lr base_lr_interval expected_metric evidence warnings"
+    )
+    assert set(keys.split()) <= set(content)
+    assert {"cells", "trials", "replicates", "source"} <= set(content["evidence"])
+    assert (content["workload"], content["optimizer"], content["budget"]) == ("mlp/digits", "sgd", 128)
+
+    monkeypatch.chdir(searched)
+    recommended = recommend("mlp/digits", 128)
+    model = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=recommended.base_lr, momentum=0.9)
+    scheduler = recommended.schedule.lr_scheduler(optimizer, horizon=128)
+    lrs = []
+    for _ in range(128):
+        lrs.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert lrs[0] == pytest.approx(content["base_lr"])
+    assert lrs[-1] < 0.1 * lrs[0]
+
+
+def test_the_loop_in_the_readme_runs_and_learns(
+    analysed: Path, searched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = Path("README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(searched)
+    torch.manual_seed(0)
+    train, val = (table("digits", by_feature=False)[name] for name in ("train", "val"))
+    model = mlp(64, (64, 64), 10)
+    batches = ((train.inputs[i], train.targets[i]) for i in iter(lambda: torch.randint(1000, (128,)), None))
+    names: dict[str, Any] = {"model": model, "batches": batches, "loss": torch.nn.functional.cross_entropy}
+    exec(code, names)
+    assert (model(val.inputs).argmax(-1) == val.targets).float().mean() > 0.9
+    assert names["best"].budget == 120
+
+
+def test_the_quadratics_known_answer_is_found(analysed: Path) -> None:
+    """Interval and recommendation against the exact optimum; one cell in four may be unlucky."""
+    cells = json.loads((analysed / "guidelines.json").read_text(encoding="utf-8"))["cells"]
+    covered = good = 0
+    for cell in cells:
+        if not cell["label"].startswith("quadratic"):
+            continue
+        spec = Spec.of(cell["workload"])
+        known = truth(
+            float(spec.params["kappa"]), float(spec.params["noise"]), cell["budget"], (0.05, 50.0), (0.005, 2.0)
+        )
+        low, high = cell["phi_interval"]
+        covered += low / 1.1 <= known.phi <= high * 1.1
+        training = Training(
+            workload(spec),
+            TrialConfig("sgd", cell["budget"], from_dict(cell["schedule"]), cell["base_lr"], 0),
+        )
+        training.advance(cell["budget"])
+        good += training.evaluate("val")["val_loss"] <= 1.05 * known.loss
+    assert covered >= 3
+    assert good >= 3

@@ -1,0 +1,198 @@
+"""MLflow's pages in a real browser: what a person sees of a study."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.conftest import command, environment
+from tests.system.harness.ray_start import free_ports
+
+selenium = pytest.importorskip("selenium.webdriver")
+
+T = TypeVar("T")
+NAME = re.compile(r"(uba φ=[\d.e+-]+|linear|cosine) lr=[\d.e+-]+ seed \d+ · \S+ T=\d+")
+
+
+class Page:
+    """A browser on MLflow's pages."""
+
+    def __init__(self, browser: Any, base: str) -> None:
+        self.browser = browser
+        self.base = base
+
+    def open(self, route: str) -> None:
+        self.browser.get(f"{self.base}/#/{route}")
+
+    def all(self, selector: str) -> list[Any]:
+        return list(self.browser.find_elements("css selector", selector))
+
+    def text(self) -> str:
+        return str(self.browser.find_element("css selector", "body").text)
+
+    def until(self, look: Callable[[], T], what: str) -> T:
+        """Looks until there is something; the page is drawn bit by bit."""
+        from selenium.common.exceptions import WebDriverException
+
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                if found := look():
+                    return found
+            except WebDriverException:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(f"no {what} on {self.browser.current_url}: {self.text()[:500]}")
+
+    def press(self, selector: str, place: int = 0, text: str = "") -> bool:
+        """Presses one of the elements; whether it was there."""
+        found = [element for element in self.all(selector) if text in element.text][place : place + 1]
+        for element in found:
+            self.browser.execute_script("arguments[0].click()", element)
+        return bool(found)
+
+    def trials(self) -> dict[str, str]:
+        """Address by name of the trials in the table."""
+        links = [(link.text, link.get_attribute("href")) for link in self.all(".ag-row a")]
+        return {name: str(address) for name, address in links if " seed " in name}
+
+    def shoot(self, name: str) -> None:
+        """A picture for a person, where PHITUNE_SCREENSHOTS names a folder."""
+        if folder := os.environ.get("PHITUNE_SCREENSHOTS"):
+            self.browser.save_screenshot(str(Path(folder) / f"{name}.png"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    programs = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+    if None in programs:
+        reason = "no Chromium with chromedriver; on Debian: apt-get install chromium chromium-driver"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    options = selenium.ChromeOptions()
+    options.binary_location = programs[0]
+    flags = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1700,1100")
+    for flag in flags:
+        options.add_argument(flag)
+    opened = selenium.Chrome(options=options, service=selenium.ChromeService(programs[1]))
+    yield opened
+    opened.quit()
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, searched: Path) -> Iterator[Page]:
+    port = free_ports(1)[0]
+    server = subprocess.Popen(
+        command("ui", "--port", str(port)),
+        cwd=searched,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    base = f"http://127.0.0.1:{port}"
+    for _ in range(480):
+        try:
+            urllib.request.urlopen(f"{base}/health", timeout=2)
+            break
+        except OSError:
+            assert server.poll() is None
+            time.sleep(0.25)
+    # A server maps its tables at its first request, and some that come at once may find them half mapped.
+    urllib.request.urlopen(f"{base}/ajax-api/2.0/mlflow/experiments/get-by-name?experiment_name=small", timeout=60)
+    shown = Page(browser, base)
+    shown.open("experiments")
+    # The assistant's panel would cover the page.
+    browser.execute_script("localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')")
+    yield shown
+    os.killpg(server.pid, 15)
+    server.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def experiment(searched: Path) -> str:
+    client = MlflowClient(tracking_uri=f"sqlite:///{searched}/runs/mlflow.db")
+    return str(client.get_experiment_by_name("small").experiment_id)
+
+
+def unfold(page: Page, experiment: str) -> dict[str, str]:
+    """The table of runs by the link in the experiment's description, the study's trials unfolded."""
+    page.open(f"experiments/{experiment}/runs?workflowType=machine_learning")
+    links = page.until(lambda: page.all("a[href*='viewStateShareKey=phitune']"), "link to the view")
+    link = links[0].get_attribute("href")
+    # A click opens a page of its own.
+    page.browser.get("about:blank")
+    page.browser.get(link)
+    page.until(lambda: "final/objective" in page.text(), "column of the objective")
+    if not page.trials():
+        page.until(lambda: page.all(".ag-row button[data-component-id*=runnamecell]"), "study to unfold")[0].click()
+    page.until(page.trials, "trials below the study")
+    return page.trials()
+
+
+def test_the_experiment_lists_the_study_and_its_trials(page: Page, experiment: str) -> None:
+    page.open("experiments")
+    page.until(lambda: "small" in page.text(), "experiment")
+    trials = unfold(page, experiment)
+    page.shoot("experiment")
+    assert len(trials) > 5
+    assert all(NAME.fullmatch(name) for name in trials), list(trials)
+    heads = {cell.text for cell in page.all(".ag-header-cell")}
+    assert heads >= {"Run Name", "final/objective", "workload", "budget", "family"}
+
+
+def test_a_trial_shows_its_curves_and_what_it_is(page: Page, experiment: str, searched: Path) -> None:
+    client = MlflowClient(tracking_uri=f"sqlite:///{searched}/runs/mlflow.db")
+    trial = client.search_runs(
+        [experiment], "params.workload = 'mlp/digits' AND params.budget = '256' AND tags.`phitune.status` = 'completed'"
+    )[0]
+    steps = [point.step for point in client.get_metric_history(trial.info.run_id, "val_loss")]
+    assert len(steps) > 3
+    route = f"experiments/{experiment}/runs/{trial.info.run_id}"
+    page.open(route)
+    page.until(lambda: "256 of 256 iterations" in page.text(), "description")
+    page.until(lambda: "Finished" in page.text(), "status")
+    page.shoot("trial")
+    page.open(f"{route}/model-metrics")
+    search = page.until(lambda: page.all("input[placeholder*='Search metric']"), "search field for charts")[0]
+    search.send_keys("val_loss")
+
+    def drawn() -> list[int]:
+        return [
+            len(graph["x"])
+            for chart in page.all(".js-plotly-plot")
+            for graph in page.browser.execute_script("return arguments[0].data.map(g => ({x: g.x}))", chart)
+        ]
+
+    page.until(lambda: len(steps) in drawn(), "curve of the validation loss")
+    page.shoot("curves")
+
+
+def test_two_trials_compare(page: Page, experiment: str) -> None:
+    unfold(page, experiment)
+    # The first box is the study's; a row is drawn anew while one looks at it.
+    for row in (1, 2):
+        page.until(lambda row=row: page.press(".ag-row .ag-checkbox-input", row), "box to tick")  # type: ignore[misc]
+    page.until(lambda: page.press("button, a", text="Compare"), "button")
+    page.until(lambda: "Comparing 2 Runs" in page.text(), "comparison")
+    page.until(lambda: len([line for line in page.text().splitlines() if NAME.fullmatch(line)]) == 2, "both names")
+    page.until(lambda: page.all(".js-plotly-plot"), "chart")
+    page.shoot("comparison")
+
+
+def test_the_study_describes_itself(page: Page, experiment: str, searched: Path) -> None:
+    client = MlflowClient(tracking_uri=f"sqlite:///{searched}/runs/mlflow.db")
+    (study,) = client.search_runs([experiment], "tags.`phitune.kind` = 'study'")
+    page.open(f"experiments/{experiment}/runs/{study.info.run_id}")
+    # MLflow folds a long description; where the study was analysed before, the answers stand first.
+    page.until(lambda: any(heading in page.text() for heading in ("What was searched", "Answers")), "description")
+    page.shoot("study")

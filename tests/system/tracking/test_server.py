@@ -1,0 +1,82 @@
+"""A real MLflow server in place of the embedded database; it may go away for a while."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from phitune.search.records.record import Journal
+from tests.conftest import Run, command, environment
+from tests.system.harness.mlflow_server import server
+from tests.system.harness.postgres import postgresql
+from tests.system.harness.ray_start import free_ports
+
+STUDY = """
+name: s
+workloads: [quadratic]
+budgets: [400, 800]
+families: [uba, linear]
+trials: 20
+replicates: 1
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where the server keeps its runs."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/server.db"
+    else:
+        with postgresql(free_ports(1)[0]) as uri:
+            yield uri
+
+
+def test_a_server_that_goes_away_delays_and_loses_nothing(tmp_path: Path, phitune: Run, database: str) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
+    journal = tmp_path / "runs/s/trials.jsonl"
+    port = free_ports(1)[0]
+    with server(tmp_path, port, database) as uri:
+        search = subprocess.Popen(
+            command("search", "study.yaml", "--tracking-uri", uri),
+            cwd=tmp_path,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while not (journal.exists() and journal.read_bytes().count(b"\n") >= 5):
+            assert search.poll() is None, search.communicate()
+            time.sleep(0.05)
+    with server(tmp_path, port, database) as uri:
+        out, err = search.communicate(timeout=240)
+        again = phitune("search", "study.yaml", "--tracking-uri", uri, cwd=tmp_path)
+        assert again.returncode == 0, out + err + again.stdout + again.stderr
+        client = MlflowClient(tracking_uri=uri)
+        runs = client.search_runs([client.get_experiment_by_name("s").experiment_id], max_results=1000)
+        ids = Counter(record.trial.trial_id for record in Journal(journal).records)
+        assert len(ids) >= 42
+        assert Counter(run.data.tags.get("phitune.trial_id") for run in runs) == {**ids, None: 1}
+        assert "RUNNING" not in {run.info.status for run in runs}
+
+        analysed = phitune("analyze", "s", cwd=tmp_path)
+        assert analysed.returncode == 0, analysed.stderr
+        parent = next(run for run in runs if run.data.tags["phitune.kind"] == "study")
+        assert "report" in {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
+
+
+def test_a_bare_database_gets_no_password_and_artifacts_stay_with_the_study(tmp_path: Path, phitune: Run) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
+    with postgresql(free_ports(1)[0]) as uri:
+        opened = uri.replace("postgres@", "postgres:pw-77ab@")
+        done = phitune("search", "study.yaml", f"--tracking-uri={opened}", "--set", "trials=4", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"study.yaml", "runs"}
+    assert list((tmp_path / "runs/s/artifacts").rglob("study.yaml"))
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and b"pw-77ab" in path.read_bytes()]
+    assert not kept and "pw-77ab" not in done.stdout + done.stderr

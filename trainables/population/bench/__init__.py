@@ -1,0 +1,1 @@
+"""How fast a population trains, against one trial alone."""

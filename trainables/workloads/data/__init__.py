@@ -1,0 +1,1 @@
+"""Data sets: bundled tables, published images, folders of images, text."""
