@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from phitune.analysis.answers import recommend as recommend
+    from phitune.analysis import recommend as recommend
     from phitune.trainables.schedules import refine as refine
     from phitune.trainables.schedules import schedule as schedule
 

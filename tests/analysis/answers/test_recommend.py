@@ -222,7 +222,7 @@ def test_the_schedule_drives_a_plain_torch_loop(guidelines_file: Path) -> None:
 def test_asking_loads_nothing_heavy(guidelines_file: Path, tmp_path: Path) -> None:
     copy = shutil.copy(guidelines_file, tmp_path / "g.json")
     code = (
-        "import sys, phitune.analysis; phitune.analysis.answers.recommend(sys.argv[1], 200, guidelines=sys.argv[2]);"
+        "import sys; from phitune import recommend; recommend(sys.argv[1], 200, guidelines=sys.argv[2]);"
         "heavy = {'pandas','mlflow','sklearn','matplotlib','scipy','torch','ray','optuna'} & set(sys.modules);"
         "assert not heavy, heavy"
     )
