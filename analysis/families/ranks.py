@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
-from phitune.analysis.families.compare import CONFIDENCE, Comparison
+from phitune.analysis.families.compare import Comparison
+from phitune.analysis.families.gain import CONFIDENCE
+from phitune.analysis.families.refusal import Refusal
 
 Array = NDArray[np.float64]
 
@@ -38,11 +40,15 @@ class Ranks:
     p_value: float | None
     critical_difference: float | None
     groups: tuple[tuple[str, ...], ...]
-    why_not: str | None
+    why_not: Refusal | None
 
 
 def rank_families(comparisons: list[Comparison]) -> Ranks:
-    """Rank the families of all cells and test whether they differ."""
+    """Rank the families of all cells and test whether they differ.
+
+    Args:
+        comparisons: One a cell.
+    """
     everyone, table, left_out = _rank_table(comparisons)
     used = [c for c in comparisons if c.families and _names(c) == set(everyone)]
     biased = any(c.evidence == "explore" for c in used)
@@ -50,11 +56,11 @@ def rank_families(comparisons: list[Comparison]) -> Ranks:
     means = dict(sorted(means.items(), key=lambda item: item[1]))
     why_not = None
     if len(everyone) < 3:
-        why_not = f"Friedman's test needs three families; there are {len(everyone)}"
+        why_not = Refusal("few families", len(everyone))
     elif len(table) < 2:
-        why_not = f"Friedman's test needs two cells that have all families; there are {len(table)}"
+        why_not = Refusal("few shared cells", len(table))
     elif np.all(table == table[:, :1]):
-        why_not = "all families are equal in every cell"
+        why_not = Refusal("all equal")
     difference = None if why_not else critical_difference(len(everyone), len(table))
     return Ranks(
         ranks=means,
@@ -79,23 +85,23 @@ def _names(comparison: Comparison) -> set[str]:
 
 
 def _rank_table(comparisons: list[Comparison]) -> tuple[list[str], Array, int]:
-    """Families, their ranks (cells × families), and how many cells lack one.
+    """Families, their ranks (cells × families), and the number of cells that lack one.
 
     A family that was set aside because it diverged ranks last.
     """
-    there = [c for c in comparisons if c.families]
-    everyone = sorted(set().union(*map(_names, there))) if there else []
+    nonempty = [c for c in comparisons if c.families]
+    everyone = sorted(set().union(*map(_names, nonempty))) if nonempty else []
     if len(everyone) < 2:
         return everyone, np.empty((0, len(everyone))), len(comparisons)
     rows = []
-    for c in there:
+    for c in nonempty:
         if _names(c) != set(everyone):
             continue
         # Families are stored best first; equal objectives share a rank.
         values = [f.objective for f in c.families]
         sign = 1.0 if values[0] <= values[-1] else -1.0
-        of = {f.family: sign * f.objective for f in c.families}
-        rows.append(rankdata([of.get(name, np.inf) for name in everyone]))
+        signed = {f.family: sign * f.objective for f in c.families}
+        rows.append(rankdata([signed.get(name, np.inf) for name in everyone]))
     return everyone, np.array(rows, dtype=np.float64).reshape(-1, len(everyone)), len(comparisons) - len(rows)
 
 

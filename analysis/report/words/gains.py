@@ -1,7 +1,8 @@
 """Gains in plain words: a measured one has an interval; one that rests on single runs or one pair is no evidence."""
 
 from phitune.analysis.answers.numbers import percent
-from phitune.analysis.families.compare import Comparison, Gain
+from phitune.analysis.families.compare import Comparison
+from phitune.analysis.families.gain import Gain
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 
 # What may be claimed of gains, in the order in which it is told.
