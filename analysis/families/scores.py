@@ -1,11 +1,12 @@
 """Scores over many cells: interquartile mean and performance profiles, with stratified bootstrap intervals.
 
-After Agarwal et al. (NeurIPS 2021). The score of a run is exp(-its loss of quality against the cell's best family)
-on the scale of `outcomes.Scale`: for a loss, the best family's mean (geometric) over the run's; for an accuracy, the
-same of the errors. 1 is as good as the best family, 0.9 about ten per cent worse, 0 a run that diverged.
+After Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice" (arXiv 2108.13264). The
+score of a run is exp(-its loss of quality against the cell's best family) on the scale of `outcomes.Scale`: for a loss,
+the best family's mean (geometric) over the run's; for an accuracy, the same of the errors. 1 is as good as the best
+family, 0.9 about ten per cent worse, 0 a run that diverged.
 
-The best family's mean is the best of several that are measured, a lucky one: families that are equal all score below 1,
-by about half a seed's noise from two seeds, and no interval reaches back to 1. Between families the bias falls out.
+The best family's mean is the best of several measured ones and so a lucky one: families that are equal all score below
+1, by about half a seed's noise with two seeds, and no interval reaches back to 1. Between families the bias cancels.
 """
 
 from dataclasses import dataclass
