@@ -108,12 +108,13 @@ def fitted_runs(rows: pd.DataFrame, comparison: Comparison) -> "dict[str, pd.Ser
     """
     if comparison.evidence == "explore":
         return {}
-    done = rows[(rows["status"] == "completed") & (rows["phase"] == "replicate")]
     finalists = {f.trial_id: f.family for f in comparison.families}
-    done = done[done["finalist"].isin(list(finalists))].drop_duplicates(["finalist", "seed"])
-    scale = Scale.of(done["objective"].to_numpy(dtype=np.float64), str(rows["mode"].iloc[0]))
-    fitted = pd.Series(scale.forward(done["objective"].to_numpy(dtype=np.float64)), index=done["seed"].to_numpy())
-    names = done["finalist"].map(finalists).to_numpy(dtype=object)
+    replicates = rows[(rows["status"] == "completed") & (rows["phase"] == "replicate")]
+    replicates = replicates[replicates["finalist"].isin(list(finalists))].drop_duplicates(["finalist", "seed"])
+    objectives = replicates["objective"].to_numpy(dtype=np.float64)
+    scale = Scale.of(objectives, str(rows["mode"].iloc[0]))
+    fitted = pd.Series(scale.forward(objectives), index=replicates["seed"].to_numpy())
+    names = replicates["finalist"].map(finalists).to_numpy(dtype=object)
     runs = {family: fitted[names == family].sort_index() for family in finalists.values()}
     fewest = 1 if comparison.evidence == "exact" else 2
     if min(map(len, runs.values())) < fewest:

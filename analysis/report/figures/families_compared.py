@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from phitune.analysis.families.gain import Gain
 from phitune.analysis.report.figures.style import (
     FAMILY_COLOURS,
     REFERENCE_LINE,
@@ -34,20 +35,11 @@ def families_compared(panels: Sequence[Panel]) -> Figure | None:
     for axis, (title, cells) in zip(axes, shown, strict=True):
         percents: list[float] = []
         for row, cell in enumerate(cells):
+            gains = {f.family: f.gains["cosine"] for f in cell.families if "cosine" in f.gains}
             for k, name in enumerate(names):
-                gain = next(
-                    (f.gains["cosine"] for f in cell.families if f.family == name and "cosine" in f.gains), None
-                )
-                if gain is None:
-                    continue
-                y = row + 0.72 * ((k + 0.5) / len(names) - 0.5)
-                colour = family_colour(name)
-                if gain.interval is not None and gain.percent >= -MOST_LOSS:
-                    axis.plot(gain.interval, [y, y], color=colour, linewidth=1.8, solid_capstyle="butt")
-                face = colour if gain.interval is not None else "white"
-                far = gain.percent < -MOST_LOSS
-                axis.plot(max(gain.percent, -MOST_LOSS), y, "<" if far else "o", ms=5, color=colour, mfc=face)
-                percents.append(gain.percent)
+                if name in gains:
+                    _draw(axis, row + 0.72 * ((k + 0.5) / len(names) - 0.5), gains[name], family_colour(name))
+                    percents.append(gains[name].percent)
         axis.axvline(0, **REFERENCE_LINE)
         axis.set_yticks(range(len(cells)), [budget_name(c) for c in cells])
         axis.set_ylim(len(cells) - 0.5, -0.5)
@@ -61,6 +53,14 @@ def families_compared(panels: Sequence[Panel]) -> Figure | None:
     handles = [Line2D([], [], color=family_colour(n), marker="o", label=n) for n in names]
     figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=min(len(handles), 6))
     return figure
+
+
+def _draw(axis: Axes, y: float, gain: Gain, colour: str) -> None:
+    far = gain.percent < -MOST_LOSS
+    if gain.interval is not None and not far:
+        axis.plot(gain.interval, [y, y], color=colour, linewidth=1.8, solid_capstyle="butt")
+    face = colour if gain.interval is not None else "white"
+    axis.plot(max(gain.percent, -MOST_LOSS), y, "<" if far else "o", ms=5, color=colour, mfc=face)
 
 
 def _gain_limits(axis: Axes, gains: list[float]) -> None:
