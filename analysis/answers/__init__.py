@@ -1,1 +1,1 @@
-"""guidelines.json read and asked: `recommend`. Light: NumPy alone, no pandas, MLflow or SciPy."""
+"""Recommendations from guidelines.json. Imports NumPy at most: no pandas, MLflow, SciPy or torch."""

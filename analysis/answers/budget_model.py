@@ -1,6 +1,6 @@
-"""A line of log phi* (or of the log mean LR at phi*) on log budget, as guidelines.json holds it.
+"""A line of log phi* (or of the log mean LR at phi*) on log budget: an entry of `models` in guidelines.json.
 
-NumPy-free, so that `recommend` reads it without loading anything heavy; `analysis.trends.fit` fits it.
+`analysis.trends.fit` fits it. This module needs no NumPy, so that `recommend` starts quickly.
 """
 
 import math
@@ -31,7 +31,7 @@ class BudgetModel:
         slope: Power of T; 0 for a constant.
         covariance: Of (intercept, slope); for the population it includes the spread between workloads.
         within_sd: Standard deviation of a cell's log quantity about the line.
-        slope_interval: 90 % interval of the slope of the log-linear fit, also when it was not chosen; None if refused.
+        slope_interval: 90 % interval of the slope of the log-linear fit, even if it was not chosen; None if not fitted.
         held_out: Sum of log densities of the cells, each predicted from the others, under "constant", "log-linear" and
             "unpooled" (a line for each workload and optimizer alone); None where not fitted.
     """
@@ -74,7 +74,7 @@ class BudgetModel:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "BudgetModel":
-        """From `to_dict` or what JSON made of it; unknown keys are ignored."""
+        """From `to_dict`, also after JSON; unknown keys are ignored."""
         known = {k: values[k] for k in cls.__dataclass_fields__ if k in values}
         return cls(**{k: _tuples(v) for k, v in known.items()})
 

@@ -1,22 +1,29 @@
-"""guidelines.json found, read, and asked for a workload. Light: no pandas, MLflow or SciPy."""
+"""guidelines.json: reading one, and choosing the one that speaks of a workload."""
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from phitune.analysis.answers.budget_model import BudgetModel, Quantity
+from phitune.analysis.answers.cell import Cell
 from phitune.trainables.errors import InputError
 from phitune.trainables.spec import Spec
 
 DEFAULT_PATTERN = "runs/*/report/guidelines.json"
 # Names more alike than this are taken for a slip, unless they differ in digits alone (resnet8, resnet20).
 ALIKE = 0.85
-NEEDED = ("workload", "optimizer", "budget", "family", "phi", "base_lr")
-Cell = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Regret:
+    """Regret of recommendations for workloads that were left out of the fit, in per cent."""
+
+    median: float
+    worst: float
 
 
 @dataclass(frozen=True)
@@ -25,22 +32,22 @@ class GuidelinesFile:
 
     Attributes:
         source: Its path.
-        cells: Its cells, each with a `label`.
+        cells: Its cells.
         models: Its trends.
-        validation: What its recommendations cost where they were not fitted.
+        transfer_regret: What recommendations cost for workloads left out of the fit; None where that is unknown.
     """
 
     source: str
     cells: tuple[Cell, ...]
     models: tuple[BudgetModel, ...]
-    validation: dict[str, Any]
+    transfer_regret: Regret | None
 
     @classmethod
     def read(cls, path: Path) -> "GuidelinesFile":
-        """From a path.
+        """Read a file.
 
         Raises:
-            InputError: No such file, or not one that `phitune analyze` wrote.
+            InputError: No such file, or not one that `phitune analyze` wrote; the message names the file and the field.
         """
         if not path.is_file():
             raise InputError(f"--guidelines: no file {str(path)!r}; phitune analyze writes guidelines.json")
@@ -50,42 +57,52 @@ class GuidelinesFile:
             content = None
         if not isinstance(content, dict) or not isinstance(content.get("cells"), list) or not content["cells"]:
             raise InputError(f"--guidelines: {str(path)!r} is not a guidelines.json written by phitune analyze")
-        for cell in content["cells"]:
-            missing = [k for k in NEEDED if k not in cell]
-            if missing:
-                raise InputError(f"--guidelines: {str(path)!r} has a cell without {missing[0]!r}")
-            cell.setdefault("label", Spec.of(cell["workload"]).label)
+        try:
+            cells = tuple(Cell.from_dict(values) for values in content["cells"])
+        except InputError as error:
+            raise InputError(f"--guidelines: {str(path)!r} has a cell {error}") from None
         try:
             models = tuple(BudgetModel.from_dict(m) for m in content.get("models", []))
         except (TypeError, AttributeError):
             raise InputError(
                 f"--guidelines: {str(path)!r} has models of another version; run phitune analyze again"
             ) from None
-        return cls(str(path), tuple(content["cells"]), models, content.get("validation") or {})
+        try:
+            regret = _transfer_regret(content.get("validation") or {})
+        except (TypeError, AttributeError, KeyError, ValueError):
+            raise InputError(
+                f"--guidelines: {str(path)!r} has a validation of another version; run phitune analyze again"
+            ) from None
+        return cls(str(path), cells, models, regret)
 
     @property
     def labels(self) -> list[str]:
-        """All workloads."""
-        return sorted({str(c["label"]) for c in self.cells})
+        """Labels of all workloads, sorted."""
+        return sorted({cell.label for cell in self.cells})
 
     def of(self, label: str) -> list[Cell]:
         """The cells of a workload, by budget."""
-        return sorted((c for c in self.cells if c["label"] == label), key=lambda c: int(c["budget"]))
+        return sorted((cell for cell in self.cells if cell.label == label), key=lambda cell: cell.budget)
 
     def model(self, quantity: Quantity, workload: str | None, optimizer: str) -> BudgetModel | None:
-        """A workload's trend, or the population's (None); None if there is none that says anything."""
-        wanted = (quantity, workload, optimizer)
-        found = (m for m in self.models if (m.quantity, m.workload, m.optimizer) == wanted and m.kind != "none")
-        return next(found, None)
+        """The trend of a workload, or of the population (workload None); None if no trend could be fitted."""
+        key = (quantity, workload, optimizer)
+        fitted = (m for m in self.models if m.kind != "none")
+        return next((m for m in fitted if (m.quantity, m.workload, m.optimizer) == key), None)
 
     @property
     def has_population(self) -> bool:
-        """Whether it says anything about workloads that it does not know."""
+        """Whether the file has a model of workloads that it does not know."""
         return any(m.workload is None for m in self.models)
 
 
+def _transfer_regret(validation: Mapping[str, Any]) -> Regret | None:
+    regret = (validation.get("leave_workload_out") or {}).get("regret")
+    return Regret(float(regret["median"]), float(regret["worst"])) if regret else None
+
+
 def find(workload: str, guidelines: str | Path | None) -> tuple[GuidelinesFile, str | None]:
-    """The file to use and the label in it that the given text means; None for a workload that no file knows.
+    """The file to use and the label of the workload in it; no label for a workload that no file knows.
 
     Args:
         workload: What the user wrote.
@@ -118,14 +135,14 @@ def find(workload: str, guidelines: str | Path | None) -> tuple[GuidelinesFile, 
 
 
 def _matches(labels: Iterable[str], workload: str) -> list[str]:
-    """Labels that the given text may mean: the very one, else those of that name with at least those parameters."""
-    asked = Spec.parse(workload, "--workload")
+    """The label equal to the user's text, else those of the same name that have at least its parameters."""
+    query = Spec.parse(workload, "--workload")
     specs = {label: Spec.parse(label) for label in labels}
-    same = [label for label, spec in specs.items() if spec == asked]
+    same = [label for label, spec in specs.items() if spec == query]
     return same or [
         label
         for label, spec in specs.items()
-        if spec.name == asked.name and asked.params.items() <= spec.params.items()
+        if spec.name == query.name and query.params.items() <= spec.params.items()
     ]
 
 

@@ -1,4 +1,4 @@
-"""Numbers as a person reads them. Light: `recommend` uses it too."""
+"""Numbers as text for people."""
 
 
 def number(value: float) -> str:

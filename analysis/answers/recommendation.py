@@ -1,16 +1,18 @@
 """The answer for one workload and budget, as text, JSON and a schedule ready for use."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from phitune.analysis.answers.cell import Cell, Interval
+from phitune.analysis.answers.numbers import number
 from phitune.trainables.schedules import Schedule, from_dict
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a recommendation rests on: number of cells, explore trials and replicates, and the guidelines file."""
+    """Evidence behind a recommendation: number of cells, explore trials and replicates; path of the guidelines file."""
 
     cells: int
     trials: int
@@ -18,28 +20,27 @@ class Evidence:
     source: str
 
     @classmethod
-    def of(cls, cells: Sequence[dict[str, Any]], source: str) -> "Evidence":
+    def of(cls, cells: Sequence[Cell], source: str) -> "Evidence":
         """The sum over cells of guidelines.json."""
-        trials, replicates = (sum(int(c.get(key, 0)) for c in cells) for key in ("trials", "replicates"))
-        return cls(len(cells), trials, replicates, source)
+        return cls(len(cells), sum(c.trials for c in cells), sum(c.replicates for c in cells), source)
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The answer.
+    """The schedule, phi and base LR to use for a workload, an optimizer and a budget.
 
     Attributes:
         workload: Label of the workload.
+        optimizer: Name of the optimizer.
         budget: In iterations.
-        optimizer: Its name.
         family: The recommended family.
         phi: UBA's phi; None if another family is recommended.
-        phi_interval: Its 90 % interval; None where unknown.
+        phi_interval: 90 % interval of phi; None where unknown.
         base_lr: Base LR (the LR at the peak).
-        base_lr_interval: 90 % interval; None where unknown.
+        base_lr_interval: 90 % interval of the base LR; None where unknown.
         expected_metric: Validation metric to expect; None where unknown.
-        evidence: What it rests on.
-        warnings: In plain words what to be careful about.
+        evidence: The cells and trials behind it.
+        warnings: In plain words, what to be careful about.
         schedule: Ready for use: `recommendation.schedule.lr_scheduler(optimizer, horizon=recommendation.budget)`.
     """
 
@@ -48,13 +49,58 @@ class Recommendation:
     budget: int
     family: str
     phi: float | None
-    phi_interval: tuple[float, float] | None
+    phi_interval: Interval | None
     base_lr: float
-    base_lr_interval: tuple[float, float] | None
+    base_lr_interval: Interval | None
     expected_metric: float | None
     evidence: Evidence
     warnings: tuple[str, ...]
     schedule: Schedule
+
+    @classmethod
+    def of(
+        cls,
+        label: str,
+        steps: int,
+        schedule: Schedule,
+        base_lr: float,
+        cells: Sequence[Cell],
+        source: str,
+        *,
+        phi_interval: Interval | None = None,
+        base_lr_interval: Interval | None = None,
+        expected_metric: float | None = None,
+        warnings: Sequence[str] = (),
+    ) -> "Recommendation":
+        """A recommendation with the evidence of its cells.
+
+        Args:
+            label: Label of the workload.
+            steps: The budget in iterations.
+            schedule: The recommended schedule; family and phi are read off it.
+            base_lr: The recommended base LR.
+            cells: The cells behind it, all of one optimizer; at least one.
+            source: Path of the guidelines file.
+            phi_interval: See the attribute; ignored unless the family is UBA.
+            base_lr_interval: See the attribute.
+            expected_metric: See the attribute.
+            warnings: See the attribute.
+        """
+        is_uba = schedule.family == "uba"
+        return cls(
+            workload=label,
+            optimizer=cells[0].optimizer,
+            budget=steps,
+            family=schedule.family,
+            phi=float(schedule.to_dict()["phi"]) if is_uba else None,
+            phi_interval=phi_interval if is_uba else None,
+            base_lr=base_lr,
+            base_lr_interval=base_lr_interval,
+            expected_metric=expected_metric,
+            evidence=Evidence.of(cells, source),
+            warnings=tuple(warnings),
+            schedule=schedule,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The fields of `phitune recommend --json`."""
@@ -68,19 +114,18 @@ class Recommendation:
         return json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False)
 
     def __str__(self) -> str:
-        """What `phitune recommend` prints."""
-        known = self.evidence
+        """The text that `phitune recommend` prints."""
         phi = "" if self.phi is None else f", φ = {_range(self.phi, self.phi_interval)}"
+        metric = "unknown" if self.expected_metric is None else f"{self.expected_metric:.4g} (validation metric)"
+        evidence = self.evidence
         rows = [
             ("schedule", f"{self.family}{phi}{beside_phi(self.schedule.to_dict())}"),
             ("base LR", _range(self.base_lr, self.base_lr_interval)),
-            (
-                "expect",
-                "unknown" if self.expected_metric is None else f"{self.expected_metric:.4g} (validation metric)",
-            ),
+            ("expect", metric),
             (
                 "evidence",
-                f"{known.cells} cell(s), {known.trials} trials, {known.replicates} replicates; {known.source}",
+                f"{evidence.cells} cell(s), {evidence.trials} trials, {evidence.replicates} replicates; "
+                f"{evidence.source}",
             ),
             *(("note", warning) for warning in self.warnings),
         ]
@@ -88,11 +133,17 @@ class Recommendation:
         return "\n".join([head, *(f"  {name:9} {text}" for name, text in rows)])
 
 
-def beside_phi(values: dict[str, Any] | None) -> str:
-    """What besides family and φ makes a schedule, such as ", cooldown 0.3, warmup 0.05"; empty if nothing does."""
-    described = from_dict(values).described() if values else {}
-    return "".join(f", {key.replace('_', ' ')} {text}" for key, text in described.items() if key != "phi")
+def beside_phi(values: Mapping[str, Any] | None) -> str:
+    """A schedule's parameters other than φ, such as ", cooldown 0.3, warmup 0.05"; empty if there are none.
+
+    Args:
+        values: The schedule as `Schedule.to_dict` gives it.
+    """
+    parameters = from_dict(values).described() if values else {}
+    return "".join(f", {key.replace('_', ' ')} {text}" for key, text in parameters.items() if key != "phi")
 
 
-def _range(value: float, interval: tuple[float, float] | None) -> str:
-    return f"{value:.3g}" if interval is None else f"{value:.3g}, 90 % interval {interval[0]:.3g} to {interval[1]:.3g}"
+def _range(value: float, interval: Interval | None) -> str:
+    if interval is None:
+        return number(value)
+    return f"{number(value)}, 90 % interval {number(interval[0])} to {number(interval[1])}"

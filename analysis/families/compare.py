@@ -9,50 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t as student_t
 
+from phitune.analysis.families.gain import Evidence, Gain, gain
 from phitune.analysis.surface.outcomes import Scale
 
 Array = NDArray[np.float64]
-Evidence = Literal["replicates", "exact", "explore"]
 
 BASELINES = ("cosine", "linear")
-BOOTSTRAPS = 2000
-CONFIDENCE = 0.9
 _NUMBERS = ("objective", "seed", "phi", "base_lr", "val_metric", "test_metric")
-_WORDS = ("status", "phase", "family", "trial_id", "finalist", "mode", "schedule")
-
-
-@dataclass(frozen=True)
-class Gain:
-    """How much better one configuration is than another, in per cent of the other's objective; positive is better.
-
-    Attributes:
-        percent: Mean difference.
-        interval: 90 % t interval, paired by seed; None with fewer than two pairs; a point where the workload has no
-            seed noise.
-        n: Number of pairs (seeds).
-        probability: Probability of improvement: the share of bootstrap means above zero; None with fewer than two
-            pairs.
-        evidence: "replicates" (fresh seeds), "exact" (no seed noise), or "explore" (one run each, chosen as the best:
-            biased).
-    """
-
-    percent: float
-    interval: tuple[float, float] | None
-    n: int
-    probability: float | None
-    evidence: Evidence
-
-    @property
-    def certain(self) -> bool:
-        """Whether the interval leaves zero out."""
-        return self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
+_TEXTS = ("status", "phase", "family", "trial_id", "finalist", "mode", "schedule")
 
 
 @dataclass(frozen=True)
@@ -60,10 +29,10 @@ class FamilyResult:
     """One family at its best in one cell.
 
     Attributes:
-        family: Its name.
-        trial_id: The explore trial that stands for it.
+        family: Name of the family.
+        trial_id: Its finalist: the explore trial that represents it.
         phi: UBA's phi, None for other families.
-        base_lr: Its base LR.
+        base_lr: Base LR of the finalist.
         base_lr_interval: Range of base LRs of the family's completed trials that came within `delta` of its best; None
             when there is only one.
         schedule: The schedule as JSON.
@@ -95,7 +64,7 @@ class Comparison:
 
     Attributes:
         families: One result each, sorted by objective, best first.
-        evidence: What the figures rest on.
+        evidence: Which trials the figures are from.
         set_aside: Families whose best trial diverged on a fresh seed; not compared, unless there are no others.
     """
 
@@ -150,17 +119,17 @@ def compare_cell(cell: pd.DataFrame, delta: float = 0.01, seed: int = 0) -> Comp
 
 @dataclass(frozen=True)
 class _Rows:
-    """A cell's rows as arrays: pandas takes its time over hundreds of small tables.
+    """A cell's rows as arrays: pandas is slow on hundreds of small tables.
 
     Attributes:
-        word: Columns of text.
+        text: Columns of text.
         number: Columns of numbers.
         minimise: Whether a smaller objective is better.
         exact: Whether the workload has no seed noise.
         explore: Rows of the completed explore trials, best first; of equally good ones the one that was replicated.
     """
 
-    word: Mapping[str, NDArray[np.object_]]
+    text: Mapping[str, NDArray[np.object_]]
     number: Mapping[str, Array]
     minimise: bool
     exact: bool
@@ -168,33 +137,33 @@ class _Rows:
 
     @classmethod
     def of(cls, cell: pd.DataFrame) -> _Rows:
-        word = {c: cell[c].to_numpy(dtype=object, na_value="") for c in _WORDS}
+        text = {c: cell[c].to_numpy(dtype=object, na_value="") for c in _TEXTS}
         number = {c: cell[c].to_numpy(dtype=np.float64, na_value=np.nan) for c in _NUMBERS}
-        minimise = word["mode"][0] == "min"
+        minimise = text["mode"][0] == "min"
         signed = number["objective"] if minimise else -number["objective"]
-        done = (word["status"] == "completed") & np.isfinite(signed)
-        repeated = set(word["finalist"][word["phase"] == "replicate"])
-        unrepeated = np.array([trial not in repeated for trial in word["trial_id"]])
-        explore = np.flatnonzero(done & (word["phase"] == "explore"))
+        completed = (text["status"] == "completed") & np.isfinite(signed)
+        repeated = set(text["finalist"][text["phase"] == "replicate"])
+        unrepeated = np.array([trial not in repeated for trial in text["trial_id"]])
+        explore = np.flatnonzero(completed & (text["phase"] == "explore"))
         explore = explore[np.lexsort((unrepeated[explore], signed[explore]))]
-        return cls(word, number, minimise, bool(cell["deterministic"].all()), explore)
+        return cls(text, number, minimise, bool(cell["deterministic"].all()), explore)
 
     def finalists(self) -> tuple[dict[str, int], tuple[str, ...]]:
-        """Each family's best row, and the families set aside as it diverged on a fresh seed."""
+        """Each family's best row, and the families set aside because that row diverged on a fresh seed."""
         best: dict[str, int] = {}
         for row in self.explore:
-            best.setdefault(str(self.word["family"][row]), int(row))
-        gone = (self.word["phase"] == "replicate") & (self.word["status"] == "diverged")
-        diverged = set(self.word["finalist"][gone])
-        set_aside = tuple(family for family, i in best.items() if self.word["trial_id"][i] in diverged)
+            best.setdefault(str(self.text["family"][row]), int(row))
+        lost = (self.text["phase"] == "replicate") & (self.text["status"] == "diverged")
+        diverged = set(self.text["finalist"][lost])
+        set_aside = tuple(family for family, i in best.items() if self.text["trial_id"][i] in diverged)
         if len(set_aside) < len(best):
             best = {family: i for family, i in best.items() if family not in set_aside}
         return best, set_aside
 
     def repeats(self, finalist: int) -> dict[int, int]:
-        """Row of each seed that a finalist was repeated with to the end; the first that has it."""
-        mine = (self.word["phase"] == "replicate") & (self.word["finalist"] == self.word["trial_id"][finalist])
-        rows = np.flatnonzero(mine & (self.word["status"] == "completed") & np.isfinite(self.number["objective"]))
+        """Row of each completed replicate of a finalist, by seed; of several the first."""
+        mine = (self.text["phase"] == "replicate") & (self.text["finalist"] == self.text["trial_id"][finalist])
+        rows = np.flatnonzero(mine & (self.text["status"] == "completed") & np.isfinite(self.number["objective"]))
         return {int(self.number["seed"][i]): int(i) for i in rows[::-1]}
 
     def objectives(self, rows: Mapping[int, int]) -> dict[int, float]:
@@ -211,49 +180,30 @@ class _Rows:
         gains: dict[str, Gain],
     ) -> FamilyResult:
         rows = list(repeats.values())
-        mine = self.word["family"] == family
+        mine = self.text["family"] == family
         equal = self.explore[mine[self.explore]]
         return FamilyResult(
             family=family,
-            trial_id=str(self.word["trial_id"][finalist]),
+            trial_id=str(self.text["trial_id"][finalist]),
             phi=float(self.number["phi"][finalist]) if family == "uba" else None,
             base_lr=float(self.number["base_lr"][finalist]),
             base_lr_interval=_equal_lrs(
                 self.number["objective"][equal], self.number["base_lr"][equal], delta, "min" if self.minimise else "max"
             ),
-            schedule=str(self.word["schedule"][finalist]),
+            schedule=str(self.text["schedule"][finalist]),
             objective=_mean(np.array(list(values.values()))),
             metric=_mean(self.number["val_metric"][rows or [finalist]]),
             test_metric=_mean(self.number["test_metric"][rows]),
             replicates=len(rows),
-            trials=int(((self.word["phase"] == "explore") & mine).sum()),
+            trials=int(((self.text["phase"] == "explore") & mine).sum()),
             gains=gains,
         )
-
-
-def gain(
-    ours: Mapping[int, float], theirs: Mapping[int, float], minimise: bool, evidence: Evidence, rng: np.random.Generator
-) -> Gain:
-    """Gain of one configuration over another, from objectives by seed; only shared seeds count."""
-    pairs = np.array([(ours[seed], theirs[seed]) for seed in ours if seed in theirs], dtype=np.float64)
-    if not len(pairs):
-        pairs = np.array([[_mean(np.array(list(each.values()))) for each in (ours, theirs)]])
-    reference = abs(float(pairs[:, 1].mean())) or 1.0
-    difference = 100.0 * (pairs[:, 1] - pairs[:, 0]) / reference * (1.0 if minimise else -1.0)
-    mean, n = float(difference.mean()), len(difference)
-    if evidence == "exact":
-        return Gain(mean, (mean, mean), n, float(mean > 0), evidence)
-    if n < 2:
-        return Gain(mean, None, n, None, evidence)
-    half = float(student_t.ppf(0.5 + CONFIDENCE / 2, n - 1) * difference.std(ddof=1) / np.sqrt(n))
-    means = rng.choice(difference, (BOOTSTRAPS, n)).mean(axis=1)
-    return Gain(mean, (mean - half, mean + half), n, float(np.mean(means > 0) + 0.5 * np.mean(means == 0)), evidence)
 
 
 def difference(cell: pd.DataFrame, ours: FamilyResult, theirs: FamilyResult, seed: int = 0) -> Gain:
     """Gain of one family's finalist over another's in a cell, paired by seed."""
     rows = _Rows.of(cell)
-    at = {str(trial): i for i, trial in enumerate(rows.word["trial_id"])}
+    at = {str(trial): i for i, trial in enumerate(rows.text["trial_id"])}
     a, b = (rows.objectives(rows.repeats(at[f.trial_id])) for f in (ours, theirs))
     rng = np.random.default_rng(seed)
     if not a or not b:
@@ -262,13 +212,13 @@ def difference(cell: pd.DataFrame, ours: FamilyResult, theirs: FamilyResult, see
 
 
 def _mean(values: Array) -> float:
-    """Mean of what is known; NaN if nothing is."""
+    """Mean without NaN; NaN if there is no other value."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")
 
 
 def _equal_lrs(objectives: Array, base_lrs: Array, delta: float, mode: str) -> tuple[float, float] | None:
-    """Range of base LRs whose objective is within delta of the first one's, the best, on the fitting scale."""
+    """Range of base LRs whose objective is within delta of the first, the best, on the fitting scale."""
     fitted = Scale.of(objectives, mode).forward(objectives)
     near = base_lrs[np.abs(fitted - fitted[0]) <= delta]
     return (float(near.min()), float(near.max())) if len(near) > 1 else None

@@ -1,9 +1,8 @@
-"""Everything that compares families, from the results table in one call."""
+"""All comparisons of families, from the results table in one call."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 import pandas as pd
 
@@ -14,16 +13,16 @@ from phitune.analysis.families.scores import Scores, score_families
 from phitune.analysis.families.tuning_curves import TuningCurve, tuning_curves
 from phitune.analysis.results.table import CELL
 
-Cell = tuple[str, str, int]
+CellKey = tuple[str, str, int]
 _NUMBERS = ("objective", "seed", "phi", "base_lr", "val_metric", "test_metric", "deterministic")
-_WORDS = ("status", "phase", "family", "trial_id", "finalist", "origin", "mode", "schedule")
+_TEXTS = ("status", "phase", "family", "trial_id", "finalist", "origin", "mode", "schedule")
 
 
 @dataclass(frozen=True)
 class Comparisons:
     """Families against each other, in cells and across them.
 
-    Whatever cannot be told from the evidence carries `why_not`, a clause in plain words, and no figure.
+    What the evidence does not support has no figure, and the reason in `why_not`.
 
     Attributes:
         cells: By workload, optimizer and budget; paired gains are in each family's `gains`.
@@ -33,41 +32,35 @@ class Comparisons:
         budget_saved: One a cell, family and baseline.
     """
 
-    cells: dict[Cell, Comparison]
+    cells: dict[CellKey, Comparison]
     ranks: Ranks
     scores: Scores
     tuning_curves: tuple[TuningCurve, ...]
     budget_saved: tuple[BudgetSaved, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """What is across cells, for JSON; the cells' own comparisons stand in the guidelines' cells."""
-        values = asdict(self)
-        del values["cells"]
-        return values
 
-
-def compare(table: pd.DataFrame, cells: Mapping[Cell, Comparison] | None = None, seed: int = 0) -> Comparisons:
+def compare(table: pd.DataFrame, cells: Mapping[CellKey, Comparison] | None = None, seed: int = 0) -> Comparisons:
     """Compare the families of a results table.
 
     Args:
         table: The results table.
-        cells: The cells' comparisons where they are made already (`compare_cell`).
+        cells: The cells' comparisons, if `compare_cell` has made them already.
         seed: Of bootstraps and draws.
     """
-    # Few columns, plain objects: cutting a wide table into hundreds of small ones takes longer than comparing them.
-    table = table[[*CELL, *_NUMBERS, *_WORDS]].astype(dict.fromkeys(_WORDS, object))
-    rows: dict[Cell, pd.DataFrame] = {
+    # Few columns, plain objects: splitting a wide table into hundreds of small ones takes longer than comparing them.
+    table = table[[*CELL, *_NUMBERS, *_TEXTS]].astype(dict.fromkeys(_TEXTS, object))
+    rows: dict[CellKey, pd.DataFrame] = {
         (str(workload), str(optimizer), int(str(budget))): group
         for (workload, optimizer, budget), group in table.groupby(CELL, sort=True)
     }
-    found = {key: cells[key] if cells else compare_cell(cell, seed=seed) for key, cell in rows.items()}
+    comparisons = {key: cells[key] if cells else compare_cell(cell, seed=seed) for key, cell in rows.items()}
     saved: list[BudgetSaved] = []
     for _, keys in groupby(rows, key=lambda key: key[:2]):
-        saved += budget_saved([(rows[key], found[key]) for key in keys], seed)
+        saved += budget_saved([(rows[key], comparisons[key]) for key in keys], seed)
     return Comparisons(
-        cells=found,
-        ranks=rank_families(list(found.values())),
-        scores=score_families([(rows[key], found[key]) for key in rows], seed),
+        cells=comparisons,
+        ranks=rank_families(list(comparisons.values())),
+        scores=score_families([(rows[key], comparisons[key]) for key in rows], seed),
         tuning_curves=tuple(curve for cell in rows.values() for curve in tuning_curves(cell)),
         budget_saved=tuple(saved),
     )

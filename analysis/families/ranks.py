@@ -1,4 +1,7 @@
-"""Families over many cells: average ranks, Friedman's test, Nemenyi's critical difference."""
+"""Families over many cells: average ranks, Friedman's test, Nemenyi's critical difference.
+
+After Demšar, "Statistical comparisons of classifiers over multiple data sets", JMLR 7 (2006).
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
-from phitune.analysis.families.compare import CONFIDENCE, Comparison
+from phitune.analysis.families.compare import Comparison
+from phitune.analysis.families.gain import CONFIDENCE
+from phitune.analysis.families.refusal import Refusal
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """How families rank over the cells that have all of them (Demšar, JMLR 2006).
+    """Average ranks of the families over the cells that have all of them.
 
     Cells of one workload are not independent, as the test takes them to be: with few workloads it is too sure.
 
@@ -23,10 +28,10 @@ class Ranks:
         cells: Number of cells that have all families.
         left_out: Cells that lack a family.
         evidence: "replicates" if every cell rests on fresh seeds (or has no seed noise), else "explore": biased.
-        p_value: Friedman's test of the families being equal; None where it cannot be made.
-        critical_difference: Mean ranks that differ by less cannot be told apart (Nemenyi, at 1 - `CONFIDENCE`); None
-            where the test cannot be made.
-        groups: Families that cannot be told apart, largest sets only, best first; drawn as bars in a
+        p_value: Friedman's test of the families being equal; None where the test cannot be made.
+        critical_difference: Mean ranks that differ by less do not differ significantly (Nemenyi, at
+            1 - `CONFIDENCE`); None where the test cannot be made.
+        groups: Families that do not differ significantly, largest sets only, best first; drawn as bars in a
             critical-difference diagram.
         why_not: Why there is no test; None if there is one.
     """
@@ -38,11 +43,15 @@ class Ranks:
     p_value: float | None
     critical_difference: float | None
     groups: tuple[tuple[str, ...], ...]
-    why_not: str | None
+    why_not: Refusal | None
 
 
 def rank_families(comparisons: list[Comparison]) -> Ranks:
-    """Rank the families of all cells and test whether they differ."""
+    """Rank the families of all cells and test whether they differ.
+
+    Args:
+        comparisons: One a cell.
+    """
     everyone, table, left_out = _rank_table(comparisons)
     used = [c for c in comparisons if c.families and _names(c) == set(everyone)]
     biased = any(c.evidence == "explore" for c in used)
@@ -50,11 +59,11 @@ def rank_families(comparisons: list[Comparison]) -> Ranks:
     means = dict(sorted(means.items(), key=lambda item: item[1]))
     why_not = None
     if len(everyone) < 3:
-        why_not = f"Friedman's test needs three families; there are {len(everyone)}"
+        why_not = Refusal("few families", len(everyone))
     elif len(table) < 2:
-        why_not = f"Friedman's test needs two cells that have all families; there are {len(table)}"
+        why_not = Refusal("few shared cells", len(table))
     elif np.all(table == table[:, :1]):
-        why_not = "all families are equal in every cell"
+        why_not = Refusal("all equal")
     difference = None if why_not else critical_difference(len(everyone), len(table))
     return Ranks(
         ranks=means,
@@ -69,7 +78,10 @@ def rank_families(comparisons: list[Comparison]) -> Ranks:
 
 
 def critical_difference(families: int, cells: int, confidence: float = CONFIDENCE) -> float:
-    """Nemenyi's: q / sqrt(2) * sqrt(k (k + 1) / (6 N)), q of the studentized range (Demšar 2006, section 3.2.2)."""
+    """Nemenyi's critical difference of average ranks (Demšar 2006, section 3.2.2).
+
+    q / sqrt(2) * sqrt(k (k + 1) / (6 N)) for k families over N cells, q the quantile of the studentized range.
+    """
     quantile = float(studentized_range.ppf(confidence, families, np.inf)) / np.sqrt(2.0)
     return float(quantile * np.sqrt(families * (families + 1) / (6.0 * cells)))
 
@@ -79,23 +91,23 @@ def _names(comparison: Comparison) -> set[str]:
 
 
 def _rank_table(comparisons: list[Comparison]) -> tuple[list[str], Array, int]:
-    """Families, their ranks (cells × families), and how many cells lack one.
+    """Families, their ranks (cells × families), and the number of cells that lack one.
 
     A family that was set aside because it diverged ranks last.
     """
-    there = [c for c in comparisons if c.families]
-    everyone = sorted(set().union(*map(_names, there))) if there else []
+    nonempty = [c for c in comparisons if c.families]
+    everyone = sorted(set().union(*map(_names, nonempty))) if nonempty else []
     if len(everyone) < 2:
         return everyone, np.empty((0, len(everyone))), len(comparisons)
     rows = []
-    for c in there:
+    for c in nonempty:
         if _names(c) != set(everyone):
             continue
         # Families are stored best first; equal objectives share a rank.
         values = [f.objective for f in c.families]
         sign = 1.0 if values[0] <= values[-1] else -1.0
-        of = {f.family: sign * f.objective for f in c.families}
-        rows.append(rankdata([of.get(name, np.inf) for name in everyone]))
+        signed = {f.family: sign * f.objective for f in c.families}
+        rows.append(rankdata([signed.get(name, np.inf) for name in everyone]))
     return everyone, np.array(rows, dtype=np.float64).reshape(-1, len(everyone)), len(comparisons) - len(rows)
 
 

@@ -1,11 +1,12 @@
 """Scores over many cells: interquartile mean and performance profiles, with stratified bootstrap intervals.
 
-After Agarwal et al. (NeurIPS 2021). The score of a run is exp(-its loss of quality against the cell's best family)
-on the scale of `outcomes.Scale`: for a loss, the best family's mean (geometric) over the run's; for an accuracy, the
-same of the errors. 1 is as good as the best family, 0.9 about ten per cent worse, 0 a run that diverged.
+After Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice" (arXiv 2108.13264). The
+score of a run is exp(-its loss of quality against the cell's best family) on the scale of `outcomes.Scale`: for a loss,
+the best family's mean (geometric) over the run's; for an accuracy, the same of the errors. 1 is as good as the best
+family, 0.9 about ten per cent worse, 0 a run that diverged.
 
-The best family's mean is the best of several that are measured, a lucky one: families that are equal all score below 1,
-by about half a seed's noise from two seeds, and no interval reaches back to 1. Between families the bias falls out.
+The best family's mean is the best of several measured ones and so a lucky one: families that are equal all score below
+1, by about half a seed's noise with two seeds, and no interval reaches back to 1. Between families the bias cancels.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
-from phitune.analysis.families.compare import CONFIDENCE, Comparison
+from phitune.analysis.families.compare import Comparison
+from phitune.analysis.families.gain import CONFIDENCE
+from phitune.analysis.families.refusal import Refusal
 from phitune.analysis.surface.outcomes import Scale
 
 Array = NDArray[np.float64]
@@ -30,14 +33,14 @@ class FamilyScore:
     """A family's scores over the cells.
 
     Attributes:
-        family: Its name.
+        family: Name of the family.
         iqm: Interquartile mean of its runs' scores, every cell with the same weight.
-        interval: 90 % stratified bootstrap interval: seeds are drawn anew within each cell, the same for all families
+        interval: 90 % stratified bootstrap interval: seeds are resampled within each cell, the same for all families
             where they share them; the cells stay. It is widened by sqrt(n / (n - 1)), n the seeds a cell, since
-            drawing from few seeds shows too little of their spread, and by the t quantile over the normal one. It holds
+            resampling few seeds shows too little of their spread, and by the t quantile over the normal one. It holds
             the true mean of a family that is clearly behind in most cells; see above for those that are equal.
         profile: For each of `Scores.thresholds`, the share of runs that score at least that.
-        profile_low, profile_high: Pointwise 90 % intervals of the profile, made in the same way.
+        profile_low, profile_high: Pointwise 90 % intervals of the profile, computed in the same way.
     """
 
     family: str
@@ -53,7 +56,7 @@ class Scores:
     """Families by interquartile mean, best first.
 
     Attributes:
-        families: One each; empty where there is no ground for it.
+        families: One each; empty with `why_not`.
         thresholds: Of the profiles.
         cells: Number of cells used: those with two fresh seeds (one without seed noise) of every family.
         left_out: All others.
@@ -64,7 +67,7 @@ class Scores:
     thresholds: tuple[float, ...]
     cells: int
     left_out: int
-    why_not: str | None
+    why_not: Refusal | None
 
 
 def score_families(cells: list[tuple[pd.DataFrame, Comparison]], seed: int = 0) -> Scores:
@@ -76,21 +79,21 @@ def score_families(cells: list[tuple[pd.DataFrame, Comparison]], seed: int = 0) 
     """
     everyone = sorted({f.family for _, c in cells for f in c.families})
     scored = [runs for rows, c in cells if set(runs := fitted_runs(rows, c)) == set(everyone)]
-    why_not = None
+    why_not: Refusal | None = None
     if len(everyone) < 2:
-        why_not = f"scores compare families; there {'is one' if everyone else 'are none'}"
+        why_not = Refusal("one family" if everyone else "no families")
     elif not scored:
-        why_not = "no cell has two fresh seeds of every family"
+        why_not = Refusal("few seeds")
     rng = np.random.default_rng(seed)
-    found: list[FamilyScore] = []
+    scores: list[FamilyScore] = []
     if why_not is None:
-        seen = [
+        measured = [
             run_scores({name: np.asarray(values, dtype=np.float64) for name, values in runs.items()}) for runs in scored
         ]
         drawn = [run_scores(_drawn(runs, rng)) for runs in scored]
-        found = [_family_score(name, [s[name] for s in seen], [d[name] for d in drawn]) for name in everyone]
+        scores = [_family_score(name, [s[name] for s in measured], [d[name] for d in drawn]) for name in everyone]
     return Scores(
-        families=tuple(sorted(found, key=lambda f: -f.iqm)),
+        families=tuple(sorted(scores, key=lambda f: -f.iqm)),
         thresholds=tuple(THRESHOLDS.tolist()),
         cells=0 if why_not else len(scored),
         left_out=len(cells) - (0 if why_not else len(scored)),
@@ -105,12 +108,13 @@ def fitted_runs(rows: pd.DataFrame, comparison: Comparison) -> "dict[str, pd.Ser
     """
     if comparison.evidence == "explore":
         return {}
-    done = rows[(rows["status"] == "completed") & (rows["phase"] == "replicate")]
     finalists = {f.trial_id: f.family for f in comparison.families}
-    done = done[done["finalist"].isin(list(finalists))].drop_duplicates(["finalist", "seed"])
-    scale = Scale.of(done["objective"].to_numpy(dtype=np.float64), str(rows["mode"].iloc[0]))
-    fitted = pd.Series(scale.forward(done["objective"].to_numpy(dtype=np.float64)), index=done["seed"].to_numpy())
-    names = done["finalist"].map(finalists).to_numpy(dtype=object)
+    replicates = rows[(rows["status"] == "completed") & (rows["phase"] == "replicate")]
+    replicates = replicates[replicates["finalist"].isin(list(finalists))].drop_duplicates(["finalist", "seed"])
+    objectives = replicates["objective"].to_numpy(dtype=np.float64)
+    scale = Scale.of(objectives, str(rows["mode"].iloc[0]))
+    fitted = pd.Series(scale.forward(objectives), index=replicates["seed"].to_numpy())
+    names = replicates["finalist"].map(finalists).to_numpy(dtype=object)
     runs = {family: fitted[names == family].sort_index() for family in finalists.values()}
     fewest = 1 if comparison.evidence == "exact" else 2
     if min(map(len, runs.values())) < fewest:
@@ -153,12 +157,12 @@ def _drawn(runs: "dict[str, pd.Series[float]]", rng: np.random.Generator) -> dic
     return {family: np.asarray(values, dtype=np.float64)[picks[family]] for family, values in runs.items()}
 
 
-def _family_score(family: str, seen: list[Array], drawn: list[Array]) -> FamilyScore:
-    weights = np.concatenate([np.full(len(each), 1.0 / len(each)) for each in seen])
-    seeds, freedom = len(weights) / len(seen), len(weights) - len(seen)
+def _family_score(family: str, measured: list[Array], drawn: list[Array]) -> FamilyScore:
+    weights = np.concatenate([np.full(len(each), 1.0 / len(each)) for each in measured])
+    seeds, freedom = len(weights) / len(measured), len(weights) - len(measured)
     tail = 0.5 + CONFIDENCE / 2
     wider = np.sqrt(seeds / (seeds - 1.0)) * student_t.ppf(tail, freedom) / norm.ppf(tail) if freedom else 1.0
-    scores, draws = np.concatenate(seen), np.concatenate(drawn, axis=1)
+    scores, draws = np.concatenate(measured), np.concatenate(drawn, axis=1)
     share = weights / weights.sum()
     iqm, profile = interquartile_mean(scores, weights), (scores >= THRESHOLDS[:, None]) @ share
     drawn_profiles = np.stack([(draws >= threshold) @ share for threshold in THRESHOLDS], axis=1)

@@ -1,6 +1,7 @@
-"""What n trials of a family buy: the median best of n, with simultaneous bands (Lourie, Cho and He, NAACL 2024).
+"""Tuning curves: the median best of n trials of a family, with simultaneous bands.
 
-The median, not the mean: a search whose trials may diverge has no expected best.
+After Lourie, Cho and He, "Show your work with confidence: confidence bands for tuning curves" (arXiv 2311.09480). The
+median, not the mean: a search whose trials may diverge has no expected best.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import betainc, betaincinv
 
-from phitune.analysis.families.compare import CONFIDENCE
+from phitune.analysis.families.gain import CONFIDENCE
+from phitune.analysis.families.refusal import Refusal
 
 Array = NDArray[np.float64]
 
@@ -25,16 +27,16 @@ QUASI_RANDOM = "quasi-random"
 class TuningCurve:
     """The best objective that n trials of one family reach, with probability one half.
 
-    A trial that was stopped, diverged or failed counts as worse than every completed one: what n trials of a search
-    that stops early leave one with. Had a stopped trial overtaken the completed ones, the curve is too pessimistic.
+    A trial that was stopped, diverged or failed counts as worse than every completed one, as it does for a search that
+    stops early. Where a stopped trial would have overtaken the completed ones, the curve is too pessimistic.
 
     Attributes:
-        workload, optimizer, budget, family: Whose.
+        workload, optimizer, budget, family: Which.
         sampling: "independent": of the quasi-random trials (of all where the origin is not recorded); "guided": too few
             of those, so of all explore trials, as if drawn independently, which trials guided by a model are not: the
             curve is too good for small n, and has no band.
-        trials: Number of trials it rests on.
-        completed: Of them completed.
+        trials: Number of trials used.
+        completed: Number of those that completed.
         best: Median best of n = 1, 2, ... trials, in units of the objective; None where that is no completed trial.
         low, high: Simultaneous 90 % band, of the same length; None where it has no end (fewer trials than that needs);
             empty if guided.
@@ -51,7 +53,7 @@ class TuningCurve:
     best: tuple[float | None, ...]
     low: tuple[float | None, ...]
     high: tuple[float | None, ...]
-    why_not: str | None
+    why_not: Refusal | None
 
 
 def tuning_curves(cell: pd.DataFrame) -> tuple[TuningCurve, ...]:
@@ -70,30 +72,30 @@ def tuning_curves(cell: pd.DataFrame) -> tuple[TuningCurve, ...]:
     signed = explore["objective"].to_numpy(dtype=np.float64) * (1.0 if minimise else -1.0)
     values = np.where(completed & np.isfinite(signed), signed, np.inf)
     first = cell.iloc[0]
-    of = (str(first["workload"]), str(first["optimizer"]), int(first["budget"]))
+    key = (str(first["workload"]), str(first["optimizer"]), int(first["budget"]))
     return tuple(
-        _curve(of, str(name), values[family == name], origin[family == name] == QUASI_RANDOM, minimise)
+        _curve(key, str(name), values[family == name], origin[family == name] == QUASI_RANDOM, minimise)
         for name in sorted(set(family))
     )
 
 
 def _curve(
-    cell: tuple[str, str, int], family: str, values: Array, independent: NDArray[np.bool_], minimise: bool
+    key: tuple[str, str, int], family: str, values: Array, independent: NDArray[np.bool_], minimise: bool
 ) -> TuningCurve:
     guided = independent.sum() < FEWEST <= len(values)
     ordered = np.sort(values if guided else values[independent])
     completed = int(np.isfinite(ordered).sum())
-    why_not = None
+    why_not: Refusal | None = None
     if len(ordered) < FEWEST:
-        why_not = f"a tuning curve needs {FEWEST} explore trials; {family} has {len(ordered)}"
+        why_not = Refusal("few trials", len(ordered), family)
     elif not completed:
-        why_not = f"no explore trial of {family} completed"
+        why_not = Refusal("none completed", family=family)
     n = np.arange(1, len(ordered) + 1)
-    best, low, high = (_told(each, minimise) for each in best_of(ordered, n)) if why_not is None else ((), (), ())
+    best, low, high = (_signed(each, minimise) for each in best_of(ordered, n)) if why_not is None else ((), (), ())
     if not minimise:
         low, high = high, low
     return TuningCurve(
-        *cell,
+        *key,
         family=family,
         sampling="guided" if guided else "independent",
         trials=len(ordered),
@@ -112,7 +114,7 @@ def best_of(ordered: Array, n: NDArray[np.int64]) -> tuple[Array, Array, Array]:
     1 - 2^(-1/n); the band follows from one of F that holds everywhere at once.
 
     Args:
-        ordered: The sample in ascending order; what is worse than everything known may be infinite.
+        ordered: The sample in ascending order; a value worse than all that are known may be infinite.
         n: Numbers of draws.
 
     Returns:
@@ -135,7 +137,7 @@ def best_of(ordered: Array, n: NDArray[np.int64]) -> tuple[Array, Array, Array]:
 def order_statistics_band(size: int, confidence: float = CONFIDENCE) -> tuple[Array, Array]:
     """Where F is at the order statistics of a sample, all at once: F(y_i) is Beta(i, size + 1 - i) distributed.
 
-    Equal tails for every i, of the probability at which a simulation holds them all with the confidence asked for. It
+    Equal tails for every i, of the probability at which a simulation holds them all with the confidence. It
     is closer at the best values, which tuning curves need, than the Dvoretzky-Kiefer-Wolfowitz band.
 
     Returns:
@@ -150,6 +152,6 @@ def order_statistics_band(size: int, confidence: float = CONFIDENCE) -> tuple[Ar
     return np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
 
 
-def _told(values: Array, minimise: bool) -> tuple[float | None, ...]:
+def _signed(values: Array, minimise: bool) -> tuple[float | None, ...]:
     signed = values if minimise else -values
     return tuple(float(v) if np.isfinite(v) else None for v in signed)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from phitune.analysis.families.compare import FamilyResult, Gain
+from phitune.analysis.families.compare import FamilyResult
+from phitune.analysis.families.gain import Gain
 from phitune.analysis.surface.cell_surface import CellSurface
 
 

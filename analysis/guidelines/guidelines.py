@@ -16,6 +16,7 @@ from phitune.analysis.families.compare import Comparison, FamilyResult, compare_
 from phitune.analysis.families.comparisons import Comparisons, compare
 from phitune.analysis.guidelines.cell_guideline import CellGuideline, ShapeGuideline
 from phitune.analysis.report.words.gains import comparison_basis, no_evidence
+from phitune.analysis.report.words.refusals import comparisons_dict
 from phitune.analysis.results.table import CELL
 from phitune.analysis.surface.cell_surface import CellSurface
 from phitune.analysis.surface.fit import fit_surface
@@ -61,7 +62,7 @@ class Guidelines:
             "models": [m.to_dict() for m in self.models],
             "validation": self.validation,
             "curvature": self.curvature,
-            "comparisons": self.comparisons.to_dict(),
+            "comparisons": comparisons_dict(self.comparisons),
             "provenance": self.provenance,
         }
         return json.dumps(_strict(values), indent=1, allow_nan=False, ensure_ascii=False)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
-from phitune.analysis.families.compare import CONFIDENCE
+from phitune.analysis.families.gain import CONFIDENCE
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.surface.cell_surface import CellSurface
 from phitune.analysis.surface.shapes import COSINE_PHI

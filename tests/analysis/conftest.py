@@ -1,10 +1,12 @@
-"""One small study in a real SQLite MLflow, shared by the session (making the database costs seconds)."""
+"""One small study in a real SQLite MLflow and its analysis, shared by the session."""
 
 import json
 from pathlib import Path
 
 import pytest
 
+from phitune.analysis.guidelines.guidelines import Guidelines
+from phitune.analysis.report.run import Analysis, analyze
 from phitune.analysis.results import StudyRef
 from tests.analysis.made_study import Recipe, write_study
 
@@ -20,7 +22,7 @@ RECIPES = [
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> StudyRef:
-    """The made study, with an output directory as `search` leaves it."""
+    """A synthetic study, with an output directory as `search` leaves it."""
     root = tmp_path_factory.mktemp("mlflow")
     uri = f"sqlite:///{root / 'mlflow.db'}"
     write_study(uri, STUDY, RECIPES)
@@ -32,9 +34,19 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyRef:
 
 
 @pytest.fixture(scope="session")
-def guidelines_file(study: StudyRef) -> Path:
-    """The made study's guidelines.json."""
-    from phitune.analysis.report.run import analyze
-
+def analysis(study: StudyRef) -> Analysis:
+    """The study's analysis, with its report in the study's output directory."""
     assert study.out_dir is not None
-    return analyze(str(study.out_dir), date="2026-01-01").out / "guidelines.json"
+    return analyze(str(study.out_dir), date="2026-01-01")
+
+
+@pytest.fixture(scope="session")
+def guidelines(analysis: Analysis) -> Guidelines:
+    """The study's conclusions."""
+    return analysis.guidelines
+
+
+@pytest.fixture(scope="session")
+def guidelines_file(analysis: Analysis) -> Path:
+    """The study's guidelines.json."""
+    return analysis.out / "guidelines.json"

@@ -1,4 +1,4 @@
-"""Numbers are told without exponents, which readers take for noise."""
+"""Numbers as text: few digits, and no exponent in the usual range."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_percents_have_two_digits_and_a_sign(value: float, text: str) -> None:
     assert percent(value) == text.removeprefix("+")
 
 
-def test_what_is_unknown_is_a_dash_or_nothing() -> None:
+def test_an_unknown_value_is_a_dash_or_empty() -> None:
     assert with_interval(None, None) == "–" and with_interval(2.0, None) == "2"
     assert with_interval(2.0, (1.0, 1500.0)) == "2 [1, 1500]"
     assert budget_share(50, None) == "" and budget_share(50, 200) == " (25 %)" and budget_share(400, 20) == " (2000 %)"

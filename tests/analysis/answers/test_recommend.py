@@ -1,4 +1,4 @@
-"""The answer, and every way of asking wrongly."""
+"""Recommendations: exact, interpolated, extrapolated, transferred, refused."""
 
 import json
 import math
@@ -30,14 +30,14 @@ def _cell(content: dict[str, Any], label: str, budget: int) -> dict[str, Any]:
     return next(c for c in content["cells"] if c["label"] == label and c["budget"] == budget)
 
 
-def test_a_known_cell_is_given_as_it_is(guidelines_file: Path, content: dict[str, Any]) -> None:
+def test_a_searched_cell_is_recommended_unchanged(guidelines_file: Path, content: dict[str, Any]) -> None:
     cell, answer = _cell(content, NOISY, 200), recommend(NOISY, 200, guidelines=guidelines_file)
     assert answer.family == cell["family"] and answer.base_lr == cell["base_lr"]
     assert answer.schedule.to_dict() == cell["schedule"]
     assert answer.evidence.source == str(guidelines_file) and answer.evidence.trials == cell["trials"]
 
 
-def test_json_has_the_contracts_fields(guidelines_file: Path) -> None:
+def test_json_has_the_fields_of_the_contract(guidelines_file: Path) -> None:
     values = json.loads(recommend(NOISY, 200, guidelines=guidelines_file).to_json())
     assert list(values) == [
         "workload", "optimizer", "budget", "family", "phi", "phi_interval", "base_lr", "base_lr_interval",
@@ -75,9 +75,11 @@ def _uba_cell(budget: int, phi: float, base_lr: float, **more: Any) -> dict[str,
     }  # fmt: skip
 
 
-def test_warmup_is_told_and_kept_between_budgets(tmp_path: Path) -> None:
-    made = [{"family": "uba", "phi": phi, "warmup": 0.1, "floor": 0.2} for phi in (1.0, 4.0)]
-    cells = [_uba_cell(b, s["phi"], 0.1, schedule=s, uba_schedule=s) for b, s in zip((100, 400), made, strict=True)]
+def test_warmup_and_floor_are_printed_and_kept_between_budgets(tmp_path: Path) -> None:
+    schedules = [{"family": "uba", "phi": phi, "warmup": 0.1, "floor": 0.2} for phi in (1.0, 4.0)]
+    cells = [
+        _uba_cell(b, s["phi"], 0.1, schedule=s, uba_schedule=s) for b, s in zip((100, 400), schedules, strict=True)
+    ]
     file = _write(tmp_path / "guidelines.json", cells)
     for budget in (100, 200):
         answer = recommend("w", budget, guidelines=file)
@@ -105,24 +107,24 @@ def test_beyond_the_budgets_it_extrapolates_widens_and_says_so(guidelines_file: 
     assert widths == sorted(widths) and widths[-1] > 1.2 * widths[0]
 
 
-def test_a_trend_is_followed_by_its_formula(tmp_path: Path) -> None:
+def test_extrapolation_follows_the_formula_of_the_trend(tmp_path: Path) -> None:
     """phi = 2 (T/100)^0.5; mean LR 0.1 whatever T. At T = 1600 phi is 8, whose mean of u is 1/3."""
-    known = {"workload": "w", "optimizer": "sgd", "pooled": True, "reason": "", "reference_budget": 100.0}
-    phi = BudgetModel(quantity="phi", kind="log-linear", intercept=math.log(2.0), slope=0.5, within_sd=0.1, **known)
-    lr = BudgetModel(quantity="mean_lr", kind="constant", intercept=math.log(0.1), within_sd=0.2, **known)
-    made = {"family": "uba", "phi": 2.0, "warmup": 0.1}
-    file = _write(tmp_path / "g.json", [_uba_cell(400, 4.0, 0.2, uba_schedule=made)], [phi, lr])
+    fields = {"workload": "w", "optimizer": "sgd", "pooled": True, "reason": "", "reference_budget": 100.0}
+    phi = BudgetModel(quantity="phi", kind="log-linear", intercept=math.log(2.0), slope=0.5, within_sd=0.1, **fields)
+    lr = BudgetModel(quantity="mean_lr", kind="constant", intercept=math.log(0.1), within_sd=0.2, **fields)
+    schedule = {"family": "uba", "phi": 2.0, "warmup": 0.1}
+    file = _write(tmp_path / "g.json", [_uba_cell(400, 4.0, 0.2, uba_schedule=schedule)], [phi, lr])
     answer = recommend("w", 1600, guidelines=file)
     assert answer.phi == pytest.approx(8.0) and answer.base_lr == pytest.approx(0.3)
     assert answer.schedule.warmup == 0.1
     assert answer.phi_interval == pytest.approx((8.0 * math.exp(-0.16449), 8.0 * math.exp(0.16449)), rel=1e-3)
-    # No slope is known of the LR: its interval grows by half the log distance.
+    # The LR has no fitted slope: its interval grows by half the log distance.
     assert answer.base_lr_interval is not None
     spread = math.log(answer.base_lr_interval[1] / 0.3) / 1.64485
     assert spread == pytest.approx(math.hypot(0.2, 0.5 * math.log(4.0)), rel=1e-3)
 
 
-def test_a_workload_never_searched_gets_what_others_have_in_common(
+def test_a_workload_never_searched_gets_the_model_of_the_population(
     guidelines_file: Path, content: dict[str, Any]
 ) -> None:
     answer = recommend("mlp/digits", 200, guidelines=guidelines_file)
@@ -134,13 +136,13 @@ def test_a_workload_never_searched_gets_what_others_have_in_common(
     assert general.predict(200)[1] > own.predict(200)[1]
 
 
-@pytest.mark.parametrize("asked", ["resnet20/cifar10", "resnet8/cifar100", "cnn/cifar10"])
-def test_another_workload_is_not_a_slip(tmp_path: Path, asked: str) -> None:
-    known = {"workload": None, "optimizer": "sgd", "kind": "constant", "pooled": True, "reason": "", "intercept": 0.0}
-    models = [BudgetModel(quantity="phi", **known), BudgetModel(quantity="mean_lr", **known)]
+@pytest.mark.parametrize("workload", ["resnet20/cifar10", "resnet8/cifar100", "cnn/cifar10"])
+def test_another_workload_is_not_a_slip(tmp_path: Path, workload: str) -> None:
+    fields = {"workload": None, "optimizer": "sgd", "kind": "constant", "pooled": True, "reason": "", "intercept": 0.0}
+    models = [BudgetModel(quantity="phi", **fields), BudgetModel(quantity="mean_lr", **fields)]
     cell = _uba_cell(100, 2.0, 0.2) | {"workload": "resnet8/cifar10", "label": "resnet8/cifar10"}
     file = _write(tmp_path / "g.json", [cell], models)
-    assert recommend(asked, 100, guidelines=file).phi == pytest.approx(1.0)
+    assert recommend(workload, 100, guidelines=file).phi == pytest.approx(1.0)
     for slip in ("resnett8/cifar10", "resnet8/cifar", "resnet8-cifar10"):
         with pytest.raises(InputError, match="did you mean 'resnet8/cifar10'"):
             recommend(slip, 100, guidelines=file)
@@ -149,7 +151,7 @@ def test_another_workload_is_not_a_slip(tmp_path: Path, asked: str) -> None:
 @pytest.mark.parametrize(
     ("verdict", "words"), [("flat", "hardly matters"), ("boundary", "widen"), ("thin", "too few completed")]
 )
-def test_weak_evidence_is_said_in_plain_words(tmp_path: Path, verdict: str, words: str) -> None:
+def test_weak_evidence_is_a_warning_in_plain_words(tmp_path: Path, verdict: str, words: str) -> None:
     file = _write(tmp_path / "g.json", [_uba_cell(100, 2.0, 0.2, verdict=verdict)])
     assert any(words in w for w in recommend("w", 100, guidelines=file).warnings)
 
@@ -173,10 +175,10 @@ def test_weak_evidence_is_said_in_plain_words(tmp_path: Path, verdict: str, word
     ],
     ids=str,
 )
-def test_bad_input_is_told_in_one_line(guidelines_file: Path, arguments: dict[str, Any], words: str) -> None:
-    asked = {"workload": NOISY, "budget": 200, "guidelines": guidelines_file} | arguments
+def test_bad_input_is_an_error_of_one_line(guidelines_file: Path, arguments: dict[str, Any], words: str) -> None:
+    query = {"workload": NOISY, "budget": 200, "guidelines": guidelines_file} | arguments
     with pytest.raises(InputError, match=words) as caught:
-        recommend(**asked)
+        recommend(**query)
     assert "\n" not in str(caught.value)
 
 
@@ -187,7 +189,9 @@ def test_a_damaged_file_is_refused(tmp_path: Path, text: str) -> None:
         recommend("w", 1, guidelines=tmp_path / "g.json")
 
 
-def test_by_default_the_newest_file_that_knows_the_workload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_is_the_newest_file_that_knows_the_workload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="phitune analyze"):
         recommend("w", 100)
@@ -219,7 +223,7 @@ def test_the_schedule_drives_a_plain_torch_loop(guidelines_file: Path) -> None:
     assert lrs[-1] < 0.05 * lrs[0]
 
 
-def test_asking_loads_nothing_heavy(guidelines_file: Path, tmp_path: Path) -> None:
+def test_recommend_imports_nothing_heavy(guidelines_file: Path, tmp_path: Path) -> None:
     copy = shutil.copy(guidelines_file, tmp_path / "g.json")
     code = (
         "import sys; from phitune import recommend; recommend(sys.argv[1], 200, guidelines=sys.argv[2]);"

@@ -1,11 +1,14 @@
-"""All comparisons from one table."""
+"""All comparisons, from one table."""
 
 import json
+from typing import get_args
 
 import pandas as pd
 import pytest
 
 from phitune.analysis.families.comparisons import compare
+from phitune.analysis.families.refusal import Reason
+from phitune.analysis.report.words.refusals import CLAUSES, comparisons_dict
 from tests.analysis.made_cells import cell
 from tests.analysis.made_study import Recipe, table
 
@@ -18,19 +21,20 @@ def searched() -> pd.DataFrame:
 
 
 def test_one_call_gives_all_of_it_as_strict_json(searched: pd.DataFrame) -> None:
-    found = compare(searched)
-    values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    comparisons = compare(searched)
+    values = json.loads(json.dumps(comparisons_dict(comparisons), allow_nan=False))
     assert set(values) == {"ranks", "scores", "tuning_curves", "budget_saved"}
-    assert [budget for _, _, budget in found.cells] == list(BUDGETS)
-    assert len(found.tuning_curves) == len(BUDGETS) * 4 and found.ranks.cells == found.scores.cells == len(BUDGETS)
-    assert {(s.baseline, s.family) for s in found.budget_saved} == {
+    assert [budget for _, _, budget in comparisons.cells] == list(BUDGETS)
+    assert len(comparisons.tuning_curves) == len(BUDGETS) * 4
+    assert comparisons.ranks.cells == comparisons.scores.cells == len(BUDGETS)
+    assert {(s.baseline, s.family) for s in comparisons.budget_saved} == {
         ("cosine", "uba"), ("cosine", "linear"), ("cosine", "step"),
         ("linear", "uba"), ("linear", "cosine"), ("linear", "step"),
     }  # fmt: skip
 
 
 def test_uba_saves_budget_on_the_quadratic(searched: pd.DataFrame) -> None:
-    """Its phi grows with the budget there, cosine's cannot (REFERENCES, section 6)."""
+    """Its phi grows with the budget there, cosine's cannot (docs/method/quadratic.md)."""
     late = [s for s in compare(searched).budget_saved if s.family == "uba" and s.baseline == "cosine" and s.budget > 50]
     for one in late:
         assert one.percent is not None and one.phi is not None and one.phi > 2.0
@@ -39,7 +43,7 @@ def test_uba_saves_budget_on_the_quadratic(searched: pd.DataFrame) -> None:
 
 def test_the_same_table_gives_the_same_figures(searched: pd.DataFrame) -> None:
     first = compare(searched)
-    assert compare(searched, cells=first.cells).to_dict() == first.to_dict()
+    assert compare(searched, cells=first.cells) == first
 
 
 @pytest.mark.parametrize(
@@ -52,8 +56,17 @@ def test_the_same_table_gives_the_same_figures(searched: pd.DataFrame) -> None:
     ],
 )
 def test_poor_evidence_gives_reasons_in_place_of_figures(rows: pd.DataFrame) -> None:
-    found = compare(rows)
-    assert found.ranks.why_not and found.ranks.p_value is None
-    assert all(curve.why_not and not curve.best for curve in found.tuning_curves)
-    assert all(one.why_not and one.percent is None for one in found.budget_saved)
-    assert bool(found.scores.families) == (found.scores.why_not is None)
+    comparisons = compare(rows)
+    assert comparisons.ranks.why_not and comparisons.ranks.p_value is None
+    assert all(curve.why_not and not curve.best for curve in comparisons.tuning_curves)
+    assert all(saving.why_not and saving.percent is None for saving in comparisons.budget_saved)
+    assert bool(comparisons.scores.families) == (comparisons.scores.why_not is None)
+    values = comparisons_dict(comparisons)
+    assert "{" not in values["ranks"]["why_not"]
+    assert all(
+        curve["why_not"].startswith(("a tuning curve needs 5", "no explore")) for curve in values["tuning_curves"]
+    )
+
+
+def test_every_reason_has_its_words() -> None:
+    assert set(CLAUSES) == set(get_args(Reason))

@@ -1,4 +1,4 @@
-"""Interquartile means and profiles: against scipy, and how often their intervals hold the truth."""
+"""Interquartile means and profiles: against SciPy, and the coverage of their intervals."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import trim_mean
 
 from phitune.analysis.families.compare import compare_cell
+from phitune.analysis.families.refusal import Refusal
 from phitune.analysis.families.scores import FamilyScore, fitted_runs, interquartile_mean, run_scores, score_families
 from tests.analysis.made_cells import cell
 
@@ -35,33 +36,33 @@ def test_a_score_is_the_ratio_of_losses_and_of_errors() -> None:
     assert scores["linear"] == pytest.approx([0.5, 0.5], abs=0.01)
 
 
-def test_profiles_fall_and_hold_what_diverged_at_nought() -> None:
+def test_profiles_fall_and_diverged_runs_score_zero() -> None:
     cells = [cell({"uba": [0.5, 0.51], "linear": [0.6, 0.6]}, workload=f"w{i}") for i in range(3)]
     cells.append(cell({"uba": [0.5, 0.51], "linear": [0.6, 0.6]}, workload="w3", diverged=["uba"]))
-    found = score_families([(rows, compare_cell(rows)) for rows in cells])
-    uba = next(f for f in found.families if f.family == "uba")
-    assert found.cells == 4 and uba.profile[0] == pytest.approx(0.75)
+    scores = score_families([(rows, compare_cell(rows)) for rows in cells])
+    uba = next(f for f in scores.families if f.family == "uba")
+    assert scores.cells == 4 and uba.profile[0] == pytest.approx(0.75)
     assert all(a >= b for a, b in zip(uba.profile, uba.profile[1:], strict=False))
     assert all(low <= p <= high for low, p, high in zip(uba.profile_low, uba.profile, uba.profile_high, strict=True))
 
 
 NOISE = 0.05
-LONG = [pytest.param(*told, 300, marks=pytest.mark.slow) for told in ((2, 4), (2, 8), (3, 8), (5, 8))]
+LONG = [pytest.param(*case, 300, marks=pytest.mark.slow) for case in ((2, 4), (2, 8), (3, 8), (5, 8))]
 
 
 def repeated(linear: np.ndarray, seeds: int, runs: int) -> Iterator[dict[str, FamilyScore]]:
     """Scores of fresh seeds, half of whose luck both families share; UBA's mean is 0.5 in every cell."""
     rng = np.random.default_rng(seeds)
     cells = [cell({"uba": [0.5] * seeds, "linear": [0.6] * seeds}, workload=f"w{i}") for i in range(len(linear))]
-    made = [(rows, compare_cell(rows)) for rows in cells]
+    compared = [(rows, compare_cell(rows)) for rows in cells]
     for _ in range(runs):
-        for (rows, _), mean in zip(made, linear, strict=True):
+        for (rows, _), mean in zip(compared, linear, strict=True):
             shared = rng.standard_normal(seeds)
-            for family, of in (("uba", 0.5), ("linear", mean)):
+            for family, center in (("uba", 0.5), ("linear", mean)):
                 at = (rows["family"] == family) & (rows["phase"] == "replicate")
                 own = np.sqrt(0.5) * (shared + rng.standard_normal(seeds))
-                rows.loc[at, "objective"] = of * np.exp(NOISE * own)
-        yield {f.family: f for f in score_families(made).families}
+                rows.loc[at, "objective"] = center * np.exp(NOISE * own)
+        yield {f.family: f for f in score_families(compared).families}
 
 
 @pytest.mark.parametrize(("seeds", "cells", "runs"), [(2, 8, 60), (5, 8, 60), *LONG])
@@ -70,27 +71,27 @@ def test_the_interval_holds_the_true_mean_about_as_often_as_it_says(seeds: int, 
     means = 0.56 + 0.07 * np.linspace(0.0, 1.0, cells)
     luck = NOISE * np.random.default_rng(0).standard_normal((cells, 50_000))
     truth = interquartile_mean((0.5 / means[:, None] * np.exp(luck)).ravel(), np.ones(luck.size))
-    intervals = [found["linear"].interval for found in repeated(means, seeds, runs)]
+    intervals = [scores["linear"].interval for scores in repeated(means, seeds, runs)]
     # Four standard errors of the share; bootstraps of an interquartile mean are a little off.
     assert np.mean([low <= truth <= high for low, high in intervals]) == pytest.approx(0.9, abs=0.03 + 1.2 / runs**0.5)
 
 
 def test_equal_families_score_below_one_and_by_the_same() -> None:
     """The cell's best is a lucky one: the score cannot be compared with 1, families can be with each other."""
-    found = list(repeated(np.full(8, 0.5), 3, 80))
-    apart = np.array([f["uba"].iqm - f["linear"].iqm for f in found])
+    draws = list(repeated(np.full(8, 0.5), 3, 80))
+    apart = np.array([scores["uba"].iqm - scores["linear"].iqm for scores in draws])
     assert abs(apart.mean()) < 4 * apart.std() / np.sqrt(len(apart))
-    assert 0.97 < np.mean([f["uba"].iqm for f in found]) < 0.995
+    assert 0.97 < np.mean([scores["uba"].iqm for scores in draws]) < 0.995
 
 
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"uba": [0.5, 0.6]}, "there is one"),
-        ({"uba": [0.5], "linear": [0.6]}, "no cell has two fresh seeds of every family"),
+        ({"uba": [0.5, 0.6]}, Refusal("one family")),
+        ({"uba": [0.5], "linear": [0.6]}, Refusal("few seeds")),
     ],
 )
-def test_without_ground_there_is_no_score(values: dict[str, list[float]], why: str) -> None:
+def test_without_enough_evidence_there_is_no_score(values: dict[str, list[float]], why: Refusal) -> None:
     rows = cell(values)
-    found = score_families([(rows, compare_cell(rows))])
-    assert found.why_not is not None and why in found.why_not and found.families == () and found.left_out == 1
+    scores = score_families([(rows, compare_cell(rows))])
+    assert scores.why_not == why and scores.families == () and scores.left_out == 1

@@ -1,9 +1,10 @@
-"""The median best of n: exact formula, simultaneous bands, what stopped and guided trials do to it."""
+"""The median best of n: exact formula, simultaneous bands, effect of stopped and guided trials."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from phitune.analysis.families.refusal import Refusal
 from phitune.analysis.families.tuning_curves import best_of, order_statistics_band, tuning_curves
 from phitune.analysis.results import tidy
 
@@ -18,12 +19,12 @@ def trials(
     return tidy(table.assign(workload="w", optimizer="sgd", origin=origin, mode=mode, deterministic=False))
 
 
-def test_median_best_of_n_is_what_drawing_from_the_sample_gives() -> None:
+def test_the_median_best_of_n_agrees_with_resampling() -> None:
     rng = np.random.default_rng(0)
     sample = np.sort(rng.lognormal(size=40))
     n = np.array([1, 3, 10])
-    found, _, _ = best_of(sample, n)
-    for size, value in zip(n, found, strict=True):
+    medians, _, _ = best_of(sample, n)
+    for size, value in zip(n, medians, strict=True):
         drawn = rng.choice(sample, (20_001, size)).min(axis=1)
         assert np.searchsorted(sample, value) == pytest.approx(np.searchsorted(sample, np.median(drawn)), abs=1)
 
@@ -35,7 +36,7 @@ def test_the_band_of_one_draw_is_the_binomials_interval() -> None:
 
 
 @pytest.mark.parametrize("size", [8, 40])
-def test_the_band_holds_the_whole_true_curve_nine_times_in_ten(size: int) -> None:
+def test_the_band_covers_the_whole_true_curve_nine_times_in_ten(size: int) -> None:
     rng = np.random.default_rng(7)
     n = np.arange(1, size + 1)
     truth = 1.0 - 0.5 ** (1.0 / n)
@@ -71,7 +72,10 @@ def test_guided_trials_are_used_only_where_there_are_too_few_others_and_have_no_
     assert curve.sampling == "guided" and curve.trials == 13 and curve.low == () == curve.high
 
 
-@pytest.mark.parametrize(("n", "status", "why"), [(4, "cccc", "needs 5"), (6, "ssdsds", "no explore trial of uba")])
-def test_without_ground_there_is_no_curve(n: int, status: str, why: str) -> None:
+@pytest.mark.parametrize(
+    ("n", "status", "why"),
+    [(4, "cccc", Refusal("few trials", 4, "uba")), (6, "ssdsds", Refusal("none completed", family="uba"))],
+)
+def test_without_enough_evidence_there_is_no_curve(n: int, status: str, why: Refusal) -> None:
     (curve,) = tuning_curves(trials([0.5] * n, status=status))
-    assert curve.why_not is not None and why in curve.why_not and curve.best == ()
+    assert curve.why_not == why and curve.best == ()

@@ -1,4 +1,4 @@
-"""The report's first lines: warnings before advice, and no advice without ground."""
+"""The report's first lines: warnings before advice, and no advice without evidence."""
 
 import re
 from dataclasses import replace
@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from phitune.analysis.families.budget_saved import BudgetSaved
-from phitune.analysis.families.compare import Evidence, Gain
+from phitune.analysis.families.gain import Evidence, Gain
 from phitune.analysis.guidelines.guidelines import Guidelines, build
-from phitune.analysis.report.words.cells import family_lines, saved_text, summary_table
+from phitune.analysis.report.words.cells import saved_text, summary_table
+from phitune.analysis.report.words.families import family_lines
 from phitune.analysis.report.words.gains import gain_text, payoff
 from phitune.analysis.report.words.headlines import answer_lines, evidence_lines, headlines
 from tests.analysis.made_study import Recipe, table
@@ -21,13 +22,13 @@ def replicated() -> Guidelines:
     return build(pd.concat([table(r) for r in recipes], ignore_index=True))
 
 
-def test_one_workload_is_said_not_to_be_checked_on_another(replicated: Guidelines) -> None:
+def test_with_one_workload_the_missing_check_on_another_is_reported(replicated: Guidelines) -> None:
     lines = evidence_lines(replicated)
     assert any(line.startswith("Workload left out: not checked") for line in lines)
     assert not any("single runs" in line for line in lines)
 
 
-def test_a_guideline_that_does_not_beat_the_constant_is_said_first(replicated: Guidelines) -> None:
+def test_the_first_line_is_that_the_guideline_does_not_beat_the_constant(replicated: Guidelines) -> None:
     validation = {
         **replicated.validation,
         "leave_largest_budget_out": {"n": 3, "gain_over_constant": {"mean": -1.0, "low": -2.0, "high": -0.5}},
@@ -42,8 +43,9 @@ def test_advice_names_family_and_what_it_gains_at_the_largest_budget(replicated:
     assert line.startswith("quadratic(kappa=100,noise=1) with sgd: use ")
     assert last.gains and all(f"{gain_text(gain)} over {base}" in line for base, gain in last.gains.items())
     known = {s.budget: s for s in replicated.comparisons.budget_saved if s.family == last.family and not s.bound}
-    told = re.search(r"At (\d+) (\w+) reaches linear's quality in ([^%]+ %)", line)
-    assert told is not None and told[2] == last.family and saved_text(known[int(told[1])]).startswith(told[3])
+    saving = re.search(r"At (\d+) (\w+) reaches linear's quality in ([^%]+ %)", line)
+    assert saving is not None and saving[2] == last.family
+    assert saved_text(known[int(saving[1])]).startswith(saving[3])
 
 
 def _gain(percent: float, interval: tuple[float, float] | None, evidence: Evidence = "replicates") -> Gain:
@@ -51,7 +53,7 @@ def _gain(percent: float, interval: tuple[float, float] | None, evidence: Eviden
 
 
 @pytest.mark.parametrize(
-    ("gains", "told"),
+    ("gains", "sentence"),
     [
         ({"linear": _gain(3.0, (1.0, 5.0))}, "uba gains +3 % [+1, +5] over linear."),
         ({"linear": _gain(-26.0, (-56.0, 4.2))}, "uba stands at -26 % [-56, +4.2] over linear, not told from zero."),
@@ -67,10 +69,10 @@ def _gain(percent: float, interval: tuple[float, float] | None, evidence: Eviden
     ],
 )
 def test_a_gain_is_claimed_only_where_its_interval_leaves_zero_out(
-    replicated: Guidelines, gains: dict[str, Gain], told: str
+    replicated: Guidelines, gains: dict[str, Gain], sentence: str
 ) -> None:
-    said = payoff(replace(replicated.cells[-1], family="uba", gains=gains))
-    assert said == (f"At 400 iterations {told}" if told else "")
+    text = payoff(replace(replicated.cells[-1], family="uba", gains=gains))
+    assert text == (f"At 400 iterations {sentence}" if sentence else "")
 
 
 @pytest.mark.parametrize(
@@ -80,22 +82,22 @@ def test_a_gain_is_claimed_only_where_its_interval_leaves_zero_out(
         (1, "(one pair, no evidence)", "one fresh seed alone"),
     ],
 )
-def test_a_gain_of_single_runs_or_one_pair_is_nowhere_shown_as_measured(replicates: int, mark: str, thin: str) -> None:
-    found = build(table(Recipe(100, 1.0, 100, uba=16, others=3, replicates=replicates)))
-    assert thin in evidence_lines(found)[0]
-    [row], [cell] = summary_table(found), found.cells
-    shown = [row["over cosine"], row["over linear"]]
-    assert all(text == "itself" or text.endswith(mark) for text in shown) and shown != ["itself"] * 2
-    [answer] = answer_lines(found)
+def test_a_gain_of_single_runs_or_one_pair_is_marked_everywhere(replicates: int, mark: str, thin: str) -> None:
+    guidelines = build(table(Recipe(100, 1.0, 100, uba=16, others=3, replicates=replicates)))
+    assert thin in evidence_lines(guidelines)[0]
+    [row], [cell] = summary_table(guidelines), guidelines.cells
+    gains = [row["over cosine"], row["over linear"]]
+    assert all(text == "itself" or text.endswith(mark) for text in gains) and gains != ["itself"] * 2
+    [answer] = answer_lines(guidelines)
     assert answer.count(mark) == len(cell.gains) and " gains " not in answer
     assert "no evidence" in cell.family_reason
-    assert ("rest on single runs" in family_lines(found)[0]) == (replicates == 0)
+    assert ("rest on single runs" in family_lines(guidelines)[0]) == (replicates == 0)
 
 
 def test_without_replicates_the_evidence_is_called_thin() -> None:
-    found = build(table(Recipe(100, 1.0, 100, uba=4, others=1, stop=False, replicates=0)))
-    assert evidence_lines(found)[0].startswith("The evidence is thin: in 1 of 1 cells")
-    assert "too few trials to say which φ is best" in answer_lines(found)[0]
+    guidelines = build(table(Recipe(100, 1.0, 100, uba=4, others=1, stop=False, replicates=0)))
+    assert evidence_lines(guidelines)[0].startswith("The evidence is thin: in 1 of 1 cells")
+    assert "too few trials to say which φ is best" in answer_lines(guidelines)[0]
 
 
 @pytest.mark.parametrize(
@@ -107,6 +109,6 @@ def test_without_replicates_the_evidence_is_called_thin() -> None:
         (None, None, None, "–"),
     ],
 )
-def test_budget_saved_is_said_with_its_bound_and_interval(percent, bound, interval, text) -> None:  # type: ignore[no-untyped-def]
+def test_budget_saved_has_its_bound_and_interval(percent, bound, interval, text) -> None:  # type: ignore[no-untyped-def]
     saved = BudgetSaved("w", "sgd", 100, "uba", 1.0, "linear", percent, bound, interval, 3, 4, None)
     assert saved_text(saved) == text

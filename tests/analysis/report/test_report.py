@@ -1,7 +1,8 @@
-"""guidelines.json's contract, the report's files, and what is left in MLflow."""
+"""The contract of guidelines.json, the report's files, and its log in MLflow."""
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 from mlflow import MlflowClient
 
 from phitune.analysis import results
-from phitune.analysis.guidelines.guidelines import build
+from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.figures.catalogue import MOST_PANELS, sketches
-from phitune.analysis.report.pages import write_files
+from phitune.analysis.report.pages import write_report
 from phitune.analysis.report.run import analyze
 from phitune.analysis.report.search_quality import search_quality
 from phitune.analysis.report.words.cells import HEADS, summary_table
@@ -32,7 +33,7 @@ def content(guidelines_file: Path) -> dict[str, Any]:
     return loaded
 
 
-def test_guidelines_hold_what_the_contract_names(content: dict[str, Any]) -> None:
+def test_guidelines_have_the_fields_of_the_contract(content: dict[str, Any]) -> None:
     assert {"cells", "models", "validation", "provenance"} <= set(content)
     assert len(content["cells"]) == len(RECIPES)
     for cell, recipe in zip(content["cells"], sorted(RECIPES, key=lambda r: (r.label, r.budget)), strict=True):
@@ -62,8 +63,8 @@ def test_no_slope_is_claimed_where_there_are_under_four_budgets(content: dict[st
     assert few["kind"] != "log-linear" and few["slope"] == 0
 
 
-def test_another_family_must_beat_uba_by_more_than_the_uncertainty(study: StudyRef) -> None:
-    for cell in build(results.load(study)).cells:
+def test_another_family_must_beat_uba_by_more_than_the_uncertainty(guidelines: Guidelines) -> None:
+    for cell in guidelines.cells:
         if cell.family != "uba" and cell.comparison_evidence == "replicates":
             uba = next(f for f in cell.families if f.family == "uba")
             best = cell.families[0]
@@ -71,14 +72,14 @@ def test_another_family_must_beat_uba_by_more_than_the_uncertainty(study: StudyR
 
 
 def test_validation_regret_is_not_negative(content: dict[str, Any]) -> None:
-    rows = [row for found in content["validation"].values() for row in found["rows"]]
+    rows = [row for part in content["validation"].values() for row in part["rows"]]
     assert len(rows) == 8
     for row in rows:
         known = [row["regret"], row["constant_phi"], *row["rivals"].values()]
         assert all(value is None or value >= 0 for value in known)
 
 
-def test_all_files_are_there_and_the_page_stands_alone(guidelines_file: Path) -> None:
+def test_all_files_exist_and_the_page_needs_no_others(guidelines_file: Path) -> None:
     out = guidelines_file.parent
     for name in ("guidelines.json", "results.parquet", "report.html", "report.md"):
         assert (out / name).stat().st_size > 0
@@ -103,20 +104,20 @@ def test_the_pages_first_lines_are_the_answer(guidelines_file: Path) -> None:
 
 def test_every_figure_has_a_caption_and_both_files(guidelines_file: Path) -> None:
     page = (guidelines_file.parent / "report.html").read_text(encoding="utf-8")
-    drawn = {path.stem for path in (guidelines_file.parent / "figures").glob("*.png")}
-    assert drawn == {path.stem for path in (guidelines_file.parent / "figures").glob("*.svg")}
-    assert {"phi_against_budget", "quality_against_phi", "families", "ranks", "performance_profiles"} <= drawn
-    assert {"tuning_curves", "trials_ended", "rung_correlations", "surface-quadratic-kappa-100-noise-1"} <= drawn
+    names = {path.stem for path in (guidelines_file.parent / "figures").glob("*.png")}
+    assert names == {path.stem for path in (guidelines_file.parent / "figures").glob("*.svg")}
+    assert {"phi_against_budget", "quality_against_phi", "families", "ranks", "performance_profiles"} <= names
+    assert {"tuning_curves", "trials_ended", "rung_correlations", "surface-quadratic-kappa-100-noise-1"} <= names
     captions = re.findall(r"<figcaption>([^<]+)</figcaption>", page)
-    assert len(captions) == page.count("<figure>") == len(drawn) and all(len(c) > 60 for c in captions)
+    assert len(captions) == page.count("<figure>") == len(names) and all(len(c) > 60 for c in captions)
 
 
-def test_comparisons_across_cells_stand_in_the_file(content: dict[str, Any]) -> None:
-    found = content["comparisons"]
-    assert set(found) == {"ranks", "scores", "tuning_curves", "budget_saved"}
+def test_comparisons_across_cells_are_in_the_file(content: dict[str, Any]) -> None:
+    comparisons = content["comparisons"]
+    assert set(comparisons) == {"ranks", "scores", "tuning_curves", "budget_saved"}
     # Six cells have all four families, one has no replicates.
-    assert found["scores"]["cells"] == 6 and found["scores"]["left_out"] == 1
-    assert {(s["workload"], s["budget"]) for s in found["budget_saved"]} == {
+    assert comparisons["scores"]["cells"] == 6 and comparisons["scores"]["left_out"] == 1
+    assert {(s["workload"], s["budget"]) for s in comparisons["budget_saved"]} == {
         (r.label, r.budget) for r in RECIPES if r.replicates
     }
 
@@ -129,8 +130,8 @@ def test_the_report_is_logged_on_the_studys_run(study: StudyRef, guidelines_file
     assert "| budget |" in client.get_run(run).data.tags["mlflow.note.content"]
 
 
-def test_summary_table_has_a_row_for_each_cell(study: StudyRef) -> None:
-    rows = summary_table(build(results.load(study)))
+def test_summary_table_has_a_row_for_each_cell(guidelines: Guidelines) -> None:
+    rows = summary_table(guidelines)
     assert len(rows) == len(RECIPES)
     assert all(set(row) == {"workload", "optimizer", *HEADS} for row in rows)
 
@@ -141,7 +142,7 @@ def test_bad_input_writes_nothing(study: StudyRef, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_study_without_finished_trials_is_said(tmp_path: Path, study: StudyRef) -> None:
+def test_a_study_without_finished_trials_is_an_error(tmp_path: Path, study: StudyRef) -> None:
     client = MlflowClient(tracking_uri=study.tracking_uri)
     experiment = client.create_experiment("fresh")
     client.create_run(experiment, tags={"phitune.kind": "study"})
@@ -157,19 +158,32 @@ def test_figures_are_the_same_from_run_to_run(study: StudyRef, guidelines_file: 
     assert (again / "guidelines.json").read_text() == guidelines_file.read_text()
 
 
-def test_of_many_workloads_the_first_are_drawn_and_the_report_says_so(study: StudyRef, tmp_path: Path) -> None:
-    table = results.load(study)
-    one = table[(table["workload"] == RECIPES[0].label) & (table["budget"] == RECIPES[0].budget)]
-    many = [one.assign(workload=f"mlp/data{i:02d}", trial_id=f"{i}:" + one["trial_id"]) for i in range(MOST_PANELS + 1)]
-    joined = pd.concat(many, ignore_index=True)
-    guidelines = build(joined, {"trials": len(joined), "replicates": 0, "date": "2026-01-01"})
+def _many_workloads(study: StudyRef, guidelines: Guidelines, at: int) -> tuple[pd.DataFrame, Guidelines]:
+    """Rows and conclusions of one cell under more names than figures have panels."""
+    table, cell = results.load(study), guidelines.cells[at]
+    rows = table[(table["workload"] == cell.label) & (table["budget"] == cell.budget)]
+    names = [f"mlp/data{i:02d}" for i in range(MOST_PANELS + 1)]
+    copies = tuple(replace(cell, workload=name, label=name) for name in names)
+    many = replace(guidelines, cells=copies, surfaces=(guidelines.surfaces[at],) * len(names), models=())
+    return pd.concat([rows.assign(workload=name) for name in names], ignore_index=True), many
+
+
+def test_of_many_workloads_the_first_are_drawn(study: StudyRef, guidelines: Guidelines) -> None:
+    fitted = next(i for i, cell in enumerate(guidelines.cells) if cell.phi is not None)
+    table, many = _many_workloads(study, guidelines, fitted)
     titles = {
         sketch.name: [axis.get_title() for axis in figure.axes]
-        for sketch in sketches(guidelines, joined, search_quality(joined))
+        for sketch in sketches(many, table, search_quality(table))
         if sketch.name in ("phi_against_budget", "quality_against_phi") and (figure := sketch.draw()) is not None
     }
-    drawn = [f"mlp/data{i:02d}" for i in range(MOST_PANELS + 1)]
-    assert titles == {"phi_against_budget": drawn, "quality_against_phi": drawn[:-1]}
-    write_files(joined, guidelines, "many", tmp_path)
+    labels = [f"mlp/data{i:02d}" for i in range(MOST_PANELS + 1)]
+    assert titles == {"phi_against_budget": labels, "quality_against_phi": labels[:-1]}
+
+
+def test_the_report_says_how_many_workloads_are_not_drawn(
+    study: StudyRef, guidelines: Guidelines, tmp_path: Path
+) -> None:
+    thin = next(i for i, cell in enumerate(guidelines.cells) if cell.verdict == "thin")
+    write_report(*_many_workloads(study, guidelines, thin), "many", tmp_path)
     for name in ("report.html", "report.md"):
         assert f"show the first {MOST_PANELS}; 1 more are in the tables" in (tmp_path / name).read_text()

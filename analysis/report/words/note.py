@@ -1,0 +1,45 @@
+"""The description of a study's run in MLflow: Markdown of limited length."""
+
+from phitune.analysis.guidelines.guidelines import Guidelines
+from phitune.analysis.report.words.headlines import headlines
+from phitune.analysis.report.words.tables import Table, answer_tables
+
+# MLflow's limit on a tag in characters, of which the description of the search needs some.
+MOST_OF_TAG = 8000
+MOST_OF_NOTE = 5000
+WHERE = "The whole report with figures: Artifacts, `report/report.html`."
+# First line of the search's own description.
+SEARCHED = "## What was searched"
+
+
+def note(guidelines: Guidelines, description: str = "") -> str:
+    """The answers in short, with the tables if there is room for them, then what was searched.
+
+    Args:
+        guidelines: The conclusions.
+        description: The run's description so far. The part that the search wrote is kept; answers of an earlier
+            analysis before it are replaced.
+    """
+    searched = description[description.find(SEARCHED) :] if SEARCHED in description else ""
+    return cut("\n\n".join(filter(None, [_answers(guidelines), searched])), MOST_OF_TAG)
+
+
+def _answers(guidelines: Guidelines) -> str:
+    lines = [f"- {line}" for line in headlines(guidelines)]
+    tables = [_markdown(table) for table in answer_tables(guidelines)]
+    whole = "\n".join(["## Answers", "", *lines, "", "\n\n".join(tables), "", WHERE])
+    return whole if len(whole) <= MOST_OF_NOTE else cut("\n".join(["## Answers", "", *lines, "", WHERE]), MOST_OF_NOTE)
+
+
+def _markdown(table: Table) -> str:
+    heads = ["| " + " | ".join(table.heads) + " |", "|---" * len(table.heads) + "|"]
+    rows = ["| " + " | ".join(row) + " |" for row in table.rows]
+    return "\n".join([f"**{table.title}**", "", *heads, *rows])
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or as many of its first lines as fit into `most` characters with a reference to the report."""
+    if len(text) <= most:
+        return text
+    rest = f"\n\nThere is more. {WHERE}"
+    return text[: max(text.rfind("\n", 0, most - len(rest) + 1), 0)].rstrip() + rest

@@ -1,0 +1,68 @@
+"""Tables of the report: heads and rows, all as text."""
+
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from phitune.analysis.answers.numbers import number
+from phitune.analysis.guidelines.guidelines import Guidelines
+from phitune.analysis.report.search_quality import SearchQuality
+from phitune.analysis.report.words.cells import HEADS, saved_text, summary_table
+from phitune.analysis.results.table import STATUSES
+
+
+class Table(NamedTuple):
+    """A table of text."""
+
+    title: str
+    heads: list[str]
+    rows: list[list[str]]
+
+
+def answer_tables(guidelines: Guidelines) -> list[Table]:
+    """The summary table, one part a workload and optimizer."""
+    groups = groupby(summary_table(guidelines), itemgetter("workload", "optimizer"))
+    return [
+        Table(f"{workload}, {optimizer}", list(HEADS), [[row[head] for head in HEADS] for row in rows])
+        for (workload, optimizer), rows in groups
+    ]
+
+
+def saved_table(guidelines: Guidelines) -> Table:
+    """Budget saved: a row a cell, family and baseline for which it is known."""
+    return Table(
+        "Budget saved: all families, against cosine and linear",
+        ["workload", "optimizer", "budget", "family", "φ", "against", "iterations it needs"],
+        [
+            [s.workload, s.optimizer, str(s.budget), s.family, "" if s.phi is None else number(s.phi), s.baseline,
+             saved_text(s)]
+            for s in guidelines.comparisons.budget_saved
+            if s.percent is not None
+        ],
+    )  # fmt: skip
+
+
+def ended_table(quality: Iterable[SearchQuality]) -> Table:
+    """How trials ended and how well rungs predicted the end: a row a cell, and one for each family in it."""
+    return Table(
+        "How trials ended, cell by cell and family by family",
+        ["workload", "optimizer", "budget", "family", *STATUSES, "rank correlation of rungs with the end"],
+        [
+            [q.workload, q.optimizer, str(q.budget), q.family or "all", *(str(q.ended[s]) for s in STATUSES),
+             ", ".join("–" if r is None else f"{r:.2f}" for r in q.rungs)]
+            for q in quality
+        ],
+    )  # fmt: skip
+
+
+def provenance_texts(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Names and values of the provenance as a person reads them; empty values are left out."""
+    texts = {key.replace("_", " "): _text(value) for key, value in provenance.items()}
+    return {name: text for name, text in texts.items() if text}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {version}" for name, version in value.items())
+    return "; ".join(value) if isinstance(value, list) else str(value)
