@@ -157,5 +157,5 @@ def _log(found: Results, guidelines: Guidelines, out: Path, written: list[Path])
         searched = told[told.find(SEARCHED) :] if SEARCHED in told else ""
         client.set_tag(run, NOTE, cut("\n\n".join(filter(None, [note(guidelines), searched])), MOST_OF_TAG))
     except (MlflowException, OSError) as error:
-        return str(error).splitlines()[0][:200]
+        return without_credentials(str(error).splitlines()[0])[:200]
     return None

@@ -14,7 +14,7 @@ from typing import Any
 
 from phitune.search.records.record import Trial
 from phitune.search.tracking.facts import StudyFacts
-from phitune.search.tracking.uri import without_credentials
+from phitune.trainables.uri import without_credentials
 from phitune.trainables.errors import InputError
 
 _RESTART_AFTER = 1.0
