@@ -7,6 +7,7 @@ from phitune.analysis import results
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.words.note import note
 from phitune.analysis.results import Results
+from phitune.trainables.uri import without_credentials
 
 NOTE_TAG = "mlflow.note.content"
 NOT_ONE_STUDY = "it is no single study of it"
@@ -38,5 +39,5 @@ def log_report(gathered: Results, guidelines: Guidelines, out: Path, files: Sequ
         description = client.get_run(run).data.tags.get(NOTE_TAG, "")
         client.set_tag(run, NOTE_TAG, note(guidelines, description))
     except (MlflowException, OSError) as error:
-        return str(error).splitlines()[0][:200]
+        return without_credentials(str(error).splitlines()[0])[:200]
     return None

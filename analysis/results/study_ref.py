@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from phitune.trainables.errors import InputError
+from phitune.trainables.uri import absolute, without_credentials
 
 DEFAULT_TRACKING_URI = "sqlite:///runs/mlflow.db"
 STUDY_FILE = "study.json"
@@ -38,13 +39,8 @@ class StudyRef:
 
     @property
     def public_uri(self) -> str:
-        """The tracking URI without user name and password and with an absolute path, fit for a report."""
-        parts = urlsplit(self.tracking_uri)
-        if self.tracking_uri.startswith(SQLITE):
-            return f"{SQLITE}{Path(self.tracking_uri.removeprefix(SQLITE)).resolve()}"
-        if "@" not in parts.netloc:
-            return self.tracking_uri
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        """The tracking URI without credentials and with an absolute path, fit for a report."""
+        return without_credentials(absolute(self.tracking_uri))
 
 
 def find_study(study: str, tracking_uri: str | None = None) -> StudyRef:
@@ -148,7 +144,7 @@ def _experiments(ref: StudyRef) -> list[str]:
             if not token:
                 return names
     except (MlflowException, ImportError, OSError) as error:
-        reason = str(error).splitlines()[0][:200]
+        reason = without_credentials(str(error).splitlines()[0])[:200]
         if getattr(error, "error_code", "") == "UNAUTHENTICATED":
             reason = "it lets in only those with an account (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD)"
         raise InputError(f"tracking URI: MLflow at {ref.public_uri} cannot be read: {reason}") from None

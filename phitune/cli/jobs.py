@@ -138,7 +138,7 @@ def _follow(client: JobSubmissionClient, job: Job, address: str) -> None:
 
 def _line(*words: str, address: str) -> str:
     """A command line for the same cluster, without credentials."""
-    from phitune.search.tracking import without_credentials
+    from phitune.trainables.uri import without_credentials
 
     return shlex.join(
         ["phitune", *words, *([] if address == DASHBOARD else ["--address", without_credentials(address)])]

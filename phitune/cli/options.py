@@ -45,7 +45,7 @@ def console() -> Console:
 
 def this_line() -> str:
     """The command line of this process, without credentials."""
-    from phitune.search.tracking import without_credentials
+    from phitune.trainables.uri import without_credentials
 
     return shlex.join(["phitune", *map(without_credentials, sys.argv[1:])])
 

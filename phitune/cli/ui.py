@@ -36,11 +36,12 @@ def ui(
 
 def _pages(uri: str, server: str) -> list[tuple[str, str]]:
     """The name and page in MLflow of each study below `RUNS`."""
-    from phitune.search.tracking import absolute, runs_page
+    from phitune.search.tracking import runs_page
+    from phitune.trainables.uri import absolute, without_credentials
 
     described = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RUNS.glob("*/study.json"))]
     return [
         (study["name"], runs_page(study["experiment_id"], server))
         for study in described
-        if study.get("experiment_id") and study["tracking_uri"] == absolute(uri)
+        if study.get("experiment_id") and study["tracking_uri"] == without_credentials(absolute(uri))
     ]

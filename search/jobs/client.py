@@ -17,8 +17,8 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
 from phitune.search.ray_internals.handshake import token_missing, token_wrong, versions_differ
-from phitune.search.tracking import without_credentials
 from phitune.trainables.errors import InputError, SurroundingsError
+from phitune.trainables.uri import without_credentials
 
 _PATIENCE = 10.0
 

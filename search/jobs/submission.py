@@ -15,8 +15,8 @@ from phitune.search.jobs.client import reachable
 from phitune.search.jobs.listing import AGAIN_KEY, OUT_KEY, STUDY_KEY, listed
 from phitune.search.jobs.package import STUDY_FILE, package
 from phitune.search.study.model import Study
-from phitune.search.tracking import without_credentials
 from phitune.trainables.errors import InputError
+from phitune.trainables.uri import without_credentials
 
 # Below the home directory of the cluster's head.
 HOME = PurePosixPath("phitune-runs")
@@ -50,8 +50,8 @@ class Submission:
             return
         if without_credentials(uri) != uri:
             raise InputError(
-                f"tracking URI: {without_credentials(uri)!r} came with credentials, which all who see the cluster's "
-                "jobs could read; give the URI without them, and them to the head: in ~/.mlflow/credentials, or in "
+                f"tracking URI: {without_credentials(uri)!r} came with what may be credentials, which all who see the "
+                "cluster's jobs could read; give the URI without them, and them to the head: in ~/.mlflow/credentials, or in "
                 "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD where `ray start` runs"
             )
         if urlsplit(uri).scheme in ("", "sqlite") and not uri.startswith("sqlite:////"):

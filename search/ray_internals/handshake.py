@@ -16,8 +16,8 @@ from ray._private.utils import check_version_info, compute_version_info
 from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 from ray.exceptions import AuthenticationError
 
-from phitune.search.tracking.uri import without_credentials
 from phitune.trainables.errors import InputError
+from phitune.trainables.uri import without_credentials
 
 _PATIENCE = 10.0
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import yaml
 
 from phitune.search.study.model import Study, parse_study
-from phitune.search.tracking import absolute, without_credentials
 from phitune.trainables.errors import InputError
+from phitune.trainables.uri import absolute, without_credentials
 
 # What may change between one run of a study and the next, beside its cells, which may become more.
 _MAY_GROW = ("trials", "replicates")

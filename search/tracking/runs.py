@@ -11,7 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from phitune.search.records.record import Record, Trial
 from phitune.search.tracking.facts import CellFacts, StudyFacts
-from phitune.search.tracking.uri import VIEW_KEY, runs_page
+from phitune.search.tracking.page import VIEW_KEY, runs_page
 
 RUN_STATUS = {"completed": "FINISHED", "stopped": "KILLED", "diverged": "FAILED", "failed": "FAILED"}
 NOTE = "mlflow.note.content"

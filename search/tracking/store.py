@@ -21,7 +21,7 @@ from phitune.search.records.record import Record, Trial
 from phitune.search.tracking import runs
 from phitune.search.tracking.facts import StudyFacts
 from phitune.search.tracking.sqlite import prepared, settle
-from phitune.search.tracking.uri import database_file, without_credentials
+from phitune.trainables.uri import database_file, without_credentials
 
 _PAGE = 1000
 

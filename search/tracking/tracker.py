@@ -14,8 +14,8 @@ from typing import Any
 
 from phitune.search.records.record import Trial
 from phitune.search.tracking.facts import StudyFacts
-from phitune.search.tracking.uri import without_credentials
 from phitune.trainables.errors import InputError
+from phitune.trainables.uri import without_credentials
 
 _RESTART_AFTER = 1.0
 _LONGEST_PAUSE = 30.0

@@ -30,7 +30,7 @@ from typing import Any, TextIO
 from phitune.search.records.record import Follower, Record, Trial
 from phitune.search.tracking.facts import StudyFacts
 from phitune.search.tracking.store import Refused, Store, brief
-from phitune.search.tracking.uri import without_credentials
+from phitune.trainables.uri import without_credentials
 
 _LOOK_EVERY = 0.25
 _TELL_EVERY = 0.5

@@ -1,0 +1,119 @@
+"""Tracking URIs: the form that may be shown and stored, and the file of an embedded database."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import unquote_plus
+
+_SQLITE = "sqlite:///"
+# What a store needs to be found again and that holds no secret. All other parameters are taken out, known or not: a
+# driver may take credentials in any of its own (password, sslkey, odbc_connect, ...).
+_HARMLESS = frozenset(
+    [
+        "host",
+        "port",
+        "driver",
+        "charset",
+        "client_encoding",
+        "application_name",
+        "connect_timeout",
+        "read_timeout",
+        "write_timeout",
+        "timeout",
+        "ssl",
+        "sslmode",
+        "sslrootcert",
+        "sslcrl",
+        "ssl_ca",
+        "ssl_mode",
+        "ssl_check_hostname",
+        "ssl_verify_cert",
+        "ssl_verify_identity",
+        "tls",
+        "encrypt",
+        "trustservercertificate",
+        "multisubnetfailover",
+        "trusted_connection",
+        "unix_socket",
+        "target_session_attrs",
+        "channel_binding",
+        "gssencmode",
+        "options",
+        "mode",
+        "cache",
+        "uri",
+        "nolock",
+        "immutable",
+        "check_same_thread",
+    ]
+)
+# Beside plain words, PostgreSQL's way to name a schema; ``=`` and ``;`` could begin another setting.
+_PLAIN = re.compile(r"(-c ?search_path=)?[\w .,+/:-]*")
+_HOST = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:\d*)?")
+# As SQLAlchemy reads it: a password may hold anything but ``@``.
+_USER = re.compile(r"[^:/]*(?::[^@]*)?@")
+_IN_TEXT = re.compile(r"([A-Za-z][\w+.-]*)://(\S*[^\s'\")\],;:.])")
+# A database's URI may hold blanks, so it is not sought in a text but must be all of it, or of an option's value.
+_DATABASE = re.compile(r"((?:--[\w-]+=)?)((?!https?:)[A-Za-z][\w+.-]*)://(.+)", re.DOTALL)
+# As in ODBC's and libpq's connection strings, which errors quote.
+_SETTING = re.compile(
+    r"\b(\w*password|passwd|passphrase|pwd|uid|\w*token|\w*secret|secret_?key|access_?key|api_?key)\s*=\s*"
+    r"(?!\*\*\*)('[^']*'|\{(?:[^}]|\}\})*\}|[^\s&;]+)",
+    re.IGNORECASE,
+)
+
+
+def without_credentials(text: str) -> str:
+    """A tracking URI, or a text with some in it, in the form that may be shown and stored.
+
+    User names, passwords, fragments and all parameters that are not known to be harmless are taken out of URIs; what
+    follows ``password=`` and the like elsewhere becomes ``***``.
+    """
+    whole = _DATABASE.fullmatch(text)
+    if whole:
+        return f"{whole[1]}{_clean(whole[2], whole[3])}"
+    return _SETTING.sub(r"\1=***", _IN_TEXT.sub(lambda match: _clean(match[1], match[2]), text))
+
+
+def absolute(uri: str) -> str:
+    """A tracking URI that means the same from every folder."""
+    file = database_file(uri)
+    if file is None:
+        return uri
+    _, mark, query = uri.partition("?")
+    return f"{_SQLITE}{file.resolve()}{mark}{query}"
+
+
+def database_file(uri: str) -> Path | None:
+    """The file of an embedded database; None for servers and other databases."""
+    return Path(uri.removeprefix(_SQLITE).partition("?")[0]) if uri.startswith(_SQLITE) else None
+
+
+def _clean(scheme: str, rest: str) -> str:
+    place, _, query = _without_user(scheme, rest).partition("?")
+    # In the name of a file it is a letter like others.
+    if not scheme.startswith("sqlite"):
+        place, query = place.partition("#")[0], query.partition("#")[0]
+    host, slash, path = place.partition("/")
+    # The part after a database's host may be a password without its ``@``; Databricks has a key's prefix there.
+    if not scheme.startswith("databricks"):
+        host = ",".join(one if _HOST.fullmatch(one) else one.partition(":")[0] for one in host.split(","))
+    kept = "&".join(filter(_is_harmless, query.split("&")))
+    return f"{scheme}://{host}{slash}{path}{'?' if kept else ''}{kept}"
+
+
+def _without_user(scheme: str, rest: str) -> str:
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    if scheme in ("http", "https") and "@" not in authority and _HOST.fullmatch(authority):
+        return rest
+    match = _USER.match(rest)
+    if match is None:
+        return rest
+    place, mark, query = rest[match.end() :].partition("?")
+    return f"{place.rpartition('@')[2]}{mark}{query}"
+
+
+def _is_harmless(parameter: str) -> bool:
+    key, _, value = parameter.partition("=")
+    return unquote_plus(key).lower() in _HARMLESS and _PLAIN.fullmatch(unquote_plus(value)) is not None
