@@ -27,15 +27,17 @@ from phitune.search.cluster.storage import require_storage
 from phitune.search.progress import Progress
 from phitune.search.proposing.cell import CellProposer, link_neighbours
 from phitune.search.proposing.warm_start import EarlierCell, earlier_cells
+from phitune.search.ray_internals.memory_kills import survive_memory_kills
 from phitune.search.ray_internals.thrift import Silence
 from phitune.search.records.directory import claim, describe, owned, replace
 from phitune.search.records.record import Journal, Record, VerdictLog, cut_torn_line
 from phitune.search.stopping.ladder import Ladder, rungs
 from phitune.search.stopping.ladder_quality import as_json, ladder_quality, told
-from phitune.search.stopping.retries import Failure, FailureAsha, survive_memory_kills
+from phitune.search.stopping.retries import Failure
 from phitune.search.stopping.watchdog import Watchdog
 from phitune.search.study.model import Study
 from phitune.search.tracking import Tracker, facts_of
+from phitune.search.tune.scheduler import Scheduler
 from phitune.search.tune.searcher import Proposer
 from phitune.trainables.trial.actor import TrialActor
 from phitune.trainables.trial.checkpoint import CheckpointFolder
@@ -227,8 +229,8 @@ class _Search(tune.Callback):  # type: ignore[misc]
     def _tune(self, scratch: Path) -> None:
         """One `tune.Tuner` over all cells; what Tune writes to ``scratch`` nobody reads."""
         survive_memory_kills()
-        scheduler = FailureAsha(self._ladders, self._verdicts.append, self._slots.warm)
-        scheduler.on_failure = self._searcher.note_failure
+        on_failure, warm = self._searcher.note_failure, self._slots.warm
+        scheduler = Scheduler(self._ladders, self._verdicts.append, on_failure, warm)
         tuner = tune.Tuner(
             tune.with_resources(TrialActor, lambda config: tune.PlacementGroupFactory([json.loads(config["bundle"])])),
             tune_config=tune.TuneConfig(

@@ -1,21 +1,13 @@
-"""Early stopping: one ASHA ladder a cell behind one Tune scheduler."""
+"""Early stopping: the ASHA ladder of a cell, and the iterations of its rungs."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
-from ray.tune.execution.tune_controller import TuneController
-from ray.tune.experiment import Trial as TuneTrial
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
-
-from phitune.search.cluster.slots import bundle
-from phitune.search.ray_internals.thrift import forget_ended, has_process, keep_no_state, keep_processes
 from phitune.search.records.record import Verdict
 from phitune.search.study.model import Cell, Study
-from phitune.search.study.sections import Asha, Resources
+from phitune.search.study.sections import Asha
 
 # So many of a family, the best so far, go on from a rung whatever the other families do: none is judged on fewer
 # uncensored trials.
@@ -91,55 +83,3 @@ class Ladder:
             return True
         family = self._families[trial_id]
         return sum(self._families[other] == family for other in better) < FAIR
-
-
-class CellAsha(FIFOScheduler):  # type: ignore[misc]
-    """Routes every report to the ladder of its cell.
-
-    Args:
-        ladders: By cell key. Trials of other cells, and replicates, run to their end.
-        on_verdict: Called with every verdict before it takes effect.
-        warm: Gives how many processes of each kind Tune is to keep when there is nothing for them to do; of its own
-            accord it keeps one, and what is left to do at the end of a study would wait for others to start.
-    """
-
-    def __init__(
-        self,
-        ladders: Mapping[str, Ladder],
-        on_verdict: Callable[[Verdict], None],
-        warm: Callable[[], Mapping[Resources, int]] = dict,
-    ) -> None:
-        super().__init__()
-        self._ladders = ladders
-        self._on_verdict = on_verdict
-        self._warm = warm
-        self._kept: Counter[Resources] = Counter()
-
-    def on_trial_add(self, tune_controller: TuneController, trial: TuneTrial) -> None:
-        keep_no_state(tune_controller)
-        forget_ended(tune_controller)
-        super().on_trial_add(tune_controller, trial)
-
-    def choose_trial_to_run(self, tune_controller: TuneController) -> TuneTrial | None:
-        """The newest that waits and for which a process is there; else the newest.
-
-        The oldest, Tune's choice, has a process on its way; given one that has just come free, Tune throws the other
-        away, and where trials are shorter than a process takes to start, does so again and again.
-        """
-        for kind, number in self._warm().items():
-            if number != self._kept[kind]:
-                keep_processes(tune_controller, bundle(kind), number - self._kept[kind])
-                self._kept[kind] = number
-        waiting = [trial for trial in reversed(tune_controller.get_trials()) if trial.status == TuneTrial.PENDING]
-        return next((trial for trial in waiting if has_process(tune_controller, trial)), next(iter(waiting), None))
-
-    def on_trial_result(self, tune_controller: TuneController, trial: TuneTrial, result: dict[str, Any]) -> str:
-        go_on, stop = str(TrialScheduler.CONTINUE), str(TrialScheduler.STOP)
-        ladder = self._ladders.get(trial.config["cell"])
-        rung = result.get("rung")
-        if ladder is None or not rung:
-            return go_on
-        trial_id, family, value = trial.config["trial_id"], trial.config["family"], result["judged"]
-        goes_on = ladder.judge(trial_id, family, rung, value)
-        self._on_verdict(Verdict(trial_id, trial.config["cell"], family, rung, value, goes_on))
-        return go_on if goes_on else stop
