@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
@@ -112,6 +112,20 @@ def test_a_new_process_goes_on_where_the_old_one_died(tmp_path: Path, killed_aft
     trials = optuna.load_study(study_name=cell.key, storage=storage(tmp_path)).trials
     assert [t.number for t in trials] == list(range(14))
     assert all(t.state.is_finished() for t in trials)
+
+
+def test_a_resumed_cell_proposes_the_same_trials_as_an_uninterrupted_one(tmp_path: Path) -> None:
+    study = make_study(trials=30)
+    cell = study.cells()[0]
+    uninterrupted = run(CellProposer(study, cell, InMemoryStorage(), []))
+    assert "tpe" in {trial.origin for trial in uninterrupted[:20]}
+    resumed: list[Trial] = []
+    ended: list[Record] = []
+    for most in (7, 4, 9, 1000):
+        proposer = CellProposer(study, cell, storage(tmp_path), ended)
+        resumed += run(proposer, most)
+        ended = list(proposer.ended)
+    assert resumed == uninterrupted
 
 
 def test_a_record_that_optuna_was_not_told_is_told_after_the_restart(tmp_path: Path) -> None:
