@@ -32,7 +32,7 @@ from phitune.search.ray_internals.thrift import Silence
 from phitune.search.records.directory import claim, describe, owned, replace
 from phitune.search.records.record import Journal, Record, VerdictLog, cut_torn_line
 from phitune.search.stopping.ladder import Ladder, rungs
-from phitune.search.stopping.ladder_quality import as_json, ladder_quality, told
+from phitune.search.stopping.ladder_quality import ladder_quality, summary_lines
 from phitune.search.stopping.retries import Failure
 from phitune.search.stopping.watchdog import Watchdog
 from phitune.search.study.model import Study
@@ -325,9 +325,9 @@ class _Search(tune.Callback):  # type: ignore[misc]
             f"{self._progress.counts()}; {wall:.0f} s on {room / wall:.3g} slots, "
             f"slots busy {100 * self._progress.busy_seconds / room:.0f} %"
         )
-        qualities = ladder_quality([cell.cell for cell in self._cells], self._journal.records)
-        replace(self._out / "ladder.json", json.dumps(as_json(qualities), indent=1) + "\n")
-        for line in told(qualities):
+        qualities = ladder_quality(self._journal.records)
+        replace(self._out / "ladder.json", json.dumps([vars(quality) for quality in qualities], indent=1) + "\n")
+        for line in summary_lines(qualities):
             self._console.print(line, soft_wrap=True)
         for reason, count in self._progress.reasons.most_common(3):
             self._console.print(f"{count} failed: {reason}", soft_wrap=True)
