@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from phitune.search.records.record import Journal, Record, Trial
+from phitune.search.records.journal import Journal
+from phitune.search.records.record import Record, Trial
 from phitune.search.study.model import Study
 from phitune.search.tracking import Tracker, facts_of
 

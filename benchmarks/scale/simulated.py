@@ -23,7 +23,7 @@ from optuna.storages.journal import JournalFileBackend
 from benchmarks.overhead.scale import study_of
 from phitune.search.cluster.slots import Slots
 from phitune.search.proposing.cell import CellProposer, link_neighbours
-from phitune.search.records.record import Journal
+from phitune.search.records.journal import Journal
 from phitune.search.stopping.ladder import Ladder, rungs
 from phitune.search.study.model import parse_study
 from phitune.search.tune.searcher import Live, Proposer

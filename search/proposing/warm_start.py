@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from phitune.search.proposing.finalists import best_of_families
-from phitune.search.records.record import Follower, Record
+from phitune.search.records.journal import Follower
+from phitune.search.records.record import Record
 from phitune.search.study.model import Cell
 from phitune.trainables.errors import InputError
 

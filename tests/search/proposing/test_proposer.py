@@ -21,7 +21,8 @@ from phitune.search.proposing.cell import CellProposer
 from phitune.search.proposing.finalists import finalists
 from phitune.search.proposing.sampler import START
 from phitune.search.proposing.warm_start import earlier_cells
-from phitune.search.records.record import Journal, Record, Status, Trial, cut_torn_line
+from phitune.search.records.journal import Journal, cut_torn_line
+from phitune.search.records.record import Record, Status, Trial
 from phitune.search.stopping.retries import RETRIES
 from phitune.search.study.model import Study, parse_study
 from phitune.search.study.sections import Resources

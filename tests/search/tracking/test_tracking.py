@@ -12,7 +12,8 @@ import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from phitune.search.records.record import Journal, Record, Trial
+from phitune.search.records.journal import Journal
+from phitune.search.records.record import Record, Trial
 from phitune.search.study.model import Cell, Study
 from phitune.search.tracking import Tracker, facts_of
 

@@ -15,7 +15,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from phitune.analysis.results import find_study, load
-from phitune.search.records.record import Journal, Record
+from phitune.search.records.journal import Journal
+from phitune.search.records.record import Record
 from phitune.search.stopping.ladder import rungs
 from phitune.search.study.file import read_study
 from phitune.search.study.model import Cell, Study
