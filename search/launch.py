@@ -56,7 +56,7 @@ def launch(
     quiet(verbose)
     with owned(out):
         study_id, changes = claim(study, out)
-        earlier = earlier_cells(study.warm_start, out, study.cells())
+        earlier = earlier_cells(study.warm_start, out, study.cells)
         for change in changes:
             console.print(f"study changed: {change}", soft_wrap=True)
         tracker = Tracker(verbose)

@@ -69,7 +69,7 @@ class Session:
         self._cells = _proposers(study, out, journal, earlier)
         self._ladders = {
             cell.key: Ladder(len(rungs(cell, study)), cell.mode, study.ladder)
-            for cell in study.cells()
+            for cell in study.cells
             if rungs(cell, study)
         }
         self._verdicts = VerdictLog(out / "rungs.jsonl")
@@ -83,7 +83,7 @@ class Session:
         self._watchdog = Watchdog(study, journal.records)
         self._given_up: set[str] = set()
         self._ray_trouble = ""
-        self._progress = Progress(console, study.cells(), self._expected(), journal.records)
+        self._progress = Progress(console, study.cells, self._expected(), journal.records)
 
     @property
     def finished(self) -> bool:
@@ -227,10 +227,10 @@ def _proposers(study: Study, out: Path, journal: Journal, earlier: Mapping[str, 
     (out / "optuna.log.lock").unlink(missing_ok=True)
     cut_torn_line(out / "optuna.log")
     storage = JournalStorage(JournalFileBackend(str((out / "optuna.log").resolve())))
-    records: dict[str, list[Record]] = {cell.key: [] for cell in study.cells()}
+    records: dict[str, list[Record]] = {cell.key: [] for cell in study.cells}
     for record in journal.records:
         records[record.trial.cell].append(record)
-    proposers = [CellProposer(study, cell, storage, records[cell.key]) for cell in study.cells()]
+    proposers = [CellProposer(study, cell, storage, records[cell.key]) for cell in study.cells]
     for proposer in proposers:
         proposer.sources += tuple(filter(None, [earlier.get(proposer.cell.key)]))
     link_neighbours(proposers)

@@ -50,7 +50,7 @@ class _Simulation:
         self._trials = trials
         study = parse_study(study_of(trials, cells))
         storage = JournalStorage(JournalFileBackend(str(folder / "optuna.log")))
-        proposers = [CellProposer(study, cell, storage, []) for cell in study.cells()]
+        proposers = [CellProposer(study, cell, storage, []) for cell in study.cells]
         link_neighbours(proposers)
         self._journal = Journal(folder / "trials.jsonl")
         self._proposer = Proposer(proposers, study, self._journal.append, CheckpointFolder(folder / "checkpoints"))

@@ -64,7 +64,7 @@ def _print_plan(study: Study, out: Path) -> None:
     from phitune.search.proposing.warm_start import earlier_cells
     from phitune.search.stopping.ladder import rungs
 
-    cells = study.cells()
+    cells = study.cells
     earlier_cells(study.warm_start, out, cells)
     for cell in cells:
         judged = ", ".join(map(str, rungs(cell, study))) or "nowhere"

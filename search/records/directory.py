@@ -74,8 +74,8 @@ def claim(study: Study, out: Path) -> tuple[str | None, list[str]]:
         if key not in (*_MAY_GROW, *_MAY_CHANGE, *_MAKE_CELLS):
             raise _changed(key, before, now, out, "change it back, or give another --out")
         changes.append(f"{key}: {_shown(before)} → {_shown(now)}")
-    cells = {cell.key for cell in study.cells()}
-    for cell in then.cells():
+    cells = {cell.key for cell in study.cells}
+    for cell in then.cells:
         if cell.key not in cells:
             key = next(key for key in _MAKE_CELLS if getattr(then, key) != getattr(study, key))
             raise _changed(key, getattr(then, key), getattr(study, key), out, f"the cell {cell.key!r} would be lost")

@@ -40,7 +40,7 @@ class Watchdog:
         self._floor = study.failures.hung_seconds
         measured = study.diagnostics
         self._alike = measured.trials == "all" or not (measured.gradient_points or measured.hessian)
-        cells = study.cells()
+        cells = study.cells
         self._workloads = {cell.key: cell.workload.label for cell in cells}
         self._paces: dict[tuple[str, ...], deque[float]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
         self._every = min(1.0, self._floor / 4)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, Literal
 
 import yaml
@@ -116,7 +117,8 @@ class Study(Section):
             return self.early_stopping
         return Asha() if self.early_stopping == "asha" else None
 
-    def cells(self) -> list[Cell]:
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
         """All cells, workload by workload, budgets ascending.
 
         Raises:
@@ -137,12 +139,12 @@ class Study(Section):
                     f"population: {self.population} is not allowed with {resources.gpu:g} GPUs a trial; "
                     "a population trains on one GPU or a part of one"
                 )
-        return [
+        return tuple(
             cell
             for spec, resources in entries
             for optimizer in optimizers
             for cell in self._cells_of(spec, optimizer, families, resources)
-        ]
+        )
 
     def _placed(self, entry: str | dict[str, Any]) -> tuple[Spec, Resources]:
         """A workload, and what its trials occupy: the entry's own ``resources`` before the study's."""
@@ -203,12 +205,16 @@ class Study(Section):
 
 
 def parse_study(values: Mapping[str, Any]) -> Study:
-    """Checks a study given as a mapping, its cells too."""
+    """The study of a study file's keys and values.
+
+    Raises:
+        InputError: A key or value that is not allowed, or a cell that cannot be.
+    """
     try:
         study = Study.model_validate(dict(values))
     except ValidationError as error:
         raise InputError(_one_line(error, values)) from None
-    study.cells()
+    _ = study.cells
     return study
 
 

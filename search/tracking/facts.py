@@ -67,7 +67,7 @@ def facts_of(study: Study, study_id: str, shown_out: str) -> StudyFacts:
         study_id: Tells apart studies of one name.
         shown_out: The output directory, as a reader of the description should write it.
     """
-    cells = study.cells()
+    cells = study.cells
     several_budgets = len({cell.budget for cell in cells}) > 1
     several_optimizers = len({cell.optimizer for cell in cells}) > 1
     several_workloads = len({cell.workload for cell in cells}) > 1

@@ -62,7 +62,7 @@ def run(proposer: CellProposer, most: int = 1000) -> list[Trial]:
 
 def test_a_cell_explores_in_shares_then_replicates_its_finalists(tmp_path: Path) -> None:
     study = make_study(workloads=["mlp/digits"], budgets=[40])
-    proposer = CellProposer(study, study.cells()[0], storage(tmp_path), [])
+    proposer = CellProposer(study, study.cells[0], storage(tmp_path), [])
     trials = run(proposer)
     explore = [t for t in trials if t.phase == "explore"]
     replicates = [t for t in trials if t.phase == "replicate"]
@@ -78,7 +78,7 @@ def test_a_cell_explores_in_shares_then_replicates_its_finalists(tmp_path: Path)
 
 def test_replicates_wait_for_the_last_explore_trial(tmp_path: Path) -> None:
     study = make_study()
-    proposer = CellProposer(study, study.cells()[0], storage(tmp_path), [])
+    proposer = CellProposer(study, study.cells[0], storage(tmp_path), [])
     pending = [proposer.propose() for _ in range(14)]
     assert proposer.propose() is None
     for trial in pending:
@@ -91,7 +91,7 @@ def test_replicates_wait_for_the_last_explore_trial(tmp_path: Path) -> None:
 
 def test_a_deterministic_workload_is_replicated_once(tmp_path: Path) -> None:
     study = make_study()
-    trials = run(CellProposer(study, study.cells()[0], storage(tmp_path), []))
+    trials = run(CellProposer(study, study.cells[0], storage(tmp_path), []))
     assert set(Counter(t.finalist for t in trials if t.phase == "replicate").values()) == {1}
 
 
@@ -99,7 +99,7 @@ def test_a_deterministic_workload_is_replicated_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("in_flight", [0, 2])
 def test_a_new_process_goes_on_where_the_old_one_died(tmp_path: Path, killed_after: int, in_flight: int) -> None:
     study = make_study()
-    cell = study.cells()[0]
+    cell = study.cells[0]
     first = CellProposer(study, cell, storage(tmp_path), [])
     ended = run(first, killed_after)
     records = list(first.ended)
@@ -117,7 +117,7 @@ def test_a_new_process_goes_on_where_the_old_one_died(tmp_path: Path, killed_aft
 
 def test_a_resumed_cell_proposes_the_same_trials_as_an_uninterrupted_one(tmp_path: Path) -> None:
     study = make_study(trials=30)
-    cell = study.cells()[0]
+    cell = study.cells[0]
     uninterrupted = run(CellProposer(study, cell, InMemoryStorage(), []))
     assert "tpe" in {trial.origin for trial in uninterrupted[:20]}
     resumed: list[Trial] = []
@@ -132,7 +132,7 @@ def test_a_resumed_cell_proposes_the_same_trials_as_an_uninterrupted_one(tmp_pat
 def test_a_record_that_optuna_was_not_told_is_told_after_the_restart(tmp_path: Path) -> None:
     """Killed between the journal and Optuna."""
     study = make_study()
-    cell = study.cells()[0]
+    cell = study.cells[0]
     first = CellProposer(study, cell, storage(tmp_path), [])
     trial = first.propose()
     assert trial is not None
@@ -144,7 +144,7 @@ def test_a_record_that_optuna_was_not_told_is_told_after_the_restart(tmp_path: P
 
 def test_the_start_is_quasi_random_and_tpe_sees_its_own_family(tmp_path: Path) -> None:
     study = make_study(trials=120, families=["uba", {"name": "uba", "label": "other"}], baselines=[])
-    cell = study.cells()[0]
+    cell = study.cells[0]
     trials = []
     proposer = CellProposer(study, cell, storage(tmp_path), [])
     while (trial := proposer.propose()) is not None and trial.phase == "explore":
@@ -162,7 +162,7 @@ def test_the_start_is_quasi_random_and_tpe_sees_its_own_family(tmp_path: Path) -
 
 def test_the_best_of_each_source_is_tried_once_after_the_start(tmp_path: Path) -> None:
     study = make_study(budgets=[64, 128], trials=28)
-    small, large = (CellProposer(study, cell, storage(tmp_path), []) for cell in study.cells())
+    small, large = (CellProposer(study, cell, storage(tmp_path), []) for cell in study.cells)
     run(small, 28)
     large.sources = (small,)
     trials = run(large, 20)
@@ -180,10 +180,10 @@ def test_the_best_of_each_source_is_tried_once_after_the_start(tmp_path: Path) -
 
 def test_more_trials_and_replicates_go_on_from_fewer(tmp_path: Path) -> None:
     few = make_study(workloads=["mlp/digits"], budgets=[40])
-    first = CellProposer(few, few.cells()[0], storage(tmp_path), [])
+    first = CellProposer(few, few.cells[0], storage(tmp_path), [])
     run(first)
     more = make_study(workloads=["mlp/digits"], budgets=[40], trials=24, replicates=4)
-    second = CellProposer(more, more.cells()[0], storage(tmp_path), list(first.ended))
+    second = CellProposer(more, more.cells[0], storage(tmp_path), list(first.ended))
     assert not second.finished
     run(second)
     ids = [record.trial.trial_id for record in second.ended]
@@ -197,7 +197,7 @@ def test_more_trials_and_replicates_go_on_from_fewer(tmp_path: Path) -> None:
 def test_a_torn_line_in_optunas_journal_costs_nothing(tmp_path: Path) -> None:
     """Killed while Optuna was writing: whatever the line was about, the study goes on."""
     study = make_study()
-    cell = study.cells()[0]
+    cell = study.cells[0]
     first = CellProposer(study, cell, storage(tmp_path), [])
     run(first, 3)
     path = tmp_path / "optuna.log"
@@ -213,16 +213,16 @@ def test_an_earlier_study_is_tried_first(tmp_path: Path) -> None:
     earlier = make_study(budgets=[32, 100], trials=28)
     journal = Journal(tmp_path / "earlier/trials.jsonl")
     journal.path.parent.mkdir()
-    for cell in earlier.cells():
+    for cell in earlier.cells:
         first = CellProposer(earlier, cell, storage(journal.path.parent), [])
         run(first, 28)
         for record in first.ended:
             journal.append(record)
     study = make_study(trials=28)
-    found = earlier_cells("earlier", tmp_path / "s", study.cells())
-    source = found[study.cells()[0].key]
+    found = earlier_cells("earlier", tmp_path / "s", study.cells)
+    source = found[study.cells[0].key]
     assert source.name == "earlier: quadratic sgd 100"
-    proposer = CellProposer(study, study.cells()[0], storage(tmp_path), [])
+    proposer = CellProposer(study, study.cells[0], storage(tmp_path), [])
     proposer.sources = (source,)
     warm = [t for t in run(proposer) if t.origin == source.name]
     assert {t.family: t.mean_lr for t in warm} == pytest.approx(
@@ -230,12 +230,12 @@ def test_an_earlier_study_is_tried_first(tmp_path: Path) -> None:
     )
     for wrong in ("nothing", "s"):
         with pytest.raises(InputError, match="warm_start: "):
-            earlier_cells(wrong, tmp_path / "s", study.cells())
+            earlier_cells(wrong, tmp_path / "s", study.cells)
 
 
 def test_what_optuna_is_told(tmp_path: Path) -> None:
     study = make_study()
-    cell = study.cells()[0]
+    cell = study.cells[0]
     proposer = CellProposer(study, cell, storage(tmp_path), [])
     for status in ("completed", "stopped", "diverged", "failed"):
         trial = proposer.propose()
@@ -263,7 +263,7 @@ def test_cells_move_on_together_and_every_end_is_handed_on(tmp_path: Path) -> No
     study = make_study(budgets=[32, 64], replicates=0)
     store = storage(tmp_path)
     ends: list[Record] = []
-    cells = [CellProposer(study, cell, store, []) for cell in study.cells()]
+    cells = [CellProposer(study, cell, store, []) for cell in study.cells]
     searcher = Proposer(cells, study, ends.append, CheckpointFolder(tmp_path))
     configs = []
     while (config := searcher.suggest(f"tune {len(configs)}")) != Searcher.FINISHED:
@@ -279,7 +279,7 @@ def test_cells_move_on_together_and_every_end_is_handed_on(tmp_path: Path) -> No
 def test_trials_of_a_workload_follow_one_another_but_none_is_left_behind(tmp_path: Path) -> None:
     study = make_study(workloads=["quadratic", {"name": "quadratic", "kappa": 10}], trials=40, replicates=0)
     store = storage(tmp_path)
-    cells = [CellProposer(study, cell, store, []) for cell in study.cells()]
+    cells = [CellProposer(study, cell, store, []) for cell in study.cells]
     searcher = Proposer(cells, study, lambda record: None, CheckpointFolder(tmp_path))
     order = []
     while (config := searcher.suggest(str(len(order)))) != Searcher.FINISHED:
@@ -298,7 +298,7 @@ def test_trials_of_a_workload_follow_one_another_but_none_is_left_behind(tmp_pat
 def test_a_trial_whose_worker_dies_is_tried_again_and_fails_in_the_end(tmp_path: Path) -> None:
     study = make_study()
     ends: list[Record] = []
-    cell = CellProposer(study, study.cells()[0], storage(tmp_path), [])
+    cell = CellProposer(study, study.cells[0], storage(tmp_path), [])
     searcher = Proposer([cell], study, ends.append, CheckpointFolder(tmp_path))
     configs = []
     for number in range(RETRIES + 1):
@@ -313,7 +313,7 @@ def mixed(folder: Path, nodes: list[dict[str, float]]) -> tuple[Proposer, dict[s
     """A study of one cell whose trials take one CPU and one whose trials take two, on such nodes; what is in flight."""
     large = {"name": "quadratic", "kappa": 10, "resources": {"cpu": 2}}
     study = make_study(workloads=["quadratic", large], families=["linear"], baselines=[], trials=2, replicates=0)
-    cells = [CellProposer(study, cell, storage(folder), []) for cell in study.cells()]
+    cells = [CellProposer(study, cell, storage(folder), []) for cell in study.cells]
     proposer = Proposer(cells, study, lambda record: None, CheckpointFolder(folder))
     clock = iter(range(0, 10_000, 10))
     proposer.slots = Slots(

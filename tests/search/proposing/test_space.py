@@ -11,7 +11,7 @@ from phitune.search.study.families import FamilySpace
 from phitune.search.study.model import Cell, Study, parse_study
 
 STUDY: Study = parse_study({"name": "s", "workloads": ["quadratic"], "budgets": [100], "trials": 70})
-CELL: Cell = STUDY.cells()[0]
+CELL: Cell = STUDY.cells[0]
 
 
 @pytest.mark.parametrize("label", [each.label for each in CELL.families])
@@ -53,7 +53,7 @@ def test_the_start_is_even_in_log_base_lr_and_log_phi(name: str) -> None:
 
 
 def test_the_start_differs_between_cells_and_not_between_processes() -> None:
-    other = parse_study({"name": "s", "workloads": ["quadratic"], "budgets": [101]}).cells()[0]
+    other = parse_study({"name": "s", "workloads": ["quadratic"], "budgets": [101]}).cells[0]
     first = start("uba", 4)
     assert first == start("uba", 4)
     assert first == start("uba", 9)[:4]

@@ -83,7 +83,7 @@ class Listed(tune.Callback):
 def search(folder: Path) -> Seen:
     keys = {"budgets": [16], "families": ["uba", "rex"], "early_stopping": "none", "trials": TRIALS}
     study = parse_study({"name": "s", "workloads": ["quadratic"], **keys})
-    cells = [CellProposer(study, cell, optuna.storages.InMemoryStorage(), []) for cell in study.cells()]
+    cells = [CellProposer(study, cell, optuna.storages.InMemoryStorage(), []) for cell in study.cells]
     ended: list[Record] = []
     proposer = Proposer(cells, study, ended.append, CheckpointFolder(folder))
     slots = proposer.slots = Slots([study.resources])

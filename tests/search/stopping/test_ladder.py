@@ -40,7 +40,7 @@ def judge(ladder: Ladder, values: Sequence[float]) -> list[bool]:
 )
 def test_rungs_derive_from_the_budget(early_stopping: Any, budget: int, expected: tuple[int, ...]) -> None:
     made = study(early_stopping=early_stopping, budgets=[budget])
-    assert rungs(made.cells()[0], made) == expected
+    assert rungs(made.cells[0], made) == expected
 
 
 def test_nobody_is_cut_before_the_minimum_population() -> None:

@@ -49,7 +49,7 @@ def ended_after(
     now = 0.0
     watchdog = Watchdog(study, records, lambda: now)
     together = Together(rows, study.resources) if rows else None
-    cells = {cell.key: replace(cell, together=together) for cell in study.cells()}
+    cells = {cell.key: replace(cell, together=together) for cell in study.cells}
     live = {"t": Live(trial(cell, phase), cells[cell], {"account": json.dumps(report)} if report else {})}
     watchdog.started("t")
     for second in range(1, within + 1):

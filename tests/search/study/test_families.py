@@ -16,7 +16,7 @@ GOOD: dict[str, Any] = {"name": "s", "workloads": ["quadratic"], "budgets": [200
 
 
 def cell(**change: Any) -> Cell:
-    return parse_study({**GOOD, **change}).cells()[0]
+    return parse_study({**GOOD, **change}).cells[0]
 
 
 def test_only_parameters_without_a_default_are_searched_unless_asked_for() -> None:
@@ -52,18 +52,18 @@ def test_a_refined_profile_is_read_from_its_file_once(tmp_path: Path) -> None:
     study = read_study(tmp_path / "study.yaml")
     (tmp_path / "refined.json").unlink()
     assert parse_study(yaml.safe_load(study.to_yaml())) == study
-    assert study.cells()[0].families[1].schedule().u(100, 200) == pytest.approx(1)
+    assert study.cells[0].families[1].schedule().u(100, 200) == pytest.approx(1)
 
 
 def test_schedule_free_optimizers_are_searched_with_constant_alone() -> None:
     study = parse_study({**GOOD, "workloads": ["mlp/digits"], "optimizers": ["sgd", "schedulefree-sgd"]})
-    found = {cell.optimizer.name: [space.label for space in cell.families] for cell in study.cells()}
+    found = {cell.optimizer.name: [space.label for space in cell.families] for cell in study.cells}
     assert found == {"sgd": ["uba", "rex", "linear", "cosine", "step"], "schedulefree-sgd": ["constant"]}
 
 
 def test_optimizers_may_have_options() -> None:
     entry = {"name": "sgd", "momentum": 0.95, "nesterov": True}
-    found = parse_study({**GOOD, "workloads": ["mlp/digits"], "optimizers": ["sgd", entry]}).cells()
+    found = parse_study({**GOOD, "workloads": ["mlp/digits"], "optimizers": ["sgd", entry]}).cells
     assert [each.optimizer.label for each in found] == ["sgd", "sgd(momentum=0.95,nesterov=true)"]
     assert found[0].base_lr == found[1].base_lr
 

@@ -40,7 +40,7 @@ def test_shipped_studies_are_valid() -> None:
     shipped = list((Path(phitune.search.study.file.__file__).parent / "studies").glob("*.yaml"))
     assert "quickstart.yaml" in {file.name for file in shipped}
     for file in shipped:
-        assert read_study(file).cells()
+        assert read_study(file).cells
 
 
 @pytest.mark.parametrize(
