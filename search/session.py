@@ -21,7 +21,6 @@ from phitune.search.cluster.slots import Slots, words
 from phitune.search.progress import Progress
 from phitune.search.proposing.cell import CellProposer, link_neighbours
 from phitune.search.proposing.warm_start import EarlierCell
-from phitune.search.records.directory import replace
 from phitune.search.records.journal import Journal, VerdictLog, cut_torn_line
 from phitune.search.records.record import Record
 from phitune.search.stopping.ladder import Ladder, rungs
@@ -34,6 +33,7 @@ from phitune.search.tune.callback import SearchCallback
 from phitune.search.tune.scheduler import Scheduler
 from phitune.search.tune.searcher import Proposer
 from phitune.search.tune.tuner import train
+from phitune.trainables.atomic import whole_file
 from phitune.trainables.trial.checkpoint import CheckpointFolder
 from phitune.trainables.trial.relay import start_populations
 
@@ -211,7 +211,8 @@ class Session:
             f"slots busy {100 * self._progress.busy_seconds / room:.0f} %"
         )
         qualities = ladder_quality(self._journal.records)
-        replace(self._out / "ladder.json", json.dumps([vars(quality) for quality in qualities], indent=1) + "\n")
+        with whole_file(self._out / "ladder.json") as file:
+            file.write_text(json.dumps([vars(quality) for quality in qualities], indent=1) + "\n", encoding="utf-8")
         for line in summary_lines(qualities):
             self._print(line)
         for reason, count in self._progress.reasons.most_common(3):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import yaml
 
 from phitune.search.study.model import Study, parse_study
 from phitune.search.tracking import absolute, without_credentials
+from phitune.trainables.atomic import whole_file
 from phitune.trainables.errors import InputError
 
 # What may change between one run of a study and the next, beside its cells, which may become more.
@@ -88,24 +88,19 @@ def describe(out: Path, study: Study, study_id: str, tracking_uri: str, opened: 
     Args:
         opened: What `search.tracking.Tracker.open` gives.
     """
-    replace(out / "study.yaml", study.to_yaml())
+    _write(out / "study.yaml", study.to_yaml())
     content = {
         "name": study.name,
         "study_id": study_id,
         "tracking_uri": without_credentials(absolute(tracking_uri)),
         **opened,
     }
-    replace(out / "study.json", json.dumps(content, indent=2) + "\n")
+    _write(out / "study.json", json.dumps(content, indent=2) + "\n")
 
 
-def replace(path: Path, content: str) -> None:
-    """Writes a file whole or not at all."""
-    fresh = path.with_name(f".{path.name}.new")
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+def _write(path: Path, content: str) -> None:
+    with whole_file(path) as fresh:
+        fresh.write_text(content, encoding="utf-8")
 
 
 def _changed(key: str, before: object, now: object, out: Path, remedy: str) -> InputError:

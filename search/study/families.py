@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import Parameter, Schedule, family, schedule
+from phitune.trainables.suggestion import did_you_mean
 
 Range = tuple[float, float]
 
@@ -109,9 +109,7 @@ def _require_use(ranges: Mapping[str, Range], spaces: Sequence[FamilySpace]) -> 
     for key in ranges:
         if key not in usable and key != "phi":
             known = ["base_lr", *sorted(usable | {"phi"})]
-            near = get_close_matches(key, known, n=1)
-            hint = f" did you mean {near[0]!r}?" if near else ""
-            raise InputError(f"space.{key}: unknown key;{hint} keys here: {', '.join(known)}")
+            raise InputError(f"space.{key}: unknown key;{did_you_mean(key, known)} keys here: {', '.join(known)}")
 
 
 def _fraction(value: Any) -> Any:

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Literal
 
@@ -19,6 +18,7 @@ from phitune.search.study.sections import Asha, Composition, Diagnostics, Failur
 from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import families, family
 from phitune.trainables.spec import Spec
+from phitune.trainables.suggestion import did_you_mean
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.base import schedule_free
 
@@ -172,7 +172,7 @@ class Study(Section):
         built = workload(spec)
         if optimizer.name not in built.base_lr:
             raise InputError(
-                f"optimizers: {spec.name} cannot use {optimizer.name!r};{_nearest(optimizer.name, built.base_lr)} "
+                f"optimizers: {spec.name} cannot use {optimizer.name!r};{did_you_mean(optimizer.name, built.base_lr)} "
                 f"it supports: {', '.join(built.base_lr)}"
             )
         built.check(optimizer)
@@ -260,11 +260,6 @@ def _no_repeats(field: str, values: list[Any]) -> None:
             raise InputError(f"{field}: {value!r} stands there twice")
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), n=1)
-    return f" did you mean {near[0]!r}?" if near else ""
-
-
 def _one_line(error: ValidationError, values: Mapping[str, Any]) -> str:
     """The first complaint as one line: field, value, what is allowed."""
     # A mapping is not meant as one of the words that might stand in its place.
@@ -276,7 +271,7 @@ def _one_line(error: ValidationError, values: Mapping[str, Any]) -> str:
     section = _SECTIONS.get(str(where[0]), Study) if len(where) > 1 else Study
     if first["type"] == "extra_forbidden":
         known = list(section.model_fields)
-        return f"{path}: unknown key;{_nearest(str(where[-1]), known)} keys here: {', '.join(known)}"
+        return f"{path}: unknown key;{did_you_mean(str(where[-1]), known)} keys here: {', '.join(known)}"
     if first["type"] == "missing":
         return f"{path}: missing; a study file needs `name` and `workloads`"
     return f"{path}: {first['input']!r} is not allowed; {_allowed(first, str(where[-1]))}"
