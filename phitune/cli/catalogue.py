@@ -30,7 +30,7 @@ def schedules(
             typer.echo(f"{'':15} {line}")
     typer.echo(
         "\nIn brackets: a parameter's range where a study searches it, as it does if there is no default or its `space`"
-        "\nnames the parameter. One's own: module:Class, a subclass of Schedule (docs/schedules.md)."
+        "\nnames the parameter. Your own: module:Class, a subclass of Schedule (docs/schedules.md)."
         "\nEvery family also takes warmup (0.1 of the budget, or 500 iterations), floor (0.1 of the base LR) and"
         "\nsampling (the LR changes once every 0.1 of the budget, or at [0.5, 0.75] alone)."
     )
@@ -53,7 +53,7 @@ def workloads() -> None:
     typer.echo(
         "\nFor *: mlp, cnn, resnet8 to resnet110, vit-tiny, or any classifier of torchvision.models, such as resnet18."
         f"\nAll but quadratic also take the recipe: {', '.join(Recipe.names())}."
-        "\nOne's own: module:Class, a subclass of phitune.trainables.workloads.Workload (docs/workloads.md)."
+        "\nYour own: module:Class, a subclass of phitune.trainables.workloads.Workload (docs/workloads.md)."
     )
 
 
