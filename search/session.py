@@ -109,7 +109,7 @@ class Session:
         try:
             cells = placed(self._study, [proposer.cell for proposer in self._cells], self._print)
         except KeyboardInterrupt:
-            # While Tune is at work, it takes care of that.
+            # Later, while Tune is at work, Tune handles it.
             return
         for proposer, cell in zip(self._cells, cells, strict=True):
             proposer.cell = cell
@@ -118,7 +118,7 @@ class Session:
         began = time.monotonic()
         searcher = Proposer(self._cells, self._study, self._end, self._checkpoints)
         slots = searcher.slots = Slots({cell.resources for cell in cells})
-        # As many as the proposer gives: all processes start at once, not one after the other.
+        # No limit but the searcher's: all processes start at once, not one after the other.
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(_ALL))
         self._checkpoints.prune(self._in_flight(), 2 * slots.now)
         scratch = self._out / "tune"
@@ -157,7 +157,7 @@ class Session:
         return 130 if interrupted else 1
 
     def _end(self, record: Record) -> None:
-        """The only way an ended trial takes: disk first, then everyone who counts it."""
+        """Records an ended trial: on disk first, then everywhere it counts."""
         self._journal.append(record)
         self._note_rungs(record)
         self._checkpoints.discard(record.trial.trial_id)

@@ -1,4 +1,4 @@
-"""What several commands share: their options, their defaults, the console."""
+"""Options, defaults and the console that several commands share."""
 
 from __future__ import annotations
 

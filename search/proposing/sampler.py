@@ -24,7 +24,7 @@ START = 1 / 4
 
 
 class Source(Protocol):
-    """A cell of the same workload and optimizer from which a search may start warm."""
+    """A cell of the same workload and optimizer whose best trials a search may try."""
 
     @property
     def name(self) -> str: ...
@@ -49,7 +49,7 @@ class FamilySampler:
         share: How many of the cell's trials the family gets.
 
     Attributes:
-        ranges: What is searched of the family in the cell.
+        ranges: The searched dimensions of the family in the cell.
     """
 
     def __init__(self, study: Study, cell: Cell, space: FamilySpace, history: optuna.Study, share: int) -> None:
@@ -100,7 +100,7 @@ class _Snapshot(InMemoryStorage):
 
 
 def direction(cell: Cell) -> StudyDirection:
-    """Which way the cell's objective is better."""
+    """Whether Optuna minimises or maximises the cell's objective."""
     return StudyDirection.MINIMIZE if cell.mode == "min" else StudyDirection.MAXIMIZE
 
 

@@ -1,4 +1,4 @@
-"""Starting from what an earlier study found."""
+"""Warm start: the best trials of an earlier study."""
 
 from __future__ import annotations
 
@@ -69,6 +69,6 @@ def earlier_cells(study: str | None, out: Path, cells: Iterable[Cell]) -> dict[s
 
 def _nearest(cell: Cell, keys: Iterable[str]) -> str | None:
     """The key of the cell of the same workload and optimizer whose budget is nearest, as a ratio."""
-    own, _, _ = cell.key.rpartition(" ")
-    same = {int(key.rpartition(" ")[2]): key for key in keys if key.rpartition(" ")[0] == own}
+    group, _, _ = cell.key.rpartition(" ")
+    same = {int(key.rpartition(" ")[2]): key for key in keys if key.rpartition(" ")[0] == group}
     return same[min(same, key=lambda budget: abs(math.log(budget / cell.budget)))] if same else None

@@ -1,4 +1,4 @@
-"""A study's output directory: one process at a time, one study, which may grow."""
+"""A study's output directory: it holds one study, which may grow, and one process works on it at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from phitune.search.tracking import absolute, without_credentials
 from phitune.trainables.atomic import whole_file
 from phitune.trainables.errors import InputError
 
-# What may change between one run of a study and the next, beside its cells, which may become more.
+# Keys that may change between one run of a study and the next; its cells may become more too.
 _MAY_GROW = ("trials", "replicates")
 _MAY_CHANGE = ("failures", "resources", "population", "diagnostics", "warm_start")
 _MAKE_CELLS = ("workloads", "budgets", "optimizers")
@@ -24,12 +24,12 @@ _MAKE_CELLS = ("workloads", "budgets", "optimizers")
 
 @contextmanager
 def owned(out: Path) -> Iterator[None]:
-    """Makes the directory and holds its lock: one process a study.
+    """Creates the directory and holds its lock for as long as the block runs.
 
-    A directory made here is removed again if the study turns out to be impossible.
+    A directory created here is removed again if the block ends with an `InputError`.
 
     Raises:
-        InputError: It cannot be made, or another process holds it.
+        InputError: It cannot be created, or another process holds it.
     """
     fresh = not out.exists()
     try:
@@ -53,10 +53,10 @@ def owned(out: Path) -> Iterator[None]:
 def claim(study: Study, out: Path) -> tuple[str | None, list[str]]:
     """Checks that the directory is fresh or holds this study, perhaps a smaller one.
 
-    A study may grow by trials, replicates, budgets, workloads and optimizers; all that was done stays part of it.
+    A study may grow by trials, replicates, budgets, workloads and optimizers; no cell may be lost.
 
     Returns:
-        The id of the study that is there, None for a fresh directory; and what has changed, a line each.
+        The id of the study in the directory, None for a fresh one; and its changes, a line each.
 
     Raises:
         InputError: The study there was started with something else.
@@ -83,10 +83,10 @@ def claim(study: Study, out: Path) -> tuple[str | None, list[str]]:
 
 
 def describe(out: Path, study: Study, study_id: str, tracking_uri: str, opened: Mapping[str, str | None]) -> None:
-    """Writes what the directory holds: ``study.yaml``, and ``study.json`` with where its results are.
+    """Writes ``study.yaml``, and ``study.json``, which says where the results are.
 
     Args:
-        opened: What `search.tracking.Tracker.open` gives.
+        opened: The run and experiment as `search.tracking.Tracker.open` returns them.
     """
     _write(out / "study.yaml", study.to_yaml())
     content = {

@@ -61,7 +61,7 @@ class Follower:
     _offset: int = 0
 
     def read(self) -> list[Record]:
-        """The records that have come since the last call; a line still being written is left for the next."""
+        """The records since the last call; a line still being written is left for the next."""
         if not self.path.exists():
             return []
         with self.path.open("rb") as file:
@@ -73,7 +73,7 @@ class Follower:
 
 
 def cut_torn_line(path: Path) -> None:
-    """Cuts off what a killed process left of the last line of a file, if there is one."""
+    """Cuts off an unfinished last line, which a killed process leaves."""
     if path.exists():
         content = path.read_bytes()
         os.truncate(path, content.rfind(b"\n") + 1)

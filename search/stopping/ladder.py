@@ -9,7 +9,7 @@ from phitune.search.records.record import Verdict
 from phitune.search.study.model import Cell, Study
 from phitune.search.study.sections import Asha
 
-# So many of a family, the best so far, go on from a rung whatever the other families do: none is judged on fewer
+# The best trials of each family that go on from a rung whatever the other families do, so that every family has some
 # uncensored trials.
 FAIR = 1
 _SHORTEST = 16
@@ -48,7 +48,7 @@ class Ladder:
         self._sign = 1.0 if mode == "min" else -1.0
 
     def judge(self, trial_id: str, family: str, rung: int, value: float) -> bool:
-        """Whether a trial may train on from ``rung`` (from 1), where its averaged weights have ``value``."""
+        """Whether a trial goes on from ``rung`` (from 1), where its averaged weights have ``value``."""
         self.note(trial_id, family, rung, value)
         if (trial_id, rung) not in self._verdicts:
             self._verdicts[trial_id, rung] = self._goes_on(trial_id, rung)
@@ -61,7 +61,7 @@ class Ladder:
         self._rungs[rung - 1].setdefault(trial_id, signed if math.isfinite(signed) else math.inf)
 
     def restore(self, verdict: Verdict) -> None:
-        """Takes over what an earlier process decided."""
+        """Takes over a verdict of an earlier process."""
         self.note(verdict.trial_id, verdict.family, verdict.rung, verdict.value)
         self._verdicts[verdict.trial_id, verdict.rung] = verdict.goes_on
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from phitune.search.records.record import Record
 
-# How often a trial is started again after its process has died, or met an error that a fresh one may not meet.
+# How often a trial is started again after its process has died, or failed with an error that may not recur.
 RETRIES = 2
 HUNG_RETRIES = 1
 # A spot machine may be taken away from a long trial many times; one that takes its machines down with it must end.
 LOST_RETRIES = 20
-# Trials that fail, one and all, before a cell is given up.
+# Failed trials, without any that worked, after which a cell is given up.
 GIVE_UP = 5
 
 DIED = "its process died"
@@ -20,13 +20,13 @@ DIED = "its process died"
 
 @dataclass(frozen=True)
 class Failure:
-    """An end that a trial did not come to by itself.
+    """Why a trial failed.
 
     Attributes:
         reason: One line.
         traceback: Of the error, if there was one.
-        hung: Whether the trial was ended because it took too long.
-        lost: Whether its node died, or the process of its population: that says little of the trial.
+        hung: Whether the search ended the trial because it took too long.
+        lost: Whether its node or its population's process died, which is no evidence against the trial.
     """
 
     reason: str = DIED
@@ -42,7 +42,7 @@ class Retries:
         self._hung, self._lost, self._other = Counter[str](), Counter[str](), Counter[str]()
 
     def allow(self, trial_id: str, failure: Failure) -> bool:
-        """Whether to start the trial again; if so, that is counted."""
+        """Whether to start the trial again; counts the retry if so."""
         if failure.hung:
             counts, most = self._hung, HUNG_RETRIES
         else:
@@ -53,12 +53,16 @@ class Retries:
         return True
 
     def last(self, trial_id: str) -> bool:
-        """Whether no more retries are left, so that what the trial was started from is no longer to be trusted."""
+        """Whether no retries are left, so that the trial's checkpoint is no longer trusted."""
         return self._other[trial_id] >= RETRIES
 
 
 class Luck:
-    """Notices a cell in which nothing works: its first `GIVE_UP` trials of this process all failed."""
+    """Detects a cell in which nothing works: its first `GIVE_UP` trials in this process all failed.
+
+    Attributes:
+        gave_up: The reason to stop the cell; empty until then.
+    """
 
     def __init__(self) -> None:
         self._failed = 0

@@ -1,4 +1,4 @@
-"""The study file: which cells to search and how; validated, one clear line for each mistake."""
+"""The study file as a value: the cells to search and how; each mistake is one clear line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BASELINES = tuple(name for name in families() if not family(name).required())
 
 @dataclass(frozen=True)
 class Together:
-    """A population: how many trials train together, and what they occupy together."""
+    """A population: the number of trials that train together, and their resources together."""
 
     rows: int
     resources: Resources
@@ -45,10 +45,10 @@ class Cell:
         full_budget: Iterations of the workload's full recipe.
         objective: ``val_loss`` or ``val_metric``, better in the direction ``mode``.
         base_lr: Range of the base LR.
-        deterministic: Whether seeds change nothing, so that one replicate says all.
+        deterministic: Whether seeds change nothing, so that one replicate is enough.
         families: The families that are searched.
-        resources: What a trial occupies.
-        together: The population that its trials train in, if there is one.
+        resources: Resources of a trial.
+        together: The population in which the trials train; None if they train alone.
     """
 
     workload: Spec
@@ -71,7 +71,7 @@ class Cell:
 
     @property
     def slug(self) -> str:
-        """The key fit for ids and file names."""
+        """The key in a form that ids and file names allow."""
         return re.sub(r"[^\w.,=()%+-]", "-", f"{self.workload.label}.{self.optimizer.label}.{self.budget}")
 
 
@@ -104,7 +104,7 @@ class Study(Section):
     @field_validator("population", mode="before")
     @classmethod
     def _auto_off_or_a_number(cls, value: object) -> object:
-        # What YAML makes of the word.
+        # YAML reads the word as a boolean.
         value = "off" if value is False else value
         if value not in ("auto", "off") and not (type(value) is int and 1 <= value <= _MOST_TOGETHER):
             raise ValueError(f"it must be auto, off or a whole number from 1 to {_MOST_TOGETHER}")
@@ -124,7 +124,7 @@ class Study(Section):
         Raises:
             InputError: A workload, optimizer or budget that cannot be.
         """
-        families = family_spaces(self._families(), self.space.parameters, self.schedule.given())
+        families = family_spaces(self._families(), self.space.parameters, self.schedule.changes())
         if self.trials < len(families):
             raise InputError(
                 f"trials: {self.trials} is not allowed; it must be at least {len(families)}, one for each family"
@@ -147,7 +147,7 @@ class Study(Section):
         )
 
     def _placed(self, entry: str | dict[str, Any]) -> tuple[Spec, Resources]:
-        """A workload, and what its trials occupy: the entry's own ``resources`` before the study's."""
+        """A workload and the resources of its trials: the entry's ``resources``, else the study's."""
         if isinstance(entry, str) or "resources" not in entry:
             return Spec.of(entry), self.resources
         own = entry["resources"]
@@ -178,7 +178,7 @@ class Study(Section):
         built.check(optimizer)
         if schedule_free(optimizer):
             # Made for a constant LR; the other families would undo what it does.
-            constant = family_spaces(["constant"], {}, self.schedule.given())
+            constant = family_spaces(["constant"], {}, self.schedule.changes())
             families = [space for space in families if space.name == "constant"] or constant
         budgets = [_iterations(budget, built.full_budget, spec) for budget in self.budgets]
         _no_repeats(f"budgets (in iterations of {spec.label})", budgets)
@@ -240,7 +240,7 @@ def _iterations(budget: int | str, full_budget: int, spec: Spec) -> int:
     return budget
 
 
-# Names that pydantic adds to a place for the branches of a union.
+# Names that pydantic adds to a location for the branches of a union.
 _LITERAL = "literal['asha','none']"
 _BRANCHES = ("str", "int", "float", "dict[str,any]", "list[union[float,str]]", _LITERAL, "Asha")
 
@@ -262,9 +262,9 @@ def _no_repeats(field: str, values: list[Any]) -> None:
 
 def _one_line(error: ValidationError, values: Mapping[str, Any]) -> str:
     """The first complaint as one line: field, value, what is allowed."""
-    # A mapping is not meant as one of the words that might stand in its place.
+    # For a mapping, that it is not one of the allowed words is no useful complaint.
     complaints = [e for e in error.errors() if not (_LITERAL in e["loc"] and isinstance(e["input"], dict))]
-    # What is missing may be there under a wrong name.
+    # A missing key may be there under a wrong name.
     first = min(complaints, key=lambda complaint: complaint["type"] == "missing")
     where = [part for part in first["loc"] if part not in _BRANCHES]
     path = ".".join(str(part) for part in where)
@@ -278,7 +278,7 @@ def _one_line(error: ValidationError, values: Mapping[str, Any]) -> str:
 
 
 def _allowed(complaint: ErrorDetails, key: str) -> str:
-    """What a field takes, in words of a study file rather than of Python."""
+    """The values a field takes, in words of a study file rather than of Python."""
     if complaint["type"] == "model_type" or (complaint["type"] == "dict_type" and key in _SECTIONS):
         return f"it must hold keys, of these: {', '.join(_SECTIONS[key].model_fields)}"
     if complaint["type"] == "list_type":

@@ -103,11 +103,11 @@ def test_a_new_process_goes_on_where_the_old_one_died(tmp_path: Path, killed_aft
     first = CellProposer(study, cell, storage(tmp_path), [])
     ended = run(first, killed_after)
     records = list(first.ended)
-    flying = [trial for _ in range(in_flight) if (trial := first.propose()) is not None]
+    running = [trial for _ in range(in_flight) if (trial := first.propose()) is not None]
 
     second = CellProposer(study, cell, storage(tmp_path), records)
     rest = run(second)
-    assert {t.trial_id: t for t in flying}.items() <= {t.trial_id: t for t in rest}.items()
+    assert {t.trial_id: t for t in running}.items() <= {t.trial_id: t for t in rest}.items()
     ids = [t.trial_id for t in ended + rest]
     assert len(ids) == len(set(ids)) == second.total
     trials = optuna.load_study(study_name=cell.key, storage=storage(tmp_path)).trials
@@ -129,7 +129,7 @@ def test_a_resumed_cell_proposes_the_same_trials_as_an_uninterrupted_one(tmp_pat
     assert resumed == uninterrupted
 
 
-def test_a_record_that_optuna_was_not_told_is_told_after_the_restart(tmp_path: Path) -> None:
+def test_a_record_that_optuna_lacks_is_added_after_the_restart(tmp_path: Path) -> None:
     """Killed between the journal and Optuna."""
     study = make_study()
     cell = study.cells[0]
@@ -219,8 +219,8 @@ def test_an_earlier_study_is_tried_first(tmp_path: Path) -> None:
         for record in first.ended:
             journal.append(record)
     study = make_study(trials=28)
-    found = earlier_cells("earlier", tmp_path / "s", study.cells)
-    source = found[study.cells[0].key]
+    sources = earlier_cells("earlier", tmp_path / "s", study.cells)
+    source = sources[study.cells[0].key]
     assert source.name == "earlier: quadratic sgd 100"
     proposer = CellProposer(study, study.cells[0], storage(tmp_path), [])
     proposer.sources = (source,)
@@ -233,7 +233,7 @@ def test_an_earlier_study_is_tried_first(tmp_path: Path) -> None:
             earlier_cells(wrong, tmp_path / "s", study.cells)
 
 
-def test_what_optuna_is_told(tmp_path: Path) -> None:
+def test_how_ends_are_recorded_in_optuna(tmp_path: Path) -> None:
     study = make_study()
     cell = study.cells[0]
     proposer = CellProposer(study, cell, storage(tmp_path), [])
@@ -259,7 +259,7 @@ def test_finalists_are_the_best_of_each_family_and_the_best_overall(tmp_path: Pa
     assert [r.trial.trial_id for r in finalists(records, "max")] == ["e", "c"]
 
 
-def test_cells_move_on_together_and_every_end_is_handed_on(tmp_path: Path) -> None:
+def test_cells_advance_together_and_every_end_is_reported(tmp_path: Path) -> None:
     study = make_study(budgets=[32, 64], replicates=0)
     store = storage(tmp_path)
     ends: list[Record] = []
@@ -310,7 +310,7 @@ def test_a_trial_whose_worker_dies_is_tried_again_and_fails_in_the_end(tmp_path:
 
 
 def mixed(folder: Path, nodes: list[dict[str, float]]) -> tuple[Proposer, dict[str, str]]:
-    """A study of one cell whose trials take one CPU and one whose trials take two, on such nodes; what is in flight."""
+    """Two cells, whose trials take one CPU and two, on these nodes; and a place for the running trials."""
     large = {"name": "quadratic", "kappa": 10, "resources": {"cpu": 2}}
     study = make_study(workloads=["quadratic", large], families=["linear"], baselines=[], trials=2, replicates=0)
     cells = [CellProposer(study, cell, storage(folder), []) for cell in study.cells]
@@ -322,32 +322,32 @@ def mixed(folder: Path, nodes: list[dict[str, float]]) -> tuple[Proposer, dict[s
     return proposer, {}
 
 
-def start_all(proposer: Proposer, flying: dict[str, str], names: Iterator[str]) -> None:
+def start_all(proposer: Proposer, running: dict[str, str], names: Iterator[str]) -> None:
     while isinstance(config := proposer.suggest(name := next(names)), dict):
-        flying[name] = config["bundle"]
+        running[name] = config["bundle"]
 
 
 def test_a_cell_without_room_is_passed_over_and_has_its_turn(tmp_path: Path) -> None:
-    proposer, flying = mixed(tmp_path, [{"CPU": 3.0}])
+    proposer, running = mixed(tmp_path, [{"CPU": 3.0}])
     names = (f"t{i}" for i in range(1000))
     order = []
     for _ in range(20):
-        start_all(proposer, flying, names)
-        order.append(sorted(flying.values()))
-        for name in list(flying)[:1]:
+        start_all(proposer, running, names)
+        order.append(sorted(running.values()))
+        for name in list(running)[:1]:
             proposer.on_trial_complete(name, ENDED)
-            del flying[name]
+            del running[name]
     assert [json.loads(kind)["CPU"] for kind in order[0]] == [1, 2], "three CPUs hold one of each"
     assert proposer.suggest("last") == Searcher.FINISHED
 
 
-def test_processes_that_died_with_their_node_keep_nobody_waiting(tmp_path: Path) -> None:
+def test_processes_that_died_with_their_node_hold_no_places(tmp_path: Path) -> None:
     nodes = [{"CPU": 1.0}, {"CPU": 2.0}]
-    proposer, flying = mixed(tmp_path, nodes)
+    proposer, running = mixed(tmp_path, nodes)
     names = (f"t{i}" for i in range(1000))
-    start_all(proposer, flying, names)
-    assert sorted(json.loads(kind)["CPU"] for kind in flying.values()) == [1, 2]
-    for name in flying:
+    start_all(proposer, running, names)
+    assert sorted(json.loads(kind)["CPU"] for kind in running.values()) == [1, 2]
+    for name in running:
         proposer.on_trial_complete(name, ENDED)
     nodes.pop(0)
     assert proposer.slots is not None

@@ -21,12 +21,12 @@ def test_only_uba_has_phi_and_every_point_is_allowed(label: str) -> None:
     for _ in range(40):
         values = study.ask(dict(ranges)).params
         assert set(values) == {f"{label}.mean_lr"} | ({"uba.phi"} if label == "uba" else set())
-        found = point(space(label), CELL, values)
-        assert found.schedule.family == label
-        assert CELL.base_lr[0] <= found.base_lr <= CELL.base_lr[1]
-        if CELL.base_lr[0] < found.base_lr < CELL.base_lr[1]:
-            assert found.mean_lr == pytest.approx(values[f"{label}.mean_lr"])
-            again = values_of(space(label), ranges, found.schedule.to_dict(), found.mean_lr)
+        configuration = point(space(label), CELL, values)
+        assert configuration.schedule.family == label
+        assert CELL.base_lr[0] <= configuration.base_lr <= CELL.base_lr[1]
+        if CELL.base_lr[0] < configuration.base_lr < CELL.base_lr[1]:
+            assert configuration.mean_lr == pytest.approx(values[f"{label}.mean_lr"])
+            again = values_of(space(label), ranges, configuration.schedule.to_dict(), configuration.mean_lr)
             assert again == pytest.approx(values)
 
 

@@ -136,11 +136,11 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "said"), MISTAKES, ids=[said[:50] for _, said in MISTAKES])
-def test_every_mistake_gets_one_clear_line(change: dict[str, Any], said: str) -> None:
+@pytest.mark.parametrize(("change", "message"), MISTAKES, ids=[message[:50] for _, message in MISTAKES])
+def test_every_mistake_gets_one_clear_line(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as error:
         parse_study({**GOOD, **change})
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 

@@ -1,4 +1,4 @@
-"""The file of a study, as a user writes it: what is read, and what is said of a file that is none."""
+"""The file of a study, as a user writes it: valid files, and the errors of invalid ones."""
 
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def test_shipped_studies_are_valid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("a: [1", "is not YAML"),
         ("- 1", "must hold keys and values"),
@@ -53,10 +53,10 @@ def test_shipped_studies_are_valid() -> None:
         ("name: a\nresources: {cpu: 1, cpu: 2}", "cpu: stands twice in the study file, the second time in line 2"),
     ],
 )
-def test_files_that_are_no_study(tmp_path: Path, content: str | bytes, said: str) -> None:
+def test_files_that_are_no_study(tmp_path: Path, content: str | bytes, message: str) -> None:
     file = tmp_path / "study.yaml"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         read_study(file)
 
 
