@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-import phitune.search.study.file
+import phitune.search
 from phitune.search.study.file import read_study
 from phitune.search.study.model import parse_study
 from phitune.trainables.errors import InputError
@@ -37,7 +37,7 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
 
 
 def test_shipped_studies_are_valid() -> None:
-    shipped = list((Path(phitune.search.study.file.__file__).parent / "studies").glob("*.yaml"))
+    shipped = list((Path(phitune.search.__file__).parent / "studies").glob("*.yaml"))
     assert "quickstart.yaml" in {file.name for file in shipped}
     for file in shipped:
         assert read_study(file).cells
