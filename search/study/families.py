@@ -61,7 +61,7 @@ def family_spaces(
     labels = [space.label for space in spaces]
     for label in labels:
         if labels.count(label) > 1:
-            raise InputError(f"families: {label!r} stands there twice; give each entry a `label`")
+            raise InputError(f"families: {label!r} is there twice; give each entry a `label`")
     _require_use(ranges, spaces)
     return spaces
 

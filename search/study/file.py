@@ -46,7 +46,7 @@ class _OneOfEach(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if key in seen:
-                raise InputError(f"{key}: stands twice in the study file, the second time in line {_line(key_node)}")
+                raise InputError(f"{key}: duplicate key in the study file, again in line {_line(key_node)}")
             seen.append(key)
         return super().construct_mapping(node, deep)
 

@@ -257,7 +257,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 def _no_repeats(field: str, values: list[Any]) -> None:
     for value in values:
         if values.count(value) > 1:
-            raise InputError(f"{field}: {value!r} stands there twice")
+            raise InputError(f"{field}: {value!r} is there twice")
 
 
 def _one_line(error: ValidationError, values: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +96,7 @@ def facts_of(study: Study, study_id: str, shown_out: str) -> StudyFacts:
     )
 
 
-def _note(study: Study, cells: list[Cell], shown_out: str) -> str:
+def _note(study: Study, cells: Sequence[Cell], shown_out: str) -> str:
     """The study's description in Markdown."""
     families = ", ".join(dict.fromkeys(space.label for cell in cells for space in cell.families))
     stopping = "stopped early by ASHA" if study.ladder else "never stopped early"

@@ -77,7 +77,7 @@ def test_optimizers_may_have_options() -> None:
         ),
         ({"families": [{"name": "wsd", "cooldown": 3}]}, "families.wsd.cooldown: 3 is not allowed"),
         ({"families": [{"phi": 3}]}, "families: {'phi': 3} is not allowed; an entry is a name or a mapping"),
-        ({"families": ["uba", "uba"]}, "families: 'uba' stands there twice"),
+        ({"families": ["uba", "uba"]}, "families: 'uba' is there twice"),
         ({"families": ["refined"]}, "refined.values: missing"),
         ({"families": [{"name": "refined", "values": "gone.json"}]}, "values: 'gone.json' is not allowed"),
         ({"space": {"rate": [1, 2]}}, "space.rate: unknown key"),

@@ -49,8 +49,8 @@ def test_shipped_studies_are_valid() -> None:
         ("a: [1", "is not YAML"),
         ("- 1", "must hold keys and values"),
         (b"\xff\xfe\x00", "study file"),
-        ("name: a\nworkloads: [quadratic]\nname: b", "name: stands twice in the study file, the second time in line 3"),
-        ("name: a\nresources: {cpu: 1, cpu: 2}", "cpu: stands twice in the study file, the second time in line 2"),
+        ("name: a\nworkloads: [quadratic]\nname: b", "name: duplicate key in the study file, again in line 3"),
+        ("name: a\nresources: {cpu: 1, cpu: 2}", "cpu: duplicate key in the study file, again in line 2"),
     ],
 )
 def test_files_that_are_no_study(tmp_path: Path, content: str | bytes, message: str) -> None:
