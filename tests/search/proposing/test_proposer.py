@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from optuna.samplers import TPESampler
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 from ray.tune.search import Searcher
 
 from phitune.search.cluster.slots import Slots
 from phitune.search.proposing.cell import CellProposer
 from phitune.search.proposing.finalists import finalists
 from phitune.search.proposing.sampler import START
+from phitune.search.proposing.space import distributions, stable_seed
 from phitune.search.proposing.warm_start import earlier_cells
 from phitune.search.records.journal import Journal, cut_torn_line
 from phitune.search.records.record import Record, Status, Trial
@@ -158,6 +160,32 @@ def test_the_start_is_quasi_random_and_tpe_sees_its_own_family(tmp_path: Path) -
         assert [t.origin for t in own] == ["quasi-random"] * start + ["tpe"] * (len(own) - start)
         near = [abs(math.log(t.mean_lr / 0.1)) for t in own]
         assert np.median(near[start:]) < np.median(near[:start])
+
+
+def test_tpe_proposes_what_it_would_in_a_study_of_the_family_alone(tmp_path: Path) -> None:
+    study = make_study(trials=60)
+    cell = study.cells[0]
+    trials = run(CellProposer(study, cell, storage(tmp_path), []), 60)
+    history = optuna.load_study(study_name=cell.key, storage=storage(tmp_path)).trials
+    models = [trial for trial in trials if trial.origin == "tpe"]
+    assert {trial.family for trial in models} >= {"uba", "linear"}
+    for trial in models:
+        own = [other for other in history[: trial.number + 1] if other.params["family"] == trial.family]
+        ranges = distributions(next(space for space in cell.families if space.label == trial.family), cell)
+        seed = stable_seed(stable_seed(study.seed, cell.key, trial.family), len(own) - 1)
+        alone = optuna.create_study(sampler=TPESampler(seed=seed, multivariate=True, n_startup_trials=0))
+        for other in own[:-1]:
+            alone.add_trial(
+                create_trial(
+                    state=other.state,
+                    value=other.value,
+                    params={key: other.params[key] for key in ranges},
+                    distributions=dict(ranges),
+                    intermediate_values=other.intermediate_values,
+                    constraints=other.constraints,
+                )
+            )
+        assert alone.ask(dict(ranges)).params == {key: own[-1].params[key] for key in ranges}
 
 
 def test_the_best_of_each_source_is_tried_once_after_the_start(tmp_path: Path) -> None:
