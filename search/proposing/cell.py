@@ -11,7 +11,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
 
 from phitune.search.proposing.finalists import best_of_families, finalists
-from phitune.search.proposing.sampler import FamilySampler, Source, direction, tell
+from phitune.search.proposing.sampler import START, FamilySampler, Source, direction, tell
 from phitune.search.proposing.space import family_order, point, stable_seed
 from phitune.search.records.record import Record, Trial
 from phitune.search.stopping.retries import Luck
@@ -28,12 +28,15 @@ class CellProposer:
     Args:
         storage: Holds the cell's Optuna study: one trial for each explore trial ever proposed.
         records: The cell's ended trials so far.
+        start: The share of each family's explore trials that is quasi-random.
 
     Attributes:
         total: Trials of the cell in all; None until the finalists are known.
     """
 
-    def __init__(self, study: Study, cell: Cell, storage: BaseStorage, records: Iterable[Record]) -> None:
+    def __init__(
+        self, study: Study, cell: Cell, storage: BaseStorage, records: Iterable[Record], start: float = START
+    ) -> None:
         self.cell = cell
         self.sources: tuple[Source, ...] = ()
         self.total: int | None = None
@@ -48,7 +51,7 @@ class CellProposer:
         self._storage = storage
         self._study_id = storage.get_study_id_from_name(cell.key)
         self._samplers = {
-            label: FamilySampler(study, cell, space, self._optuna, shares[label])
+            label: FamilySampler(study, cell, space, self._optuna, shares[label], start)
             for label, space in self._spaces.items()
         }
         self._ended: dict[str, Record] = {record.trial.trial_id: record for record in records}

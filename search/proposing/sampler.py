@@ -47,15 +47,18 @@ class FamilySampler:
     Args:
         history: The cell's Optuna study.
         share: How many of the cell's trials the family gets.
+        start: The share of these that is quasi-random.
 
     Attributes:
         ranges: The searched dimensions of the family in the cell.
     """
 
-    def __init__(self, study: Study, cell: Cell, space: FamilySpace, history: optuna.Study, share: int) -> None:
+    def __init__(
+        self, study: Study, cell: Cell, space: FamilySpace, history: optuna.Study, share: int, start: float = START
+    ) -> None:
         self._space = space
         self.ranges = distributions(space, cell)
-        self._start = quasi_random(space, cell, self.ranges, math.ceil(START * share), study.seed)
+        self._start = quasi_random(space, cell, self.ranges, math.ceil(start * share), study.seed)
         self._seed = stable_seed(study.seed, cell.key, space.label)
         self._direction = direction(cell)
         self._history = history
