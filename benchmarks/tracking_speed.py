@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from phitune.search.records.record import Journal, Record, Trial
+from phitune.search.records.journal import Journal
+from phitune.search.records.record import Record, Trial
 from phitune.search.study.model import Study
 from phitune.search.tracking import Tracker, facts_of
 
@@ -44,7 +45,7 @@ def main() -> None:
     given = parser.parse_args()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     study = Study(name=f"speed-{os.getpid()}", workloads=["quadratic"], budgets=[800], families=["uba"])
-    cell = study.cells()[0].key
+    cell = study.cells[0].key
     generator = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()

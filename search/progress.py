@@ -1,4 +1,4 @@
-"""What a person sees while a search runs: a live table on a terminal, plain lines elsewhere."""
+"""The progress of a search: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Progress:
             self._warm = time.monotonic(), self._counts.total()
 
     def tick(self, running: int, expected: int, note: str | None = None) -> None:
-        """Shows the state if it is time to; ``note`` is a trouble to tell, such as a server away."""
+        """Shows the state if the last time is long enough ago; ``note`` is shown with it, such as a server away."""
         self._running, self._expected, self._note = running, expected, note
         now = time.monotonic()
         if now - self._shown < (_LIVE_EVERY if self._live else _LINE_EVERY):
@@ -78,14 +78,14 @@ class Progress:
             self._console.print(self._line(), soft_wrap=True)
 
     def summary(self) -> Table:
-        """The table of cells, as it stands at the end."""
+        """The table of cells."""
         return self._table()
 
     def counts(self) -> str:
         """Such as ``480 trials: 300 completed, 150 stopped, 30 diverged``."""
         kinds = [f"{self._counts[kind]} {kind}" for kind in ("completed", "stopped", "diverged", "failed")]
-        happened = ", ".join(kind for kind in kinds if not kind.startswith("0 "))
-        return f"{self._counts.total()} trials" + (f": {happened}" if happened else "")
+        parts = ", ".join(kind for kind in kinds if not kind.startswith("0 "))
+        return f"{self._counts.total()} trials" + (f": {parts}" if parts else "")
 
     def _count(self, record: Record) -> None:
         self._counts[record.status] += 1
@@ -97,14 +97,14 @@ class Progress:
             self._best[key] = record
 
     def _line(self) -> Text:
-        done = self._counts.total()
-        left = max(self._expected - done, 0)
+        ended = self._counts.total()
+        left = max(self._expected - ended, 0)
         remaining = "starting"
-        if self._warm is not None and done > self._warm[1]:
+        if self._warm is not None and ended > self._warm[1]:
             since, count = self._warm
-            remaining = f"about {_duration((time.monotonic() - since) / (done - count) * left)} left"
+            remaining = f"about {_duration((time.monotonic() - since) / (ended - count) * left)} left"
         kinds = [f"{self._counts[kind]} {kind}" for kind in ("stopped", "diverged", "failed") if self._counts[kind]]
-        parts = [", ".join([f"{done}/{self._expected} trials", f"{self._running} running", *kinds]), remaining]
+        parts = [", ".join([f"{ended}/{self._expected} trials", f"{self._running} running", *kinds]), remaining]
         return Text("; ".join([*parts, self._note] if self._note else parts))
 
     def _table(self) -> Table:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from phitune.trainables.errors import InputError
 from phitune.trainables.spec import Spec, Value
+from phitune.trainables.suggestion import did_you_mean
 from phitune.trainables.workloads.base import schedule_free
 
 _ADAM: dict[str, Value] = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
@@ -56,9 +56,8 @@ def check_optimizer(spec: Spec) -> None:
         InputError: Unknown name or option, or a value out of its range.
     """
     if spec.name not in _KINDS:
-        near = get_close_matches(spec.name, _KINDS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(f"optimizers: unknown optimizer {spec.name!r}; {hint}optimizers: {', '.join(_KINDS)}")
+        hint = did_you_mean(spec.name, _KINDS)
+        raise InputError(f"optimizers: unknown optimizer {spec.name!r};{hint} optimizers: {', '.join(_KINDS)}")
     options = _KINDS[spec.name].options
     for key, value in spec.items:
         where = f"optimizers.{spec.name}.{key}"

@@ -10,7 +10,7 @@ _SQLITE = "sqlite:///"
 # What a store needs to be found again and that holds no secret. All other parameters are taken out, known or not: a
 # driver may take credentials in any of its own (password, sslkey, odbc_connect, ...).
 _HARMLESS = frozenset(
-    [
+    {
         "host",
         "port",
         "driver",
@@ -46,7 +46,7 @@ _HARMLESS = frozenset(
         "nolock",
         "immutable",
         "check_same_thread",
-    ]
+    }
 )
 # Beside plain words, PostgreSQL's way to name a schema; ``=`` and ``;`` could begin another setting.
 _PLAIN = re.compile(r"(-c ?search_path=)?[\w .,+/:-]*")

@@ -12,6 +12,7 @@ from phitune.analysis.answers.budget_model import BudgetModel, Quantity
 from phitune.analysis.answers.cell import Cell
 from phitune.trainables.errors import InputError
 from phitune.trainables.spec import Spec
+from phitune.trainables.suggestion import did_you_mean
 
 DEFAULT_PATTERN = "runs/*/report/guidelines.json"
 # Names more alike than this are taken for a slip, unless they differ in digits alone (resnet8, resnet20).
@@ -128,9 +129,8 @@ def find(workload: str, guidelines: str | Path | None) -> tuple[GuidelinesFile, 
     known = sorted({label for file in files for label in file.labels})
     general = next((file for file in files if file.has_population), None)
     if general is None or _slip(workload, known):
-        near = get_close_matches(workload, known, n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"--workload: no evidence for {workload!r}; there is for: {', '.join(known)}{hint}")
+        hint = did_you_mean(workload, known, cutoff=0.4)
+        raise InputError(f"--workload: no evidence for {workload!r};{hint} there is for: {', '.join(known)}")
     return general, None
 
 

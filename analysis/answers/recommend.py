@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from phitune.analysis.answers import prediction
@@ -11,6 +10,7 @@ from phitune.analysis.answers.file import GuidelinesFile, find
 from phitune.analysis.answers.recommendation import Evidence, Recommendation
 from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import from_dict
+from phitune.trainables.suggestion import did_you_mean
 
 # Budgets this many times beyond those searched are refused.
 FARTHEST = 10.0
@@ -57,10 +57,9 @@ def recommend(
 def _require_optimizer(optimizer: str, cells: Sequence[Cell], label: str | None) -> None:
     known = sorted({c.optimizer for c in cells})
     if optimizer not in known:
-        near = get_close_matches(optimizer, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(optimizer, known)
         where = f" on {label}" if label is not None else ""
-        raise InputError(f"--optimizer: no evidence for {optimizer!r}{where}; there is for: {', '.join(known)}{hint}")
+        raise InputError(f"--optimizer: no evidence for {optimizer!r}{where};{hint} there is for: {', '.join(known)}")
 
 
 def _require_near(steps: int, cells: Sequence[Cell], subject: str, optimizer: str) -> None:

@@ -4,11 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 from phitune.analysis.results.table import CELL, STATUSES
-
-FEWEST = 5
+from phitune.analysis.surrogate.rungs import rung_correlation
 
 
 @dataclass(frozen=True)
@@ -19,9 +17,7 @@ class SearchQuality:
         workload, optimizer, budget: Which cell.
         family: Whose trials; None for all families.
         ended: Trials by status, in the order of `STATUSES`.
-        rungs: Spearman's rank correlation of the objective at each rung with the end, over trials that completed
-            (they are those that did well at the rungs: over all trials it would be higher); None under five of
-            them or where one side does not vary.
+        rungs: `rung_correlation` of each rung over the trials that completed; None where they say nothing.
     """
 
     workload: str
@@ -63,13 +59,5 @@ def _quality(key: tuple[object, ...], family: str | None, rows: pd.DataFrame) ->
         budget=int(str(budget)),
         family=family,
         ended={status: int(counts.get(status, 0)) for status in STATUSES},
-        rungs=tuple(_correlation(done[rung].to_numpy(dtype=np.float64), end) for rung in rungs),
+        rungs=tuple(rung_correlation(done[rung].to_numpy(dtype=np.float64), end) for rung in rungs),
     )
-
-
-def _correlation(early: "np.ndarray[tuple[int], np.dtype[np.float64]]", end: object) -> float | None:
-    both = np.column_stack([early, np.asarray(end, dtype=np.float64)])
-    both = both[np.isfinite(both).all(axis=1)]
-    if len(both) < FEWEST or (np.ptp(both, axis=0) == 0).any():
-        return None
-    return float(spearmanr(both[:, 0], both[:, 1]).statistic)

@@ -3,8 +3,6 @@
 A cache costs nothing to lose: one that is missing, damaged, of another version or of another study is ignored.
 """
 
-import os
-import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from phitune.analysis.results.table import read_parquet, write_parquet
+from phitune.trainables.atomic import whole_file
 from phitune.trainables.errors import InputError
 
 CACHE_FILE = ".results.parquet"
@@ -58,11 +57,5 @@ def write_cache(folder: Path, key: CacheKey, table: pd.DataFrame, ended: int | N
     """Put the rows into the cache, whole or not at all; a folder that cannot be written keeps none."""
     described = table.copy(deep=False)
     described.attrs = {_KEY: {"key": asdict(key), "ended": ended}}
-    with suppress(OSError):
-        handle, name = tempfile.mkstemp(prefix=CACHE_FILE, dir=folder)
-        os.close(handle)
-        try:
-            write_parquet(described, Path(name))
-            os.replace(name, folder / CACHE_FILE)
-        finally:
-            Path(name).unlink(missing_ok=True)
+    with suppress(OSError), whole_file(folder / CACHE_FILE) as fresh:
+        write_parquet(described, fresh)

@@ -60,7 +60,7 @@ def proposals(trials: int, out: Path) -> None:
 def measure(trials: int) -> tuple[list[float], list[float], list[float]]:
     """Wall and CPU ms of each `propose`, wall ms of each `end`."""
     study = parse_study(one_cell(trials))
-    [cell] = study.cells()
+    [cell] = study.cells
     wall, cpu, end = [], [], []
     with tempfile.TemporaryDirectory(prefix="overhead-") as folder:
         storage = JournalStorage(JournalFileBackend(str(Path(folder, "optuna.log"))))

@@ -48,7 +48,7 @@ class Setting:
     def cell(self) -> Cell:
         """With the default families and ranges."""
         values = {"workloads": [self.workload], "optimizers": [self.optimizer], "budgets": [self.budget]}
-        return parse_study({"name": self.name, **values}).cells()[0]
+        return parse_study({"name": self.name, **values}).cells[0]
 
 
 SETTINGS = {

@@ -23,7 +23,7 @@ from optuna.storages.journal import JournalFileBackend
 from benchmarks.overhead.scale import study_of
 from phitune.search.cluster.slots import Slots
 from phitune.search.proposing.cell import CellProposer, link_neighbours
-from phitune.search.records.record import Journal
+from phitune.search.records.journal import Journal
 from phitune.search.stopping.ladder import Ladder, rungs
 from phitune.search.study.model import parse_study
 from phitune.search.tune.searcher import Live, Proposer
@@ -50,7 +50,7 @@ class _Simulation:
         self._trials = trials
         study = parse_study(study_of(trials, cells))
         storage = JournalStorage(JournalFileBackend(str(folder / "optuna.log")))
-        proposers = [CellProposer(study, cell, storage, []) for cell in study.cells()]
+        proposers = [CellProposer(study, cell, storage, []) for cell in study.cells]
         link_neighbours(proposers)
         self._journal = Journal(folder / "trials.jsonl")
         self._proposer = Proposer(proposers, study, self._journal.append, CheckpointFolder(folder / "checkpoints"))

@@ -1,4 +1,4 @@
-"""The command line, nothing else: a file a command or group of commands; parses, calls, prints."""
+"""The command line: parses, calls, prints. A file for each command or group of commands."""
 
 from __future__ import annotations
 

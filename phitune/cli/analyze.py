@@ -18,7 +18,7 @@ def analyze(
         list[str],
         typer.Argument(
             metavar="STUDY",
-            help="The study's name, its output directory, or a CSV of one's own results; several are joined.",
+            help="The study's name, its output directory, or a CSV file of your own results; several are joined.",
         ),
     ],
     tracking_uri: Annotated[
@@ -31,11 +31,13 @@ def analyze(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Where to write.  [default: report/ in the study's directory]", show_default=False),
+        typer.Option(
+            metavar="DIR", help="Where to write.  [default: report/ in the study's directory]", show_default=False
+        ),
     ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Fit guidelines from a study's results; write the report."""
+    """Fit guidelines to a study's results and write the report."""
     quiet(verbose)
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""`phitune schedules`, `phitune workloads`: what there is to search."""
+"""`phitune schedules`, `phitune workloads`: the built-in families and workloads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def schedules(
             typer.echo(f"{'':15} {line}")
     typer.echo(
         "\nIn brackets: a parameter's range where a study searches it, as it does if there is no default or its `space`"
-        "\nnames the parameter. One's own: module:Class, a subclass of Schedule (docs/schedules.md)."
+        "\nnames the parameter. Your own: module:Class, a subclass of Schedule (docs/schedules.md)."
         "\nEvery family also takes warmup (0.1 of the budget, or 500 iterations), floor (0.1 of the base LR) and"
         "\nsampling (the LR changes once every 0.1 of the budget, or at [0.5, 0.75] alone)."
     )
@@ -44,21 +44,22 @@ def workloads() -> None:
 
     for name in names():
         built = workload(Spec(name))
-        own = [f"{key}={value}" for key, value in parameters(name).items() if key not in Recipe.names()]
+        options = [f"{key}={value}" for key, value in parameters(name).items() if key not in Recipe.names()]
         # An image folder's full budget depends on how many images there are.
         budget = "by its images" if name == "*/images" else f"{built.full_budget} iterations"
         typer.echo(
-            f"{name:22} full budget {budget}, {built.metric_name}" + (f"; takes {', '.join(own)}" if own else "")
+            f"{name:22} full budget {budget}, {built.metric_name}"
+            + (f"; takes {', '.join(options)}" if options else "")
         )
     typer.echo(
         "\nFor *: mlp, cnn, resnet8 to resnet110, vit-tiny, or any classifier of torchvision.models, such as resnet18."
         f"\nAll but quadratic also take the recipe: {', '.join(Recipe.names())}."
-        "\nOne's own: module:Class, a subclass of phitune.trainables.workloads.Workload (docs/workloads.md)."
+        "\nYour own: module:Class, a subclass of phitune.trainables.workloads.Workload (docs/workloads.md)."
     )
 
 
 def _parameter(cls: Any, key: str) -> str:
-    """A schedule's parameter with its default and its range, as far as it has them."""
+    """A schedule's parameter with its default and its range, if any."""
     field, searched = cls.__dataclass_fields__[key], cls.parameters.get(key)
     default = "" if key in cls.required() else f"={field.default}"
     return key + default + (f" [{searched.low:g}, {searched.high:g}]" if searched else "")

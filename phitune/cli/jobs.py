@@ -51,7 +51,7 @@ def submit(
 ) -> None:
     """Search a study as a job of a Ray cluster.
 
-    The job goes on without this machine.
+    The job does not need this machine to go on.
     """
     from phitune.search.study.file import read_study
 
@@ -96,7 +96,7 @@ def stop(
     job_id: Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")],
     address: Dashboard = DASHBOARD,
 ) -> None:
-    """End a job as Ctrl-C ends a search."""
+    """Stop a job, as Ctrl-C stops a search."""
     from phitune.search import jobs
 
     client = jobs.jobs_at(address)

@@ -1,4 +1,4 @@
-"""What several commands share: their options, their defaults, the console."""
+"""Options, defaults and the console that several commands share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TrackingUri = Annotated[
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study file; repeatable.")
 ]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what Ray and MLflow say themselves.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the output of Ray and MLflow too.")]
 
 
 def default_tracking_uri() -> str:

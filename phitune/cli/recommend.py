@@ -10,17 +10,21 @@ import typer
 
 def recommend(
     workload: Annotated[str, typer.Option(metavar="NAME", help="Workload, such as mlp/digits.")],
-    budget: Annotated[str, typer.Option(metavar="STEPS|PERCENT%", help="Iterations, or percent of the full budget.")],
-    optimizer: Annotated[str, typer.Option(help="Optimizer.")] = "sgd",
+    budget: Annotated[
+        str, typer.Option(metavar="STEPS|PERCENT%", help="Iterations, or a percentage of the full budget.")
+    ],
+    optimizer: Annotated[str, typer.Option(metavar="NAME", help="Optimizer.")] = "sgd",
     guidelines: Annotated[
         Path | None,
-        typer.Option(help="guidelines.json.  [default: the newest in runs/*/report]", show_default=False),
+        typer.Option(
+            metavar="FILE", help="guidelines.json.  [default: the newest in runs/*/report]", show_default=False
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say which schedule, φ and base LR to take.
+    """Recommend a schedule, φ and base LR.
 
-    With intervals, the evidence and warnings.
+    Prints their intervals, the evidence and warnings too.
     """
     from phitune.analysis.answers.recommend import recommend as recommendation_for
 

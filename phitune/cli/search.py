@@ -18,17 +18,24 @@ if TYPE_CHECKING:
 def search(
     study_file: StudyFile,
     out: Annotated[
-        Path | None, typer.Option(help="Output directory.  [default: runs/NAME]", show_default=False)
+        Path | None,
+        typer.Option(metavar="DIR", help="Output directory.  [default: runs/NAME]", show_default=False),
     ] = None,
     tracking_uri: TrackingUri = None,
     address: Annotated[
-        str | None, typer.Option(help="Ray cluster to join (auto or HOST:PORT); without it Ray starts here.")
+        str | None,
+        typer.Option(metavar="ADDR", help="Ray cluster to join: auto or HOST:PORT; without it Ray starts here."),
     ] = None,
     overrides: Overrides = None,
-    dry_run: Annotated[bool, typer.Option(help="Check the study and show its cells; run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the study and show its cells; run nothing.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Search a study. The same line goes on with an unfinished one."""
+    """Search a study, or go on with an unfinished one.
+
+    The same command line does both.
+    """
     from phitune.search.study.file import read_study
 
     study = read_study(study_file, overrides or [])
@@ -64,7 +71,7 @@ def _print_plan(study: Study, out: Path) -> None:
     from phitune.search.proposing.warm_start import earlier_cells
     from phitune.search.stopping.ladder import rungs
 
-    cells = study.cells()
+    cells = study.cells
     earlier_cells(study.warm_start, out, cells)
     for cell in cells:
         judged = ", ".join(map(str, rungs(cell, study))) or "nowhere"

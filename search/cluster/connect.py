@@ -69,7 +69,7 @@ def connect(study: Study, address: str | None, verbose: bool) -> None:
             _mute_raylet()
         # Ray has put its own handler.
         signal.signal(signal.SIGTERM, _terminate)
-    _require_room({cell.resources for cell in study.cells()})
+    _require_room({cell.resources for cell in study.cells})
 
 
 def terminated() -> bool:

@@ -82,6 +82,9 @@ class Slots:
         self._taken: Counter[Resources] = Counter()
         self._idle: Counter[Resources] = Counter()
         self._seconds, self._looked = 0.0, clock()
+        self._nodes: Sequence[Node] = ()
+        self._ahead = 0
+        self._here: dict[Resources, int] = {}
         self._count()
 
     def look(self) -> None:

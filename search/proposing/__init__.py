@@ -1,1 +1,1 @@
-"""Which configuration comes next in a cell: the space, the sampler, finalists, earlier studies."""
+"""Which configuration comes next in a cell: the space, the sampler, finalists, warm starts."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 import optuna
 from optuna.distributions import CategoricalDistribution
@@ -12,8 +11,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
 
 from phitune.search.proposing.finalists import best_of_families, finalists
-from phitune.search.proposing.sampler import FamilySampler, Source, direction, last_trial, tell
-from phitune.search.proposing.space import Values, family_order, point, stable_seed
+from phitune.search.proposing.sampler import START, FamilySampler, Source, direction, tell
+from phitune.search.proposing.space import family_order, point, stable_seed
 from phitune.search.records.record import Record, Trial
 from phitune.search.stopping.retries import Luck
 from phitune.search.study.model import Cell, Study
@@ -22,19 +21,22 @@ from phitune.search.study.model import Cell, Study
 class CellProposer:
     """A cell's trials: every family's own search, then replicates of the finalists.
 
-    The family of every explore trial is fixed in advance (`search.proposing.space.family_order`); what is tried of it,
-    `proposing.sampler.FamilySampler` decides. Everything is a function of the study file, the Optuna storage and the
-    records, so a new process goes on where the last one died.
+    The family of every explore trial is fixed in advance (`search.proposing.space.family_order`); its parameters and
+    LR come from `proposing.sampler.FamilySampler`. Everything is a function of the study file, the cell's Optuna study
+    and the records, so a new process goes on where the last one died.
 
     Args:
-        storage: Holds the cell's Optuna study: one trial for each that was ever proposed.
+        storage: Holds the cell's Optuna study: one trial for each explore trial ever proposed.
         records: The cell's ended trials so far.
+        start: The share of each family's explore trials that is quasi-random.
 
     Attributes:
         total: Trials of the cell in all; None until the finalists are known.
     """
 
-    def __init__(self, study: Study, cell: Cell, storage: BaseStorage, records: Iterable[Record]) -> None:
+    def __init__(
+        self, study: Study, cell: Cell, storage: BaseStorage, records: Iterable[Record], start: float = START
+    ) -> None:
         self.cell = cell
         self.sources: tuple[Source, ...] = ()
         self.total: int | None = None
@@ -42,21 +44,25 @@ class CellProposer:
         self._order = family_order(cell.families, study.trials)
         shares = Counter(space.label for space in self._order)
         self._spaces = {space.label: space for space in cell.families}
-        self._samplers = {
-            label: FamilySampler(study, cell, space, shares[label]) for label, space in self._spaces.items()
-        }
         self._families = CategoricalDistribution(list(self._spaces))
         self._optuna = optuna.create_study(
             study_name=cell.key, storage=storage, direction=direction(cell), load_if_exists=True
         )
+        self._storage = storage
+        self._study_id = storage.get_study_id_from_name(cell.key)
+        self._samplers = {
+            label: FamilySampler(study, cell, space, self._optuna, shares[label], start)
+            for label, space in self._spaces.items()
+        }
         self._ended: dict[str, Record] = {record.trial.trial_id: record for record in records}
-        self._explored = sum(record.trial.phase == "explore" for record in self._ended.values())
         self._best = best_of_families(self._ended.values(), cell.mode)
         self._luck = Luck()
-        self._asked: list[_Asked] = []
+        # Explore trials proposed, and of these ended; replicates proposed.
+        self._proposed = 0
+        self._explored = sum(record.trial.phase == "explore" for record in self._ended.values())
+        self._replicated = 0
         self._again: list[Trial] = []
         self._replicates: list[Trial] | None = None
-        self._replicated = 0
         self._reconcile()
         self._plan_replicates()
 
@@ -67,7 +73,7 @@ class CellProposer:
     @property
     def progress(self) -> float:
         """Share of the explore trials proposed, and beyond 1 the replicates."""
-        return (len(self._asked) + self._replicated) / self._study.trials
+        return (self._proposed + self._replicated) / self._study.trials
 
     @property
     def finished(self) -> bool:
@@ -75,16 +81,16 @@ class CellProposer:
 
     @property
     def gave_up(self) -> str:
-        """Why the cell is not gone on with in this process, if so."""
+        """Why this process proposes no more trials of the cell; empty if it does."""
         reason = self._luck.gave_up
         return "" if reason and self.finished else reason
 
     @property
     def in_flight(self) -> list[str]:
-        """Ids of the trials that were started, by whatever process, and have not ended."""
-        asked = [self._trial_id(number) for number in range(len(self._asked))]
-        planned = [trial.trial_id for trial in self._replicates or []]
-        return [trial_id for trial_id in asked + planned if trial_id not in self._ended]
+        """Ids of the trials that this process or an earlier one started and that have not ended."""
+        explore = [self._trial_id(number) for number in range(self._proposed)]
+        replicates = [trial.trial_id for trial in self._replicates or []]
+        return [trial_id for trial_id in explore + replicates if trial_id not in self._ended]
 
     @property
     def ended(self) -> Iterable[Record]:
@@ -100,7 +106,7 @@ class CellProposer:
             return None
         if self._again:
             return self._again.pop(0)
-        if len(self._asked) < self._study.trials:
+        if self._proposed < self._study.trials:
             return self._explore()
         for trial in (self._replicates or [])[self._replicated :]:
             self._replicated += 1
@@ -113,7 +119,7 @@ class CellProposer:
         self._again.append(trial)
 
     def end(self, record: Record) -> None:
-        """Takes in the outcome of a trial."""
+        """Records the outcome of a trial."""
         self._ended[record.trial.trial_id] = record
         self._luck.ended(record)
         if record.trial.phase == "explore":
@@ -124,32 +130,34 @@ class CellProposer:
             self._plan_replicates()
 
     def _explore(self) -> Trial:
-        """Proposes anew; the proposal is on disk when this returns."""
-        label = self._order[len(self._asked)].label
-        values, origin = self._samplers[label].propose(self.sources)
-        self._optuna.add_trial(
+        """A new explore trial; it is on disk when this returns."""
+        label = self._order[self._proposed].label
+        sampler = self._samplers[label]
+        values, origin = sampler.propose(self.sources)
+        # At once, so that a process that is killed leaves no trial without its values.
+        self._storage.create_new_trial(
+            self._study_id,
             create_trial(
                 state=TrialState.RUNNING,
                 params={"family": label, **values},
-                distributions={"family": self._families, **self._samplers[label].ranges},
+                distributions={"family": self._families, **sampler.ranges},
                 user_attrs={"origin": origin},
-            )
+            ),
         )
-        return self._asked_for(label, values, origin, last_trial(self._optuna))
+        self._proposed += 1
+        return self._trial(self._proposed - 1, label, values, origin)
 
-    def _asked_for(self, label: str, values: Values, origin: str, asked: optuna.Trial) -> Trial:
-        number = len(self._asked)
-        self._asked.append(_Asked(asked, label, self._samplers[label].proposed - 1))
-        found = point(self._spaces[label], self.cell, values)
+    def _trial(self, number: int, label: str, values: Mapping[str, float], origin: str) -> Trial:
+        configuration = point(self._spaces[label], self.cell, values)
         return Trial(
             trial_id=self._trial_id(number),
             cell=self.cell.key,
             phase="explore",
             number=number,
             family=label,
-            schedule=found.schedule.to_dict(),
-            base_lr=found.base_lr,
-            mean_lr=found.mean_lr,
+            schedule=configuration.schedule.to_dict(),
+            base_lr=configuration.base_lr,
+            mean_lr=configuration.mean_lr,
             seed=stable_seed(self._study.seed, self.cell.key, number),
             origin=origin,
         )
@@ -158,59 +166,47 @@ class CellProposer:
         return f"{self.cell.slug}/explore-{number:04d}"
 
     def _plan_replicates(self) -> None:
-        """Once all is explored: finalists × fresh seeds, seed by seed, so that an interrupted set is still paired."""
+        """When all explore trials have ended: finalists × fresh seeds, seed by seed, so that a part is paired too."""
         if self._explored < self._study.trials:
             return
-        chosen = finalists(self._ended.values(), self.cell.mode)
+        best = finalists(self._ended.values(), self.cell.mode)
         seeds = min(self._study.replicates, 1) if self.cell.deterministic else self._study.replicates
-        plan = [(seed, best) for seed in range(seeds) for best in chosen]
+        plan = [(seed, finalist) for seed in range(seeds) for finalist in best]
         self._replicates = [
             Trial(
                 # Named for what it repeats, so that a study that is extended keeps the replicates it has.
-                trial_id=f"{self.cell.slug}/replicate-{best.trial.number:04d}.{seed}",
+                trial_id=f"{self.cell.slug}/replicate-{finalist.trial.number:04d}.{seed}",
                 cell=self.cell.key,
                 phase="replicate",
                 number=number,
-                family=best.trial.family,
-                schedule=best.trial.schedule,
-                base_lr=best.trial.base_lr,
-                mean_lr=best.trial.mean_lr,
+                family=finalist.trial.family,
+                schedule=finalist.trial.schedule,
+                base_lr=finalist.trial.base_lr,
+                mean_lr=finalist.trial.mean_lr,
                 seed=stable_seed(self._study.seed, self.cell.key, "replicate", seed),
-                finalist=best.trial.trial_id,
+                finalist=finalist.trial.trial_id,
             )
-            for number, (seed, best) in enumerate(plan)
+            for number, (seed, finalist) in enumerate(plan)
         ]
         # An extended study may have replicates of trials that are no finalists any more.
         self.total = len(self._ended.keys() | {trial.trial_id for trial in self._replicates})
 
     def _tell(self, record: Record) -> None:
-        asked = self._asked[record.trial.number]
-        tell(self._optuna, asked.trial, record)
-        self._samplers[asked.label].end(asked.index, record)
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, record.trial.number)
+        tell(self._optuna, optuna.Trial(self._optuna, trial_id), record)
 
     def _reconcile(self) -> None:
         """Brings Optuna up to the records; trials that were in flight start again under their ids."""
         for frozen in self._optuna.get_trials(deepcopy=False):
-            values, origin = dict(frozen.params), frozen.user_attrs["origin"]
-            label = values.pop("family")
-            self._samplers[label].restore(frozen, origin)
-            trial = self._asked_for(label, values, origin, optuna.Trial(self._optuna, frozen._trial_id))
+            self._proposed += 1
             if frozen.state.is_finished():
                 continue
-            record = self._ended.get(trial.trial_id)
+            record = self._ended.get(self._trial_id(frozen.number))
             if record is None:
-                self._again.append(trial)
+                label, origin = frozen.params["family"], frozen.user_attrs["origin"]
+                self._again.append(self._trial(frozen.number, label, frozen.params, origin))
             else:
                 self._tell(record)
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A proposed explore trial: Optuna's, its family and its place among the family's trials."""
-
-    trial: optuna.Trial
-    label: str
-    index: int
 
 
 def link_neighbours(cells: Iterable[CellProposer]) -> None:

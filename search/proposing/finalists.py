@@ -10,7 +10,7 @@ _BEST_OVERALL = 2
 
 
 def best_of_families(records: Iterable[Record], mode: Mode) -> dict[str, Record]:
-    """The best completed explore trial of each family, by its label; of equals the first."""
+    """The best completed explore trial of each family, by its label; among equals the first."""
     best: dict[str, Record] = {}
     for record in records:
         if record.beats(best.get(record.trial.family), mode):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Protocol
 
 import optuna
+from optuna.samplers import TPESampler
+from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -21,7 +24,7 @@ START = 1 / 4
 
 
 class Source(Protocol):
-    """A cell of the same workload and optimizer from which a search may start warm."""
+    """A cell of the same workload and optimizer whose best trials a search may try."""
 
     @property
     def name(self) -> str: ...
@@ -34,95 +37,74 @@ class Source(Protocol):
 class FamilySampler:
     """Proposes the trials of one family of a cell.
 
-    The first quarter of the family's share is a scrambled Sobol sequence. Then the best of each source is tried once,
-    at its parameters and mean LR, in which the optimum moves little from budget to budget. The rest is TPE's
-    (Bergstra et al., 2011; multivariate, with constant liar), which sees this family's trials only, so that a family
-    that trails the others is still searched for its own best.
+    The first quarter of the family's share is a scrambled Sobol sequence. Then the best trial of each source is tried
+    once, at its parameters and mean LR; the optimal mean LR changes little from budget to budget. All others are
+    TPE's (Bergstra et al., 2011; multivariate, with constant liar), which sees this family's trials only, so that a
+    family that trails the others is still searched for its own best.
+
+    It has no state: a proposal is a function of the study file and of the family's trials in the cell's Optuna study.
 
     Args:
+        history: The cell's Optuna study.
         share: How many of the cell's trials the family gets.
+        start: The share of these that is quasi-random.
 
     Attributes:
-        ranges: What is searched of the family in the cell.
+        ranges: The searched dimensions of the family in the cell.
     """
 
-    def __init__(self, study: Study, cell: Cell, space: FamilySpace, share: int) -> None:
+    def __init__(
+        self, study: Study, cell: Cell, space: FamilySpace, history: optuna.Study, share: int, start: float = START
+    ) -> None:
         self._space = space
         self.ranges = distributions(space, cell)
-        self._start = quasi_random(space, cell, self.ranges, math.ceil(START * share), study.seed)
+        self._start = quasi_random(space, cell, self.ranges, math.ceil(start * share), study.seed)
         self._seed = stable_seed(study.seed, cell.key, space.label)
-        self._study = optuna.create_study(direction=direction(cell))
-        self._seeded = False
-        self._trials: list[optuna.Trial] = []
-        self._origins: set[str] = set()
-
-    @property
-    def proposed(self) -> int:
-        """How many trials of the family have been proposed."""
-        return len(self._trials)
+        self._direction = direction(cell)
+        self._history = history
 
     def propose(self, sources: Iterable[Source]) -> tuple[Values, str]:
-        """The next trial's values and where they are from; it counts as running from here on."""
-        index = len(self._trials)
-        if index < len(self._start):
-            given: tuple[Values, str] | None = self._start[index], QUASI_RANDOM
-        else:
-            given = self._of_others(sources)
-        if given is None:
-            self._seed_model()
-            trial = self._study.ask(dict(self.ranges))
-            self._trials.append(trial)
-            return dict(trial.params), MODEL
-        values, origin = given
-        self._add(create_trial(state=TrialState.RUNNING, params=values, distributions=dict(self.ranges)))
-        self._origins.add(origin)
-        return values, origin
-
-    def restore(self, frozen: FrozenTrial, origin: str) -> None:
-        """Takes in a trial that an earlier process proposed; running if it has not ended."""
-        self._add(
-            create_trial(
-                state=frozen.state,
-                value=frozen.value,
-                params={key: frozen.params[key] for key in self.ranges},
-                distributions=dict(self.ranges),
-                intermediate_values=frozen.intermediate_values,
-                constraints=frozen.constraints,
-            )
-        )
-        self._origins.add(origin)
-
-    def end(self, index: int, record: Record) -> None:
-        """Takes in the outcome of the family's trial ``index``, counted from 0."""
-        tell(self._study, self._trials[index], record)
-
-    def _seed_model(self) -> None:
-        """A seed that says how far the family is, so that a resumed search does not draw the same numbers again."""
-        if not self._seeded:
-            seed = stable_seed(self._seed, len(self._trials))
-            self._study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=0)
-            self._seeded = True
-
-    def _add(self, trial: FrozenTrial) -> None:
-        self._study.add_trial(trial)
-        self._trials.append(last_trial(self._study))
-
-    def _of_others(self, sources: Iterable[Source]) -> tuple[Values, str] | None:
+        """The values of the next trial, within `ranges`, and their origin."""
+        label = self._space.label
+        trials = [trial for trial in self._history.get_trials(deepcopy=False) if trial.params["family"] == label]
+        if len(trials) < len(self._start):
+            return self._start[len(trials)], QUASI_RANDOM
+        origins = {trial.user_attrs["origin"] for trial in trials}
         for source in sources:
-            best = source.best(self._space.label) if source.name not in self._origins else None
+            best = source.best(label) if source.name not in origins else None
             if best is not None:
                 return values_of(self._space, self.ranges, best.trial.schedule, best.trial.mean_lr), source.name
-        return None
+        return self._model(trials), MODEL
+
+    def _model(self, trials: list[FrozenTrial]) -> Values:
+        """TPE's proposal after these trials of the family."""
+        sampler = TPESampler(seed=stable_seed(self._seed, len(trials)), multivariate=True, n_startup_trials=0)
+        family = optuna.create_study(storage=_Snapshot(trials), sampler=sampler, direction=self._direction)
+        return sampler.sample_relative(
+            family, create_trial(state=TrialState.RUNNING), dict(sorted(self.ranges.items()))
+        )
+
+
+class _Snapshot(InMemoryStorage):
+    """Trials of another study, to be read by `TPESampler`."""
+
+    def __init__(self, trials: list[FrozenTrial]) -> None:
+        super().__init__()
+        self._trials = trials
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        trials = [trial for trial in self._trials if states is None or trial.state in states]
+        return copy.deepcopy(trials) if deepcopy else trials
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: object) -> None:
+        """Ignores TPE's note of the proposed values: they are stored with the trial."""
 
 
 def direction(cell: Cell) -> StudyDirection:
-    """Which way the cell's objective is better."""
+    """Whether Optuna minimises or maximises the cell's objective."""
     return StudyDirection.MINIMIZE if cell.mode == "min" else StudyDirection.MAXIMIZE
-
-
-def last_trial(study: optuna.Study) -> optuna.Trial:
-    """The trial that was added last, to be told about."""
-    return optuna.Trial(study, study.get_trials(deepcopy=False)[-1]._trial_id)
 
 
 def tell(study: optuna.Study, trial: optuna.Trial, record: Record) -> None:

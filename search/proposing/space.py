@@ -1,4 +1,4 @@
-"""What a trial may be: a conditional space over family, its parameters and the LR.
+"""The search space of a cell: family, its parameters and the LR.
 
 The LR is searched as *mean* LR (base LR × mean of the profile), in which the optimum hardly moves with
 φ, and recorded as base LR. A proposal whose base LR falls outside the cell's range is taken at the range's
@@ -29,7 +29,7 @@ Ranges = Mapping[str, FloatDistribution]
 
 @dataclass(frozen=True)
 class Point:
-    """One configuration: a schedule, its base LR and the mean LR that follows."""
+    """One configuration: a schedule, its base LR and the resulting mean LR."""
 
     schedule: Schedule
     base_lr: float
@@ -37,7 +37,7 @@ class Point:
 
 
 def distributions(space: FamilySpace, cell: Cell) -> dict[str, FloatDistribution]:
-    """What is searched of a family in a cell: its parameters and its mean LR, log-uniform.
+    """The searched dimensions of a family in a cell: its parameters and its mean LR, log-uniform.
 
     Optuna's names are prefixed by the family's label (``uba.phi``, ``uba.mean_lr``).
     """
@@ -47,7 +47,7 @@ def distributions(space: FamilySpace, cell: Cell) -> dict[str, FloatDistribution
 
 
 def point(space: FamilySpace, cell: Cell, values: Mapping[str, float]) -> Point:
-    """The configuration that values of `distributions` mean."""
+    """The configuration for values of `distributions`."""
     schedule = space.schedule(**{key: values[f"{space.label}.{key}"] for key in space.searched})
     mean = schedule.mean(cell.budget)
     base_lr = float(np.clip(values[f"{space.label}.mean_lr"] / mean, *cell.base_lr))
@@ -56,8 +56,8 @@ def point(space: FamilySpace, cell: Cell, values: Mapping[str, float]) -> Point:
 
 def values_of(space: FamilySpace, ranges: Ranges, schedule: Mapping[str, float], mean_lr: float) -> Values:
     """The values for a schedule and mean LR, perhaps of another cell: clipped to the ranges of `distributions`."""
-    wanted = {**{key: float(schedule[key]) for key in space.searched}, "mean_lr": mean_lr}
-    named = {f"{space.label}.{key}": value for key, value in wanted.items()}
+    values = {**{key: float(schedule[key]) for key in space.searched}, "mean_lr": mean_lr}
+    named = {f"{space.label}.{key}": value for key, value in values.items()}
     return {name: min(max(value, ranges[name].low), ranges[name].high) for name, value in named.items()}
 
 
@@ -103,7 +103,7 @@ def stable_seed(*parts: object) -> int:
 
 
 def _mean_lr_range(space: FamilySpace, cell: Cell) -> tuple[float, float]:
-    """The mean LRs that some allowed base LR and parameters give: corners suffice, means are monotone."""
+    """Range of the mean LR over all allowed base LRs and parameters; the corners suffice, as means are monotone."""
     ends = [[(key, parameter.low), (key, parameter.high)] for key, parameter in space.searched.items()]
     means = [space.schedule(**dict(corner)).mean(cell.budget) for corner in product(*ends)]
     return cell.base_lr[0] * min(means), cell.base_lr[1] * max(means)

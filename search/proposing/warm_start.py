@@ -1,4 +1,4 @@
-"""Starting from what an earlier study found."""
+"""Warm start: the best trials of an earlier study."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from phitune.search.proposing.finalists import best_of_families
-from phitune.search.records.record import Follower, Record
+from phitune.search.records.journal import Follower
+from phitune.search.records.record import Record
 from phitune.search.study.model import Cell
 from phitune.trainables.errors import InputError
 
@@ -68,6 +69,6 @@ def earlier_cells(study: str | None, out: Path, cells: Iterable[Cell]) -> dict[s
 
 def _nearest(cell: Cell, keys: Iterable[str]) -> str | None:
     """The key of the cell of the same workload and optimizer whose budget is nearest, as a ratio."""
-    own, _, _ = cell.key.rpartition(" ")
-    same = {int(key.rpartition(" ")[2]): key for key in keys if key.rpartition(" ")[0] == own}
+    group, _, _ = cell.key.rpartition(" ")
+    same = {int(key.rpartition(" ")[2]): key for key in keys if key.rpartition(" ")[0] == group}
     return same[min(same, key=lambda budget: abs(math.log(budget / cell.budget)))] if same else None

@@ -1,1 +1,1 @@
-"""What a study has done, on disk as it happens."""
+"""The record of a study, on disk as it happens."""

@@ -1,10 +1,9 @@
-"""A study's output directory: one process at a time, one study, which may grow."""
+"""A study's output directory: it holds one study, which may grow, and one process works on it at a time."""
 
 from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,10 +12,11 @@ from pathlib import Path
 import yaml
 
 from phitune.search.study.model import Study, parse_study
+from phitune.trainables.atomic import whole_file
 from phitune.trainables.errors import InputError
 from phitune.trainables.uri import absolute, without_credentials
 
-# What may change between one run of a study and the next, beside its cells, which may become more.
+# Keys that may change between one run of a study and the next; its cells may become more too.
 _MAY_GROW = ("trials", "replicates")
 _MAY_CHANGE = ("failures", "resources", "population", "diagnostics", "warm_start")
 _MAKE_CELLS = ("workloads", "budgets", "optimizers")
@@ -24,12 +24,12 @@ _MAKE_CELLS = ("workloads", "budgets", "optimizers")
 
 @contextmanager
 def owned(out: Path) -> Iterator[None]:
-    """Makes the directory and holds its lock: one process a study.
+    """Creates the directory and holds its lock for as long as the block runs.
 
-    A directory made here is removed again if the study turns out to be impossible.
+    A directory created here is removed again if the block ends with an `InputError`.
 
     Raises:
-        InputError: It cannot be made, or another process holds it.
+        InputError: It cannot be created, or another process holds it.
     """
     fresh = not out.exists()
     try:
@@ -53,10 +53,10 @@ def owned(out: Path) -> Iterator[None]:
 def claim(study: Study, out: Path) -> tuple[str | None, list[str]]:
     """Checks that the directory is fresh or holds this study, perhaps a smaller one.
 
-    A study may grow by trials, replicates, budgets, workloads and optimizers; all that was done stays part of it.
+    A study may grow by trials, replicates, budgets, workloads and optimizers; no cell may be lost.
 
     Returns:
-        The id of the study that is there, None for a fresh directory; and what has changed, a line each.
+        The id of the study in the directory, None for a fresh one; and its changes, a line each.
 
     Raises:
         InputError: The study there was started with something else.
@@ -74,8 +74,8 @@ def claim(study: Study, out: Path) -> tuple[str | None, list[str]]:
         if key not in (*_MAY_GROW, *_MAY_CHANGE, *_MAKE_CELLS):
             raise _changed(key, before, now, out, "change it back, or give another --out")
         changes.append(f"{key}: {_shown(before)} → {_shown(now)}")
-    cells = {cell.key for cell in study.cells()}
-    for cell in then.cells():
+    cells = {cell.key for cell in study.cells}
+    for cell in then.cells:
         if cell.key not in cells:
             key = next(key for key in _MAKE_CELLS if getattr(then, key) != getattr(study, key))
             raise _changed(key, getattr(then, key), getattr(study, key), out, f"the cell {cell.key!r} would be lost")
@@ -83,29 +83,24 @@ def claim(study: Study, out: Path) -> tuple[str | None, list[str]]:
 
 
 def describe(out: Path, study: Study, study_id: str, tracking_uri: str, opened: Mapping[str, str | None]) -> None:
-    """Writes what the directory holds: ``study.yaml``, and ``study.json`` with where its results are.
+    """Writes ``study.yaml``, and ``study.json``, which says where the results are.
 
     Args:
-        opened: What `search.tracking.Tracker.open` gives.
+        opened: The run and experiment as `search.tracking.Tracker.open` returns them.
     """
-    replace(out / "study.yaml", study.to_yaml())
+    _write(out / "study.yaml", study.to_yaml())
     content = {
         "name": study.name,
         "study_id": study_id,
         "tracking_uri": without_credentials(absolute(tracking_uri)),
         **opened,
     }
-    replace(out / "study.json", json.dumps(content, indent=2) + "\n")
+    _write(out / "study.json", json.dumps(content, indent=2) + "\n")
 
 
-def replace(path: Path, content: str) -> None:
-    """Writes a file whole or not at all."""
-    fresh = path.with_name(f".{path.name}.new")
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+def _write(path: Path, content: str) -> None:
+    with whole_file(path) as fresh:
+        fresh.write_text(content, encoding="utf-8")
 
 
 def _changed(key: str, before: object, now: object, out: Path, remedy: str) -> InputError:

@@ -1,12 +1,8 @@
-"""What a study has done, on disk as it happens: one line of JSON for every trial that has ended."""
+"""A proposed trial, an ended trial, a verdict of a ladder: values."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal
 
 Phase = Literal["explore", "replicate"]
@@ -50,7 +46,7 @@ class Record:
         steps: Iterations done; less than the budget if stopped, diverged or failed.
         rungs: Iteration and judged value of each rung it reached.
         curve: Points with ``step`` and metrics.
-        diagnosed: Points with ``step`` and what was measured on the whole training set.
+        diagnosed: Points with ``step`` and diagnostics measured on the whole training set.
         final: Last metrics; ``objective`` and, for replicates, ``test_loss`` and ``test_metric`` among them.
         started: Unix time, s.
         seconds: Duration, s.
@@ -77,26 +73,26 @@ class Record:
 
     @property
     def comparable(self) -> bool:
-        """Whether it may be a family's best: an explore trial that was completed."""
+        """Whether it may be a family's best: a completed explore trial."""
         return self.status == "completed" and self.trial.phase == "explore"
 
     def beats(self, held: Record | None, mode: Mode) -> bool:
-        """Whether it is comparable, and better than the best so far, if there is one."""
+        """Whether it is comparable and better than ``held``, the best so far, if any."""
         return self.comparable and (held is None or self.cost(mode) < held.cost(mode))
 
     def light(self) -> Record:
-        """Without the curve and what else is long; it is in the journal and would fill the memory of a large study."""
+        """A copy without curve, diagnostics and traceback, which would fill memory in a large study."""
         return replace(self, curve=[], diagnosed=[], traceback="")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a ladder decided about a trial at a rung.
+    """A ladder's decision about a trial at a rung.
 
     Attributes:
         family: The family's label in the study.
         rung: Its number, from 1.
-        value: What was judged: the objective on averaged weights.
+        value: The judged value: the objective on averaged weights.
     """
 
     trial_id: str
@@ -105,89 +101,3 @@ class Verdict:
     rung: int
     value: float
     goes_on: bool
-
-
-@dataclass
-class Journal:
-    """The file of records; appended and synced, never rewritten.
-
-    A process killed while writing leaves a torn last line, which is cut off on opening.
-
-    Attributes:
-        records: All records, light.
-    """
-
-    path: Path
-    records: list[Record] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.records = [_record(values).light() for values in _lines(self.path)]
-
-    def append(self, record: Record) -> None:
-        """Adds a record; on return it is on disk."""
-        _append(self.path, {**vars(record), "trial": vars(record.trial)}, sync=True)
-        self.records.append(record.light())
-
-
-@dataclass
-class VerdictLog:
-    """The file of verdicts, so that a resumed study's ladders are what they were.
-
-    It survives the death of every process. It is not synced, since losing its end with the machine's power costs only
-    that the trials in flight are judged anew.
-    """
-
-    path: Path
-    verdicts: list[Verdict] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.verdicts = [Verdict(**values) for values in _lines(self.path)]
-
-    def append(self, verdict: Verdict) -> None:
-        """Adds a verdict."""
-        _append(self.path, vars(verdict), sync=False)
-
-
-@dataclass
-class Follower:
-    """Reads a journal that another process appends to."""
-
-    path: Path
-    _offset: int = 0
-
-    def read(self) -> list[Record]:
-        """The records that have come since the last call; a line still being written is left for the next."""
-        if not self.path.exists():
-            return []
-        with self.path.open("rb") as file:
-            file.seek(self._offset)
-            content = file.read()
-        whole = content[: content.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return [_record(json.loads(line)) for line in whole.splitlines()]
-
-
-def cut_torn_line(path: Path) -> None:
-    """Cuts off what a killed process left of the last line of a file, if there is one."""
-    if path.exists():
-        content = path.read_bytes()
-        os.truncate(path, content.rfind(b"\n") + 1)
-
-
-def _record(values: dict[str, Any]) -> Record:
-    return Record(**{**values, "trial": Trial(**values["trial"])})
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    if path.exists():
-        cut_torn_line(path)
-        with path.open("rb") as file:
-            yield from map(json.loads, file)
-
-
-def _append(path: Path, values: dict[str, Any], sync: bool) -> None:
-    with path.open("ab") as file:
-        file.write(json.dumps(values, separators=(",", ":")).encode() + b"\n")
-        file.flush()
-        if sync:
-            os.fsync(file.fileno())

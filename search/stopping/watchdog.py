@@ -1,4 +1,4 @@
-"""Ends trials that hang: by the time that the search saw them train, relative to the others of their cell."""
+"""Finds trials that hang, by their training time relative to the other trials of their cell."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from typing import Any
 from phitune.search.records.record import Record, Trial
 from phitune.search.study.model import Cell, Study
 
-# A trial hangs if it takes so many times as long as others would.
+# A trial hangs if it takes this many times as long as others.
 _SLOWER = 10
-# Seconds for a trial of which nothing is known: nothing of its workload has ended, and it has reported nothing.
+# Seconds for a trial without any comparison: no trial of its workload has ended, and it has reported nothing.
 _UNKNOWN = 24 * 3600
-# Most seconds that count between two looks. If there were more, the search itself was held up (its storage hung, its
-# process was suspended), and what its trials have reported meanwhile is still unread.
+# Most seconds that count between two checks. If more have passed, the search itself was held up (its storage hung, its
+# process was suspended), and the reports of its trials are still unread.
 _STEP = 2.0
 _REMEMBERED = 101
 
 
 class Watchdog:
-    """Knows how fast a study's trials are and which of those in flight take far too long.
+    """Knows the pace of a study's trials and finds those in flight that take far too long.
 
-    Speeds are compared, in seconds an iteration, because a stopped trial is shorter and a replicate may be measured
-    more. A trial is compared with those of its cell and phase; if there is none, with those of its workload, and with
-    its own last report. Time during which nobody looked, as the search stood still, does not count.
+    Paces are compared, in seconds an iteration, because a stopped trial is shorter. A replicate may be measured more
+    often, so a trial is compared with those of its cell and phase; failing that, with those of its workload; failing
+    that, with its own last report. Time during which the search stood still does not count.
 
     Args:
-        study: ``failures.hung_seconds`` is what every trial may take, however fast the others are.
+        study: ``failures.hung_seconds`` is the time that every trial may take, however fast the others are.
         records: Trials that have ended.
         clock: Seconds that only go forward.
     """
@@ -40,7 +40,7 @@ class Watchdog:
         self._floor = study.failures.hung_seconds
         measured = study.diagnostics
         self._alike = measured.trials == "all" or not (measured.gradient_points or measured.hessian)
-        cells = study.cells()
+        cells = study.cells
         self._workloads = {cell.key: cell.workload.label for cell in cells}
         self._paces: dict[tuple[str, ...], deque[float]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
         self._every = min(1.0, self._floor / 4)
@@ -51,18 +51,18 @@ class Watchdog:
             self.ended(record)
 
     def started(self, key: str) -> None:
-        """Notes that a trial begins, or begins again, under a key."""
+        """Starts, or restarts, the clock of a trial."""
         self._since[key] = self._now
 
     def ended(self, record: Record) -> None:
-        """Learns from a trial's speed."""
+        """Counts an ended trial's pace."""
         if record.status in ("completed", "stopped") and record.steps > 0:
             pace = record.seconds / record.steps
             for place in self._places(record.trial):
                 self._paces[place].append(pace)
 
     def overdue(self, live: Mapping[str, Any]) -> dict[str, str]:
-        """Those of the trials in flight (`search.tune.searcher.Live` by key) that hang, and why that is thought."""
+        """The trials in flight (`search.tune.searcher.Live` by key) that hang, each with the reason in words."""
         passed = self._clock() - self._looked
         if passed < self._every:
             return {}
@@ -85,7 +85,7 @@ class Watchdog:
         return late
 
     def _usual(self, trial: Trial, cell: Cell, report: Mapping[str, Any]) -> float | None:
-        """Seconds that a trial may be expected to take, if anything is known."""
+        """Expected duration of a trial in s; None without any comparison."""
         for place in self._places(trial):
             if self._paces[place]:
                 return median(self._paces[place]) * cell.budget
@@ -93,7 +93,7 @@ class Watchdog:
         return float(account["seconds"]) / float(account["steps"]) * cell.budget if account.get("steps") else None
 
     def _places(self, trial: Trial) -> list[tuple[str, ...]]:
-        """Where a trial's speed is written down, the most like it first."""
+        """Groups of trials to which a trial is compared, the most similar first."""
         phase = "any" if self._alike else trial.phase
         places = [(trial.cell, trial.phase), (trial.cell, phase), (self._workloads[trial.cell], phase)]
         return list(dict.fromkeys(places))

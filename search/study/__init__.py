@@ -1,1 +1,1 @@
-"""The study file: what may stand in it, the cells it means, the families it searches."""
+"""The study file: its keys, the cells it describes, the families it searches."""

@@ -1,16 +1,16 @@
-"""The families of a study: what is fixed of each, what is searched, and its name in results."""
+"""The families of a study: fixed parameters, searched parameters and the name in results."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import Parameter, Schedule, family, schedule
+from phitune.trainables.suggestion import did_you_mean
 
 Range = tuple[float, float]
 
@@ -20,7 +20,7 @@ class FamilySpace:
     """A family as a study searches it.
 
     Attributes:
-        label: Its name in results; the family's own unless the study file gives another.
+        label: The name in results; by default the family's name.
         name: The family's name.
         fixed: Parameters with a fixed value, warmup, floor and sampling among them.
         searched: Parameters that are searched, with their ranges.
@@ -39,7 +39,7 @@ class FamilySpace:
 def family_spaces(
     entries: Sequence[str | Mapping[str, Any]], ranges: Mapping[str, Range], composition: Mapping[str, Any]
 ) -> list[FamilySpace]:
-    """The families of a study file's ``families``, ``space`` and ``schedule``.
+    """The families that a study file's ``families``, ``space`` and ``schedule`` describe.
 
     Parameters without a default (φ) are searched unless an entry fixes them; those with one are searched if
     ``space`` has a range for them, as ``rate`` (any family's) or ``exponential.rate``.
@@ -47,10 +47,10 @@ def family_spaces(
     Args:
         entries: Names, or mappings with ``name``, perhaps ``label``, and fixed parameters.
         ranges: Ranges by parameter.
-        composition: Warmup, floor and sampling of all families; an entry may give its own.
+        composition: Warmup, floor and sampling of all families; an entry may override them.
 
     Raises:
-        InputError: An unknown family or parameter, a value out of its range, a label twice, a range for nothing.
+        InputError: An unknown family or parameter, a value out of its range, a duplicate label, an unused range.
     """
     composition = {key: _fraction(value) for key, value in composition.items()}
     try:
@@ -61,15 +61,15 @@ def family_spaces(
     labels = [space.label for space in spaces]
     for label in labels:
         if labels.count(label) > 1:
-            raise InputError(f"families: {label!r} stands there twice; give each entry a `label`")
+            raise InputError(f"families: {label!r} is there twice; give each entry a `label`")
     _require_use(ranges, spaces)
     return spaces
 
 
 def with_profiles_read(entries: Iterable[Any], folder: Path) -> list[Any]:
-    """Entries whose ``values`` name a file, such as a refined schedule's, with the values in its place.
+    """The entries, with the file named by ``values`` (a refined schedule's) replaced by the values in it.
 
-    The file is JSON: a list, or what `Schedule.to_dict` gives; its path is relative to the study file's folder.
+    The file is JSON: a list, or the result of `Schedule.to_dict`; its path is relative to the study file's folder.
 
     Raises:
         InputError: The file cannot be read.
@@ -89,9 +89,9 @@ def _space(entry: str | Mapping[str, Any], ranges: Mapping[str, Range], composit
     fixed = {**composition, **{key: _fraction(value) for key, value in values.items()}}
     searched: dict[str, Parameter] = {}
     for key, default in cls.parameters.items():
-        given = ranges.get(f"{label}.{key}", ranges.get(key))
-        if key not in fixed and (given is not None or key in cls.required()):
-            searched[key] = default if given is None else Parameter(*given)
+        bounds = ranges.get(f"{label}.{key}", ranges.get(key))
+        if key not in fixed and (bounds is not None or key in cls.required()):
+            searched[key] = default if bounds is None else Parameter(*bounds)
     space = FamilySpace(label, name, fixed, searched)
     for end in ("low", "high"):
         try:
@@ -102,16 +102,14 @@ def _space(entry: str | Mapping[str, Any], ranges: Mapping[str, Range], composit
 
 
 def _require_use(ranges: Mapping[str, Range], spaces: Sequence[FamilySpace]) -> None:
-    """Refuses a range that no family searches; φ's always stands there."""
+    """Refuses a range that no family searches, except φ's, which has a default."""
     usable = {
         key for space in spaces for name in family(space.name).parameters for key in (name, f"{space.label}.{name}")
     }
     for key in ranges:
         if key not in usable and key != "phi":
             known = ["base_lr", *sorted(usable | {"phi"})]
-            near = get_close_matches(key, known, n=1)
-            hint = f" did you mean {near[0]!r}?" if near else ""
-            raise InputError(f"space.{key}: unknown key;{hint} keys here: {', '.join(known)}")
+            raise InputError(f"space.{key}: unknown key;{did_you_mean(key, known)} keys here: {', '.join(known)}")
 
 
 def _fraction(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Reads a study file: YAML in which a key stands once, with ``KEY=VALUE`` changes of the command line."""
+"""Reads a study file: YAML without duplicate keys, with ``KEY=VALUE`` overrides of the command line."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def read_study(path: Path, overrides: Iterable[str] = ()) -> Study:
 
 
 class _OneOfEach(yaml.SafeLoader):
-    """YAML forbids a key that stands twice; PyYAML takes the last."""
+    """Refuses a duplicate key, as YAML does; PyYAML would take the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = []
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if key in seen:
-                raise InputError(f"{key}: stands twice in the study file, the second time in line {_line(key_node)}")
+                raise InputError(f"{key}: duplicate key in the study file, again in line {_line(key_node)}")
             seen.append(key)
         return super().construct_mapping(node, deep)
 

@@ -1,4 +1,4 @@
-"""The study file: which cells to search and how; validated, one clear line for each mistake."""
+"""The study file as a value: the cells to search and how; each mistake is one clear line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, Literal
 
 import yaml
@@ -18,6 +18,7 @@ from phitune.search.study.sections import Asha, Composition, Diagnostics, Failur
 from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import families, family
 from phitune.trainables.spec import Spec
+from phitune.trainables.suggestion import did_you_mean
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.base import schedule_free
 
@@ -29,7 +30,7 @@ BASELINES = tuple(name for name in families() if not family(name).required())
 
 @dataclass(frozen=True)
 class Together:
-    """A population: how many trials train together, and what they occupy together."""
+    """A population: the number of trials that train together, and their resources together."""
 
     rows: int
     resources: Resources
@@ -44,10 +45,10 @@ class Cell:
         full_budget: Iterations of the workload's full recipe.
         objective: ``val_loss`` or ``val_metric``, better in the direction ``mode``.
         base_lr: Range of the base LR.
-        deterministic: Whether seeds change nothing, so that one replicate says all.
+        deterministic: Whether seeds change nothing, so that one replicate is enough.
         families: The families that are searched.
-        resources: What a trial occupies.
-        together: The population that its trials train in, if there is one.
+        resources: Resources of a trial.
+        together: The population in which the trials train; None if they train alone.
     """
 
     workload: Spec
@@ -70,7 +71,7 @@ class Cell:
 
     @property
     def slug(self) -> str:
-        """The key fit for ids and file names."""
+        """The key in a form that ids and file names allow."""
         return re.sub(r"[^\w.,=()%+-]", "-", f"{self.workload.label}.{self.optimizer.label}.{self.budget}")
 
 
@@ -103,7 +104,7 @@ class Study(Section):
     @field_validator("population", mode="before")
     @classmethod
     def _auto_off_or_a_number(cls, value: object) -> object:
-        # What YAML makes of the word.
+        # YAML reads the word as a boolean.
         value = "off" if value is False else value
         if value not in ("auto", "off") and not (type(value) is int and 1 <= value <= _MOST_TOGETHER):
             raise ValueError(f"it must be auto, off or a whole number from 1 to {_MOST_TOGETHER}")
@@ -116,13 +117,14 @@ class Study(Section):
             return self.early_stopping
         return Asha() if self.early_stopping == "asha" else None
 
-    def cells(self) -> list[Cell]:
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
         """All cells, workload by workload, budgets ascending.
 
         Raises:
             InputError: A workload, optimizer or budget that cannot be.
         """
-        families = family_spaces(self._families(), self.space.parameters, self.schedule.given())
+        families = family_spaces(self._families(), self.space.parameters, self.schedule.changes())
         if self.trials < len(families):
             raise InputError(
                 f"trials: {self.trials} is not allowed; it must be at least {len(families)}, one for each family"
@@ -137,15 +139,15 @@ class Study(Section):
                     f"population: {self.population} is not allowed with {resources.gpu:g} GPUs a trial; "
                     "a population trains on one GPU or a part of one"
                 )
-        return [
+        return tuple(
             cell
             for spec, resources in entries
             for optimizer in optimizers
             for cell in self._cells_of(spec, optimizer, families, resources)
-        ]
+        )
 
     def _placed(self, entry: str | dict[str, Any]) -> tuple[Spec, Resources]:
-        """A workload, and what its trials occupy: the entry's own ``resources`` before the study's."""
+        """A workload and the resources of its trials: the entry's ``resources``, else the study's."""
         if isinstance(entry, str) or "resources" not in entry:
             return Spec.of(entry), self.resources
         own = entry["resources"]
@@ -170,13 +172,13 @@ class Study(Section):
         built = workload(spec)
         if optimizer.name not in built.base_lr:
             raise InputError(
-                f"optimizers: {spec.name} cannot use {optimizer.name!r};{_nearest(optimizer.name, built.base_lr)} "
+                f"optimizers: {spec.name} cannot use {optimizer.name!r};{did_you_mean(optimizer.name, built.base_lr)} "
                 f"it supports: {', '.join(built.base_lr)}"
             )
         built.check(optimizer)
         if schedule_free(optimizer):
             # Made for a constant LR; the other families would undo what it does.
-            constant = family_spaces(["constant"], {}, self.schedule.given())
+            constant = family_spaces(["constant"], {}, self.schedule.changes())
             families = [space for space in families if space.name == "constant"] or constant
         budgets = [_iterations(budget, built.full_budget, spec) for budget in self.budgets]
         _no_repeats(f"budgets (in iterations of {spec.label})", budgets)
@@ -203,12 +205,16 @@ class Study(Section):
 
 
 def parse_study(values: Mapping[str, Any]) -> Study:
-    """Checks a study given as a mapping, its cells too."""
+    """The study of a study file's keys and values.
+
+    Raises:
+        InputError: A key or value that is not allowed, or a cell that cannot be.
+    """
     try:
         study = Study.model_validate(dict(values))
     except ValidationError as error:
         raise InputError(_one_line(error, values)) from None
-    study.cells()
+    _ = study.cells
     return study
 
 
@@ -234,7 +240,7 @@ def _iterations(budget: int | str, full_budget: int, spec: Spec) -> int:
     return budget
 
 
-# Names that pydantic adds to a place for the branches of a union.
+# Names that pydantic adds to a location for the branches of a union.
 _LITERAL = "literal['asha','none']"
 _BRANCHES = ("str", "int", "float", "dict[str,any]", "list[union[float,str]]", _LITERAL, "Asha")
 
@@ -251,33 +257,28 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 def _no_repeats(field: str, values: list[Any]) -> None:
     for value in values:
         if values.count(value) > 1:
-            raise InputError(f"{field}: {value!r} stands there twice")
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), n=1)
-    return f" did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"{field}: {value!r} is there twice")
 
 
 def _one_line(error: ValidationError, values: Mapping[str, Any]) -> str:
     """The first complaint as one line: field, value, what is allowed."""
-    # A mapping is not meant as one of the words that might stand in its place.
+    # For a mapping, that it is not one of the allowed words is no useful complaint.
     complaints = [e for e in error.errors() if not (_LITERAL in e["loc"] and isinstance(e["input"], dict))]
-    # What is missing may be there under a wrong name.
+    # A missing key may be there under a wrong name.
     first = min(complaints, key=lambda complaint: complaint["type"] == "missing")
     where = [part for part in first["loc"] if part not in _BRANCHES]
     path = ".".join(str(part) for part in where)
     section = _SECTIONS.get(str(where[0]), Study) if len(where) > 1 else Study
     if first["type"] == "extra_forbidden":
         known = list(section.model_fields)
-        return f"{path}: unknown key;{_nearest(str(where[-1]), known)} keys here: {', '.join(known)}"
+        return f"{path}: unknown key;{did_you_mean(str(where[-1]), known)} keys here: {', '.join(known)}"
     if first["type"] == "missing":
         return f"{path}: missing; a study file needs `name` and `workloads`"
     return f"{path}: {first['input']!r} is not allowed; {_allowed(first, str(where[-1]))}"
 
 
 def _allowed(complaint: ErrorDetails, key: str) -> str:
-    """What a field takes, in words of a study file rather than of Python."""
+    """The values a field takes, in words of a study file rather than of Python."""
     if complaint["type"] == "model_type" or (complaint["type"] == "dict_type" and key in _SECTIONS):
         return f"it must hold keys, of these: {', '.join(_SECTIONS[key].model_fields)}"
     if complaint["type"] == "list_type":

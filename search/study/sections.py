@@ -1,4 +1,4 @@
-"""The sections of a study file: what may stand in each, and its defaults."""
+"""The sections of a study file: their keys, checks and defaults."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PHI = Uba.parameters["phi"]
 
 
 class Section(BaseModel):
-    """Keys that stand together; an unknown one is an error."""
+    """A group of keys; an unknown one is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,12 +53,12 @@ class Space(Section):
 
     @property
     def parameters(self) -> dict[str, Range]:
-        """The ranges but for the base LR's."""
+        """All ranges except the base LR's."""
         return {"phi": self.phi, **(self.__pydantic_extra__ or {})}
 
 
 class Composition(Section):
-    """What is done to the profile of every family; see `trainables.schedules.Schedule`.
+    """Modifications of every family's profile; see `trainables.schedules.Schedule`.
 
     Warmup as a share of the budget (``5%`` or 0.05) or in iterations, floor as a share of the base LR, sampling as a
     share of the budget or a list of points.
@@ -68,13 +68,13 @@ class Composition(Section):
     floor: StrictInt | StrictFloat | StrictStr = 0
     sampling: StrictFloat | StrictStr | list[StrictFloat | StrictStr] | None = None
 
-    def given(self) -> dict[str, Any]:
-        """Those that differ from their default."""
+    def changes(self) -> dict[str, Any]:
+        """The values that differ from their default."""
         return self.model_dump(exclude_defaults=True)
 
 
 class Diagnostics(Section):
-    """What is measured on the whole training set; see `trainables.training.Diagnostics`."""
+    """Measurements on the whole training set; see `trainables.training.Diagnostics`."""
 
     gradient_points: StrictInt = Field(0, ge=0, le=1000)
     hessian: StrictBool = False
@@ -111,7 +111,7 @@ class Asha(Section):
 
 
 class Resources(Section):
-    """What one trial occupies; ``gpu`` may be a fraction 1/k."""
+    """Resources of one trial; ``gpu`` may be a fraction 1/k."""
 
     cpu: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1
     gpu: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
@@ -132,7 +132,7 @@ class Resources(Section):
 
 
 class Failures(Section):
-    """What is done about trials that may be lost; see docs/resume.md."""
+    """Limits for trials that are lost or hang; see docs/resume.md."""
 
     checkpoint_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60
     hung_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120

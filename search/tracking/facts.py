@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,7 @@ def facts_of(study: Study, study_id: str, shown_out: str) -> StudyFacts:
         study_id: Tells apart studies of one name.
         shown_out: The output directory, as a reader of the description should write it.
     """
-    cells = study.cells()
+    cells = study.cells
     several_budgets = len({cell.budget for cell in cells}) > 1
     several_optimizers = len({cell.optimizer for cell in cells}) > 1
     several_workloads = len({cell.workload for cell in cells}) > 1
@@ -96,7 +96,7 @@ def facts_of(study: Study, study_id: str, shown_out: str) -> StudyFacts:
     )
 
 
-def _note(study: Study, cells: list[Cell], shown_out: str) -> str:
+def _note(study: Study, cells: Sequence[Cell], shown_out: str) -> str:
     """The study's description in Markdown."""
     families = ", ".join(dict.fromkeys(space.label for cell in cells for space in cell.families))
     stopping = "stopped early by ASHA" if study.ladder else "never stopped early"

@@ -27,7 +27,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from phitune.search.records.record import Follower, Record, Trial
+from phitune.search.records.journal import Follower
+from phitune.search.records.record import Record, Trial
 from phitune.search.tracking.facts import StudyFacts
 from phitune.search.tracking.store import Refused, Store, brief
 from phitune.trainables.uri import without_credentials

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from phitune.search.records.record import Journal
+from phitune.search.records.journal import Journal
 from phitune.search.stopping.retries import GIVE_UP, RETRIES
 from tests.conftest import Run, command, environment
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from phitune.search.records.record import Journal
+from phitune.search.records.journal import Journal
 from tests.conftest import Run
 
 STUDY = """

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from phitune.search.records.record import Journal
+from phitune.search.records.journal import Journal
 from tests.conftest import Run
 from tests.system.harness.searching import ended, family, kill, named, start, wait_for
 from tests.system.harness.wholeness import check_whole

@@ -14,7 +14,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 
 from phitune.analysis import recommend
-from phitune.search.records.record import Journal, Record
+from phitune.search.records.journal import Journal
+from phitune.search.records.record import Record
 from phitune.trainables.models.mlp import mlp
 from phitune.trainables.schedules import from_dict
 from phitune.trainables.spec import Spec

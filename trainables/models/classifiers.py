@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
 import torch
 from torch import nn
@@ -19,6 +18,7 @@ from phitune.trainables.models.stems import (
     torchvision_network,
 )
 from phitune.trainables.models.vit import VisionTransformer
+from phitune.trainables.suggestion import did_you_mean
 
 STEMS = ("auto", "cifar", "imagenet")
 _LARGEST_SMALL_IMAGE = 64
@@ -111,9 +111,8 @@ def require_known(architecture: str) -> None:
     theirs = torchvision_names()
     if architecture in theirs:
         return
-    near = get_close_matches(architecture, [*_OURS, *theirs], n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    hint = did_you_mean(architecture, [*_OURS, *theirs])
     raise InputError(
-        f"workloads: unknown architecture {architecture!r}; {hint}architectures: {', '.join(_OURS)}, and those of "
+        f"workloads: unknown architecture {architecture!r};{hint} architectures: {', '.join(_OURS)}, and those of "
         "torchvision.models, such as resnet18"
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from typing import Any
 
 from phitune.trainables.errors import InputError
@@ -28,6 +27,7 @@ from phitune.trainables.schedules.sgdr import Sgdr
 from phitune.trainables.schedules.step import Step
 from phitune.trainables.schedules.uba import Uba
 from phitune.trainables.schedules.wsd import Wsd
+from phitune.trainables.suggestion import did_you_mean
 
 _DECAYS: tuple[type[Schedule], ...] = (Uba, RexPhi, Rex, Linear, Cosine, Step, MultiStep, Exponential, Polynomial)
 _PHASES: tuple[type[Schedule], ...] = (OneCycle, Wsd, Sgdr, DelayedLinear, InverseSqrt, Constant)
@@ -52,9 +52,10 @@ def family(name: str) -> type[Schedule]:
     if ":" in name:
         return _users_own(name)
     if name not in _FAMILIES:
-        near = get_close_matches(name, _FAMILIES, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(f"family: unknown family {name!r}; {hint}families: {', '.join(_FAMILIES)}, or module:Class")
+        raise InputError(
+            f"family: unknown family {name!r};{did_you_mean(name, _FAMILIES)} families: {', '.join(_FAMILIES)}, "
+            "or module:Class"
+        )
     return _FAMILIES[name]
 
 
@@ -68,8 +69,7 @@ def schedule(name: str, /, **parameters: Any) -> Schedule:
     known = [*cls.own_fields(), *(f.name for f in fields(Schedule))]
     for key in parameters:
         if key not in known:
-            near = get_close_matches(key, known, n=1)
-            hint = f" did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(key, known)
             raise InputError(f"{name}.{key}: unknown parameter;{hint} {name} takes: {', '.join(known)}")
     for key in cls.required():
         if key not in parameters:

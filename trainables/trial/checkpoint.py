@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import pickle
 import sys
 import threading
@@ -15,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakSet
+
+from phitune.trainables.atomic import whole_file
 
 # Seconds for which a trial waits for its file. Storage that hangs (a network drive whose server is away) answers
 # neither yes nor no; the trial goes on meanwhile.
@@ -74,17 +75,12 @@ class Checkpoint:
         return done == [True]
 
     def _write(self, content: memoryview, began: float) -> bool:
-        fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with fresh.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
+            with whole_file(self._path) as fresh:
+                fresh.write_bytes(content)
         except OSError:
             # A full disk: the trial is worth more.
-            _remove(fresh)
             return False
         finally:
             self._space(began)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from difflib import get_close_matches
 from fnmatch import fnmatch
 from functools import lru_cache
 from importlib import import_module
@@ -12,6 +11,7 @@ from typing import Any
 from phitune.trainables.errors import InputError
 from phitune.trainables.own import import_own
 from phitune.trainables.spec import Spec
+from phitune.trainables.suggestion import did_you_mean
 from phitune.trainables.workloads.base import Workload
 
 _TABLES = ("breast-cancer", "digits", "iris", "wine")
@@ -68,9 +68,8 @@ def _class_and_parts(name: str) -> tuple[type[Workload], tuple[str, ...]]:
     matching = (where for pattern, where in _WORKLOADS.items() if fnmatch(name, pattern) and name.count("/") < 2)
     where = next(matching, None)
     if where is None:
-        near = get_close_matches(name, _WORKLOADS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(f"workload: unknown workload {name!r}; {hint}workloads: {', '.join(names())}")
+        hint = did_you_mean(name, _WORKLOADS)
+        raise InputError(f"workload: unknown workload {name!r};{hint} workloads: {', '.join(names())}")
     cls = _import(where)
     halves = any(p.kind == p.POSITIONAL_ONLY for p in inspect.signature(cls).parameters.values())
     return cls, tuple(name.split("/")) if halves else ()

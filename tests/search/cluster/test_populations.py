@@ -44,7 +44,7 @@ def test_as_the_study_says_and_as_the_workload_can() -> None:
         }
     )
     told: list[str] = []
-    cells = placed(study, study.cells(), told.append)
+    cells = placed(study, study.cells, told.append)
     together = {(cell.optimizer.name, cell.budget): (cell.resources, cell.together) for cell in cells}
     alone, shared = (Resources(), None), (Resources(cpu=0.25), Together(4, Resources()))
     assert together == {
@@ -65,7 +65,7 @@ def test_as_the_study_says_and_as_the_workload_can() -> None:
 def test_on_cpus_trials_are_alone_unless_the_study_says_otherwise(population: str | int) -> None:
     study = parse_study({"name": "s", "workloads": ["mlp/digits"], "population": population})
     told: list[str] = []
-    assert placed(study, study.cells(), told.append) == study.cells()
+    assert placed(study, study.cells, told.append) == list(study.cells)
     assert not told
 
 

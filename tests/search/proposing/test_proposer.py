@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from optuna.storages import BaseStorage, JournalStorage
+from optuna.samplers import TPESampler
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 from ray.tune.search import Searcher
 
 from phitune.search.cluster.slots import Slots
 from phitune.search.proposing.cell import CellProposer
 from phitune.search.proposing.finalists import finalists
 from phitune.search.proposing.sampler import START
+from phitune.search.proposing.space import distributions, stable_seed
 from phitune.search.proposing.warm_start import earlier_cells
-from phitune.search.records.record import Journal, Record, Status, Trial, cut_torn_line
+from phitune.search.records.journal import Journal, cut_torn_line
+from phitune.search.records.record import Record, Status, Trial
 from phitune.search.stopping.retries import RETRIES
 from phitune.search.study.model import Study, parse_study
 from phitune.search.study.sections import Resources
@@ -61,7 +64,7 @@ def run(proposer: CellProposer, most: int = 1000) -> list[Trial]:
 
 def test_a_cell_explores_in_shares_then_replicates_its_finalists(tmp_path: Path) -> None:
     study = make_study(workloads=["mlp/digits"], budgets=[40])
-    proposer = CellProposer(study, study.cells()[0], storage(tmp_path), [])
+    proposer = CellProposer(study, study.cells[0], storage(tmp_path), [])
     trials = run(proposer)
     explore = [t for t in trials if t.phase == "explore"]
     replicates = [t for t in trials if t.phase == "replicate"]
@@ -77,7 +80,7 @@ def test_a_cell_explores_in_shares_then_replicates_its_finalists(tmp_path: Path)
 
 def test_replicates_wait_for_the_last_explore_trial(tmp_path: Path) -> None:
     study = make_study()
-    proposer = CellProposer(study, study.cells()[0], storage(tmp_path), [])
+    proposer = CellProposer(study, study.cells[0], storage(tmp_path), [])
     pending = [proposer.propose() for _ in range(14)]
     assert proposer.propose() is None
     for trial in pending:
@@ -90,7 +93,7 @@ def test_replicates_wait_for_the_last_explore_trial(tmp_path: Path) -> None:
 
 def test_a_deterministic_workload_is_replicated_once(tmp_path: Path) -> None:
     study = make_study()
-    trials = run(CellProposer(study, study.cells()[0], storage(tmp_path), []))
+    trials = run(CellProposer(study, study.cells[0], storage(tmp_path), []))
     assert set(Counter(t.finalist for t in trials if t.phase == "replicate").values()) == {1}
 
 
@@ -98,15 +101,15 @@ def test_a_deterministic_workload_is_replicated_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("in_flight", [0, 2])
 def test_a_new_process_goes_on_where_the_old_one_died(tmp_path: Path, killed_after: int, in_flight: int) -> None:
     study = make_study()
-    cell = study.cells()[0]
+    cell = study.cells[0]
     first = CellProposer(study, cell, storage(tmp_path), [])
     ended = run(first, killed_after)
     records = list(first.ended)
-    flying = [trial for _ in range(in_flight) if (trial := first.propose()) is not None]
+    running = [trial for _ in range(in_flight) if (trial := first.propose()) is not None]
 
     second = CellProposer(study, cell, storage(tmp_path), records)
     rest = run(second)
-    assert {t.trial_id: t for t in flying}.items() <= {t.trial_id: t for t in rest}.items()
+    assert {t.trial_id: t for t in running}.items() <= {t.trial_id: t for t in rest}.items()
     ids = [t.trial_id for t in ended + rest]
     assert len(ids) == len(set(ids)) == second.total
     trials = optuna.load_study(study_name=cell.key, storage=storage(tmp_path)).trials
@@ -114,10 +117,24 @@ def test_a_new_process_goes_on_where_the_old_one_died(tmp_path: Path, killed_aft
     assert all(t.state.is_finished() for t in trials)
 
 
-def test_a_record_that_optuna_was_not_told_is_told_after_the_restart(tmp_path: Path) -> None:
+def test_a_resumed_cell_proposes_the_same_trials_as_an_uninterrupted_one(tmp_path: Path) -> None:
+    study = make_study(trials=30)
+    cell = study.cells[0]
+    uninterrupted = run(CellProposer(study, cell, InMemoryStorage(), []))
+    assert "tpe" in {trial.origin for trial in uninterrupted[:20]}
+    resumed: list[Trial] = []
+    ended: list[Record] = []
+    for most in (7, 4, 9, 1000):
+        proposer = CellProposer(study, cell, storage(tmp_path), ended)
+        resumed += run(proposer, most)
+        ended = list(proposer.ended)
+    assert resumed == uninterrupted
+
+
+def test_a_record_that_optuna_lacks_is_added_after_the_restart(tmp_path: Path) -> None:
     """Killed between the journal and Optuna."""
     study = make_study()
-    cell = study.cells()[0]
+    cell = study.cells[0]
     first = CellProposer(study, cell, storage(tmp_path), [])
     trial = first.propose()
     assert trial is not None
@@ -129,7 +146,7 @@ def test_a_record_that_optuna_was_not_told_is_told_after_the_restart(tmp_path: P
 
 def test_the_start_is_quasi_random_and_tpe_sees_its_own_family(tmp_path: Path) -> None:
     study = make_study(trials=120, families=["uba", {"name": "uba", "label": "other"}], baselines=[])
-    cell = study.cells()[0]
+    cell = study.cells[0]
     trials = []
     proposer = CellProposer(study, cell, storage(tmp_path), [])
     while (trial := proposer.propose()) is not None and trial.phase == "explore":
@@ -145,9 +162,35 @@ def test_the_start_is_quasi_random_and_tpe_sees_its_own_family(tmp_path: Path) -
         assert np.median(near[start:]) < np.median(near[:start])
 
 
+def test_tpe_proposes_what_it_would_in_a_study_of_the_family_alone(tmp_path: Path) -> None:
+    study = make_study(trials=60)
+    cell = study.cells[0]
+    trials = run(CellProposer(study, cell, storage(tmp_path), []), 60)
+    history = optuna.load_study(study_name=cell.key, storage=storage(tmp_path)).trials
+    models = [trial for trial in trials if trial.origin == "tpe"]
+    assert {trial.family for trial in models} >= {"uba", "linear"}
+    for trial in models:
+        own = [other for other in history[: trial.number + 1] if other.params["family"] == trial.family]
+        ranges = distributions(next(space for space in cell.families if space.label == trial.family), cell)
+        seed = stable_seed(stable_seed(study.seed, cell.key, trial.family), len(own) - 1)
+        alone = optuna.create_study(sampler=TPESampler(seed=seed, multivariate=True, n_startup_trials=0))
+        for other in own[:-1]:
+            alone.add_trial(
+                create_trial(
+                    state=other.state,
+                    value=other.value,
+                    params={key: other.params[key] for key in ranges},
+                    distributions=dict(ranges),
+                    intermediate_values=other.intermediate_values,
+                    constraints=other.constraints,
+                )
+            )
+        assert alone.ask(dict(ranges)).params == {key: own[-1].params[key] for key in ranges}
+
+
 def test_the_best_of_each_source_is_tried_once_after_the_start(tmp_path: Path) -> None:
     study = make_study(budgets=[64, 128], trials=28)
-    small, large = (CellProposer(study, cell, storage(tmp_path), []) for cell in study.cells())
+    small, large = (CellProposer(study, cell, storage(tmp_path), []) for cell in study.cells)
     run(small, 28)
     large.sources = (small,)
     trials = run(large, 20)
@@ -165,10 +208,10 @@ def test_the_best_of_each_source_is_tried_once_after_the_start(tmp_path: Path) -
 
 def test_more_trials_and_replicates_go_on_from_fewer(tmp_path: Path) -> None:
     few = make_study(workloads=["mlp/digits"], budgets=[40])
-    first = CellProposer(few, few.cells()[0], storage(tmp_path), [])
+    first = CellProposer(few, few.cells[0], storage(tmp_path), [])
     run(first)
     more = make_study(workloads=["mlp/digits"], budgets=[40], trials=24, replicates=4)
-    second = CellProposer(more, more.cells()[0], storage(tmp_path), list(first.ended))
+    second = CellProposer(more, more.cells[0], storage(tmp_path), list(first.ended))
     assert not second.finished
     run(second)
     ids = [record.trial.trial_id for record in second.ended]
@@ -182,7 +225,7 @@ def test_more_trials_and_replicates_go_on_from_fewer(tmp_path: Path) -> None:
 def test_a_torn_line_in_optunas_journal_costs_nothing(tmp_path: Path) -> None:
     """Killed while Optuna was writing: whatever the line was about, the study goes on."""
     study = make_study()
-    cell = study.cells()[0]
+    cell = study.cells[0]
     first = CellProposer(study, cell, storage(tmp_path), [])
     run(first, 3)
     path = tmp_path / "optuna.log"
@@ -198,16 +241,16 @@ def test_an_earlier_study_is_tried_first(tmp_path: Path) -> None:
     earlier = make_study(budgets=[32, 100], trials=28)
     journal = Journal(tmp_path / "earlier/trials.jsonl")
     journal.path.parent.mkdir()
-    for cell in earlier.cells():
+    for cell in earlier.cells:
         first = CellProposer(earlier, cell, storage(journal.path.parent), [])
         run(first, 28)
         for record in first.ended:
             journal.append(record)
     study = make_study(trials=28)
-    found = earlier_cells("earlier", tmp_path / "s", study.cells())
-    source = found[study.cells()[0].key]
+    sources = earlier_cells("earlier", tmp_path / "s", study.cells)
+    source = sources[study.cells[0].key]
     assert source.name == "earlier: quadratic sgd 100"
-    proposer = CellProposer(study, study.cells()[0], storage(tmp_path), [])
+    proposer = CellProposer(study, study.cells[0], storage(tmp_path), [])
     proposer.sources = (source,)
     warm = [t for t in run(proposer) if t.origin == source.name]
     assert {t.family: t.mean_lr for t in warm} == pytest.approx(
@@ -215,12 +258,12 @@ def test_an_earlier_study_is_tried_first(tmp_path: Path) -> None:
     )
     for wrong in ("nothing", "s"):
         with pytest.raises(InputError, match="warm_start: "):
-            earlier_cells(wrong, tmp_path / "s", study.cells())
+            earlier_cells(wrong, tmp_path / "s", study.cells)
 
 
-def test_what_optuna_is_told(tmp_path: Path) -> None:
+def test_how_ends_are_recorded_in_optuna(tmp_path: Path) -> None:
     study = make_study()
-    cell = study.cells()[0]
+    cell = study.cells[0]
     proposer = CellProposer(study, cell, storage(tmp_path), [])
     for status in ("completed", "stopped", "diverged", "failed"):
         trial = proposer.propose()
@@ -244,11 +287,11 @@ def test_finalists_are_the_best_of_each_family_and_the_best_overall(tmp_path: Pa
     assert [r.trial.trial_id for r in finalists(records, "max")] == ["e", "c"]
 
 
-def test_cells_move_on_together_and_every_end_is_handed_on(tmp_path: Path) -> None:
+def test_cells_advance_together_and_every_end_is_reported(tmp_path: Path) -> None:
     study = make_study(budgets=[32, 64], replicates=0)
     store = storage(tmp_path)
     ends: list[Record] = []
-    cells = [CellProposer(study, cell, store, []) for cell in study.cells()]
+    cells = [CellProposer(study, cell, store, []) for cell in study.cells]
     searcher = Proposer(cells, study, ends.append, CheckpointFolder(tmp_path))
     configs = []
     while (config := searcher.suggest(f"tune {len(configs)}")) != Searcher.FINISHED:
@@ -264,7 +307,7 @@ def test_cells_move_on_together_and_every_end_is_handed_on(tmp_path: Path) -> No
 def test_trials_of_a_workload_follow_one_another_but_none_is_left_behind(tmp_path: Path) -> None:
     study = make_study(workloads=["quadratic", {"name": "quadratic", "kappa": 10}], trials=40, replicates=0)
     store = storage(tmp_path)
-    cells = [CellProposer(study, cell, store, []) for cell in study.cells()]
+    cells = [CellProposer(study, cell, store, []) for cell in study.cells]
     searcher = Proposer(cells, study, lambda record: None, CheckpointFolder(tmp_path))
     order = []
     while (config := searcher.suggest(str(len(order)))) != Searcher.FINISHED:
@@ -283,7 +326,7 @@ def test_trials_of_a_workload_follow_one_another_but_none_is_left_behind(tmp_pat
 def test_a_trial_whose_worker_dies_is_tried_again_and_fails_in_the_end(tmp_path: Path) -> None:
     study = make_study()
     ends: list[Record] = []
-    cell = CellProposer(study, study.cells()[0], storage(tmp_path), [])
+    cell = CellProposer(study, study.cells[0], storage(tmp_path), [])
     searcher = Proposer([cell], study, ends.append, CheckpointFolder(tmp_path))
     configs = []
     for number in range(RETRIES + 1):
@@ -295,10 +338,10 @@ def test_a_trial_whose_worker_dies_is_tried_again_and_fails_in_the_end(tmp_path:
 
 
 def mixed(folder: Path, nodes: list[dict[str, float]]) -> tuple[Proposer, dict[str, str]]:
-    """A study of one cell whose trials take one CPU and one whose trials take two, on such nodes; what is in flight."""
+    """Two cells, whose trials take one CPU and two, on these nodes; and a place for the running trials."""
     large = {"name": "quadratic", "kappa": 10, "resources": {"cpu": 2}}
     study = make_study(workloads=["quadratic", large], families=["linear"], baselines=[], trials=2, replicates=0)
-    cells = [CellProposer(study, cell, storage(folder), []) for cell in study.cells()]
+    cells = [CellProposer(study, cell, storage(folder), []) for cell in study.cells]
     proposer = Proposer(cells, study, lambda record: None, CheckpointFolder(folder))
     clock = iter(range(0, 10_000, 10))
     proposer.slots = Slots(
@@ -307,32 +350,32 @@ def mixed(folder: Path, nodes: list[dict[str, float]]) -> tuple[Proposer, dict[s
     return proposer, {}
 
 
-def start_all(proposer: Proposer, flying: dict[str, str], names: Iterator[str]) -> None:
+def start_all(proposer: Proposer, running: dict[str, str], names: Iterator[str]) -> None:
     while isinstance(config := proposer.suggest(name := next(names)), dict):
-        flying[name] = config["bundle"]
+        running[name] = config["bundle"]
 
 
 def test_a_cell_without_room_is_passed_over_and_has_its_turn(tmp_path: Path) -> None:
-    proposer, flying = mixed(tmp_path, [{"CPU": 3.0}])
+    proposer, running = mixed(tmp_path, [{"CPU": 3.0}])
     names = (f"t{i}" for i in range(1000))
     order = []
     for _ in range(20):
-        start_all(proposer, flying, names)
-        order.append(sorted(flying.values()))
-        for name in list(flying)[:1]:
+        start_all(proposer, running, names)
+        order.append(sorted(running.values()))
+        for name in list(running)[:1]:
             proposer.on_trial_complete(name, ENDED)
-            del flying[name]
+            del running[name]
     assert [json.loads(kind)["CPU"] for kind in order[0]] == [1, 2], "three CPUs hold one of each"
     assert proposer.suggest("last") == Searcher.FINISHED
 
 
-def test_processes_that_died_with_their_node_keep_nobody_waiting(tmp_path: Path) -> None:
+def test_processes_that_died_with_their_node_hold_no_places(tmp_path: Path) -> None:
     nodes = [{"CPU": 1.0}, {"CPU": 2.0}]
-    proposer, flying = mixed(tmp_path, nodes)
+    proposer, running = mixed(tmp_path, nodes)
     names = (f"t{i}" for i in range(1000))
-    start_all(proposer, flying, names)
-    assert sorted(json.loads(kind)["CPU"] for kind in flying.values()) == [1, 2]
-    for name in flying:
+    start_all(proposer, running, names)
+    assert sorted(json.loads(kind)["CPU"] for kind in running.values()) == [1, 2]
+    for name in running:
         proposer.on_trial_complete(name, ENDED)
     nodes.pop(0)
     assert proposer.slots is not None

@@ -11,7 +11,7 @@ from phitune.search.study.families import FamilySpace
 from phitune.search.study.model import Cell, Study, parse_study
 
 STUDY: Study = parse_study({"name": "s", "workloads": ["quadratic"], "budgets": [100], "trials": 70})
-CELL: Cell = STUDY.cells()[0]
+CELL: Cell = STUDY.cells[0]
 
 
 @pytest.mark.parametrize("label", [each.label for each in CELL.families])
@@ -21,12 +21,12 @@ def test_only_uba_has_phi_and_every_point_is_allowed(label: str) -> None:
     for _ in range(40):
         values = study.ask(dict(ranges)).params
         assert set(values) == {f"{label}.mean_lr"} | ({"uba.phi"} if label == "uba" else set())
-        found = point(space(label), CELL, values)
-        assert found.schedule.family == label
-        assert CELL.base_lr[0] <= found.base_lr <= CELL.base_lr[1]
-        if CELL.base_lr[0] < found.base_lr < CELL.base_lr[1]:
-            assert found.mean_lr == pytest.approx(values[f"{label}.mean_lr"])
-            again = values_of(space(label), ranges, found.schedule.to_dict(), found.mean_lr)
+        configuration = point(space(label), CELL, values)
+        assert configuration.schedule.family == label
+        assert CELL.base_lr[0] <= configuration.base_lr <= CELL.base_lr[1]
+        if CELL.base_lr[0] < configuration.base_lr < CELL.base_lr[1]:
+            assert configuration.mean_lr == pytest.approx(values[f"{label}.mean_lr"])
+            again = values_of(space(label), ranges, configuration.schedule.to_dict(), configuration.mean_lr)
             assert again == pytest.approx(values)
 
 
@@ -53,7 +53,7 @@ def test_the_start_is_even_in_log_base_lr_and_log_phi(name: str) -> None:
 
 
 def test_the_start_differs_between_cells_and_not_between_processes() -> None:
-    other = parse_study({"name": "s", "workloads": ["quadratic"], "budgets": [101]}).cells()[0]
+    other = parse_study({"name": "s", "workloads": ["quadratic"], "budgets": [101]}).cells[0]
     first = start("uba", 4)
     assert first == start("uba", 4)
     assert first == start("uba", 9)[:4]

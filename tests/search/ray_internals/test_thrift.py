@@ -22,8 +22,8 @@ from phitune.search.cluster.slots import Slots, bundle
 from phitune.search.proposing.cell import CellProposer
 from phitune.search.ray_internals.thrift import Silence
 from phitune.search.records.record import Record
-from phitune.search.stopping.retries import FailureAsha
 from phitune.search.study.model import parse_study
+from phitune.search.tune.scheduler import Scheduler
 from phitune.search.tune.searcher import Proposer
 from phitune.trainables.trial.actor import TrialActor
 from phitune.trainables.trial.checkpoint import CheckpointFolder
@@ -83,12 +83,11 @@ class Listed(tune.Callback):
 def search(folder: Path) -> Seen:
     keys = {"budgets": [16], "families": ["uba", "rex"], "early_stopping": "none", "trials": TRIALS}
     study = parse_study({"name": "s", "workloads": ["quadratic"], **keys})
-    cells = [CellProposer(study, cell, optuna.storages.InMemoryStorage(), []) for cell in study.cells()]
+    cells = [CellProposer(study, cell, optuna.storages.InMemoryStorage(), []) for cell in study.cells]
     ended: list[Record] = []
     proposer = Proposer(cells, study, ended.append, CheckpointFolder(folder))
     slots = proposer.slots = Slots([study.resources])
-    scheduler = FailureAsha({}, lambda verdict: None, slots.warm)
-    scheduler.on_failure = proposer.note_failure
+    scheduler = Scheduler({}, lambda verdict: None, proposer.note_failure, slots.warm)
     listed = Listed()
     tune.Tuner(
         tune.with_resources(noting(folder), tune.PlacementGroupFactory([bundle(study.resources)])),

@@ -1,4 +1,4 @@
-"""The output directory: which changes of a study it takes."""
+"""The output directory: the changes of a study that it allows."""
 
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,13 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "s"
 
 
-def test_the_same_study_is_taken_as_it_is(out: Path) -> None:
+def test_the_same_study_goes_on_without_changes(out: Path) -> None:
     assert claim(study(), out) == ("abc", [])
     assert claim(study(), out.with_name("fresh")) == (None, [])
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"trials": 20}, "trials: 10 → 20"),
         ({"replicates": 5}, "replicates: 3 → 5"),
@@ -37,12 +37,12 @@ def test_the_same_study_is_taken_as_it_is(out: Path) -> None:
         ({"resources": {"cpu": 2}}, "resources: {'cpu': 1.0, 'gpu': 0.0} → {'cpu': 2.0, 'gpu': 0}"),
     ],
 )
-def test_a_study_may_grow(out: Path, change: dict[str, Any], said: str) -> None:
-    assert claim(study(**change), out) == ("abc", [said])
+def test_a_study_may_grow(out: Path, change: dict[str, Any], message: str) -> None:
+    assert claim(study(**change), out) == ("abc", [message])
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"trials": 9}, "trials: 9 is not what the study in .* was started with .10.; it may only grow"),
         ({"seed": 1}, "seed: 1 is not what the study in .* change it back, or give another --out"),
@@ -52,8 +52,8 @@ def test_a_study_may_grow(out: Path, change: dict[str, Any], said: str) -> None:
         ({"workloads": ["mlp/digits"]}, "workloads: .* the cell 'quadratic sgd 32' would be lost"),
     ],
 )
-def test_what_would_make_its_trials_another_studys_is_refused(out: Path, change: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_changes_that_make_trials_incomparable_are_refused(out: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         claim(study(**change), out)
 
 

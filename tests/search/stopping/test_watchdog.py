@@ -1,4 +1,4 @@
-"""The watchdog: compared with whom, and how long is too long."""
+"""The watchdog: which trials are compared, and when one hangs."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def ended_after(
     within: int = 1000,
     **change: Any,
 ) -> int | None:
-    """The seconds after which a trial that never reports again, in a population of ``rows``, is taken for hung.
+    """The seconds after which a trial that never reports again, in a population of ``rows``, is called hung.
 
     Args:
-        stalls: Seconds for which the search stands still, by the second at which it begins to; they are not told.
+        stalls: Seconds for which the search and its watchdog stand still, by the second at which each begins.
     """
     study = parse_study({**STUDY, **change})
     now = 0.0
     watchdog = Watchdog(study, records, lambda: now)
     together = Together(rows, study.resources) if rows else None
-    cells = {cell.key: replace(cell, together=together) for cell in study.cells()}
+    cells = {cell.key: replace(cell, together=together) for cell in study.cells}
     live = {"t": Live(trial(cell, phase), cells[cell], {"account": json.dumps(report)} if report else {})}
     watchdog.started("t")
     for second in range(1, within + 1):
@@ -74,7 +74,7 @@ def test_in_a_population_a_trial_may_be_slower_by_the_number_of_others() -> None
 
 
 def test_time_during_which_the_search_stood_still_does_not_count() -> None:
-    # A look that is late counts as one of two seconds.
+    # A late check counts as two seconds.
     assert ended_after([record(SMALL, 2, 100)], SMALL, stalls={3: 3600}) == 20
     assert ended_after([record(SMALL, 2, 100)], SMALL, stalls={3: 3600, 9: 30, 10: 30}) == 18
     assert ended_after([record(SMALL, 2, 100)], SMALL, stalls={21: 3600}) == 21

@@ -16,31 +16,31 @@ GOOD: dict[str, Any] = {"name": "s", "workloads": ["quadratic"], "budgets": [200
 
 
 def cell(**change: Any) -> Cell:
-    return parse_study({**GOOD, **change}).cells()[0]
+    return parse_study({**GOOD, **change}).cells[0]
 
 
-def test_only_parameters_without_a_default_are_searched_unless_asked_for() -> None:
+def test_only_parameters_without_a_default_are_searched_unless_space_names_them() -> None:
     plain = cell(families=["uba", "exponential", "wsd"])
     assert [sorted(space.searched) for space in plain.families] == [["phi"], [], []]
-    asked = cell(families=["uba", "exponential", "wsd"], space={"rate": [1, 9], "wsd.cooldown": [0.1, 0.5]})
-    assert [sorted(space.searched) for space in asked.families] == [["phi"], ["rate"], ["cooldown"]]
-    assert asked.families[1].searched["rate"].high == 9
+    searching = cell(families=["uba", "exponential", "wsd"], space={"rate": [1, 9], "wsd.cooldown": [0.1, 0.5]})
+    assert [sorted(space.searched) for space in searching.families] == [["phi"], ["rate"], ["cooldown"]]
+    assert searching.families[1].searched["rate"].high == 9
 
 
 def test_an_entry_fixes_parameters_and_has_a_label() -> None:
     entries = ["uba", {"name": "uba", "phi": 2, "label": "cosine-like"}, {"name": "cosine", "floor": 0.1}]
-    found = cell(families=entries, schedule={"warmup": "5%"})
-    space = found.families[1]
+    labelled = cell(families=entries, schedule={"warmup": "5%"})
+    space = labelled.families[1]
     assert space.label == "cosine-like"
-    tried = point(space, found, {"cosine-like.mean_lr": 0.1})
-    assert tried.schedule.to_dict() == {"family": "uba", "phi": 2, "warmup": 0.05}
-    assert tried.mean_lr == pytest.approx(tried.base_lr * (0.05 / 2 + 0.95 / 2))
-    assert found.families[2].schedule().to_dict() == {"family": "cosine", "warmup": 0.05, "floor": 0.1}
+    configuration = point(space, labelled, {"cosine-like.mean_lr": 0.1})
+    assert configuration.schedule.to_dict() == {"family": "uba", "phi": 2, "warmup": 0.05}
+    assert configuration.mean_lr == pytest.approx(configuration.base_lr * (0.05 / 2 + 0.95 / 2))
+    assert labelled.families[2].schedule().to_dict() == {"family": "cosine", "warmup": 0.05, "floor": 0.1}
 
 
 def test_baselines_are_searched_whether_or_not_they_are_among_the_families() -> None:
-    found = [space.label for space in cell(families=["uba", "cosine"], baselines=["linear", "cosine"]).families]
-    assert found == ["uba", "cosine", "linear"]
+    labels = [space.label for space in cell(families=["uba", "cosine"], baselines=["linear", "cosine"]).families]
+    assert labels == ["uba", "cosine", "linear"]
     with pytest.raises(InputError, match="baselines: 'uba' is not allowed; baselines may be: rex, linear"):
         cell(baselines=["uba"])
 
@@ -52,20 +52,20 @@ def test_a_refined_profile_is_read_from_its_file_once(tmp_path: Path) -> None:
     study = read_study(tmp_path / "study.yaml")
     (tmp_path / "refined.json").unlink()
     assert parse_study(yaml.safe_load(study.to_yaml())) == study
-    assert study.cells()[0].families[1].schedule().u(100, 200) == pytest.approx(1)
+    assert study.cells[0].families[1].schedule().u(100, 200) == pytest.approx(1)
 
 
 def test_schedule_free_optimizers_are_searched_with_constant_alone() -> None:
     study = parse_study({**GOOD, "workloads": ["mlp/digits"], "optimizers": ["sgd", "schedulefree-sgd"]})
-    found = {cell.optimizer.name: [space.label for space in cell.families] for cell in study.cells()}
-    assert found == {"sgd": ["uba", "rex", "linear", "cosine", "step"], "schedulefree-sgd": ["constant"]}
+    labels = {cell.optimizer.name: [space.label for space in cell.families] for cell in study.cells}
+    assert labels == {"sgd": ["uba", "rex", "linear", "cosine", "step"], "schedulefree-sgd": ["constant"]}
 
 
 def test_optimizers_may_have_options() -> None:
     entry = {"name": "sgd", "momentum": 0.95, "nesterov": True}
-    found = parse_study({**GOOD, "workloads": ["mlp/digits"], "optimizers": ["sgd", entry]}).cells()
-    assert [each.optimizer.label for each in found] == ["sgd", "sgd(momentum=0.95,nesterov=true)"]
-    assert found[0].base_lr == found[1].base_lr
+    cells = parse_study({**GOOD, "workloads": ["mlp/digits"], "optimizers": ["sgd", entry]}).cells
+    assert [each.optimizer.label for each in cells] == ["sgd", "sgd(momentum=0.95,nesterov=true)"]
+    assert cells[0].base_lr == cells[1].base_lr
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_optimizers_may_have_options() -> None:
         ),
         ({"families": [{"name": "wsd", "cooldown": 3}]}, "families.wsd.cooldown: 3 is not allowed"),
         ({"families": [{"phi": 3}]}, "families: {'phi': 3} is not allowed; an entry is a name or a mapping"),
-        ({"families": ["uba", "uba"]}, "families: 'uba' stands there twice"),
+        ({"families": ["uba", "uba"]}, "families: 'uba' is there twice"),
         ({"families": ["refined"]}, "refined.values: missing"),
         ({"families": [{"name": "refined", "values": "gone.json"}]}, "values: 'gone.json' is not allowed"),
         ({"space": {"rate": [1, 2]}}, "space.rate: unknown key"),
@@ -94,8 +94,8 @@ def test_optimizers_may_have_options() -> None:
         ),
     ],
 )
-def test_mistakes_are_told_in_one_line(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError) as told:
+def test_every_mistake_is_one_line(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as error:
         parse_study({**GOOD, **change})
-    assert message in str(told.value)
-    assert "\n" not in str(told.value)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)

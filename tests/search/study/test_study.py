@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from phitune.search.study.model import parse_study
+from phitune.search.study.model import Study, parse_study
 from phitune.search.study.sections import Resources
 from phitune.trainables.errors import InputError
 
@@ -39,27 +39,34 @@ def test_defaults_are_those_of_the_contract() -> None:
 def test_cells_are_workload_by_optimizer_by_budget() -> None:
     entry = {"name": "quadratic", "kappa": 100}
     study = parse_study({"name": "s", "workloads": ["mlp/digits", entry], "budgets": ["50%", 20]})
-    assert [cell.key for cell in study.cells()] == [
+    assert [cell.key for cell in study.cells] == [
         "mlp/digits sgd 20",
         "mlp/digits sgd 300",
         "quadratic(kappa=100) sgd 20",
         "quadratic(kappa=100) sgd 1600",
     ]
-    assert study.cells()[2].workload.entry == entry
+    assert study.cells[2].workload.entry == entry
+
+
+def test_the_cells_of_a_study_are_built_once_and_are_no_key_of_its_file() -> None:
+    study, other = (Study.model_validate({"name": "s", "workloads": ["quadratic"]}) for _ in range(2))
+    assert study.cells is study.cells
+    assert study == other
+    assert study.to_yaml() == other.to_yaml()
 
 
 def test_objective_sets_the_direction() -> None:
     study = parse_study({"name": "s", "workloads": ["mlp/digits", "quadratic"], "objective": "val_metric"})
-    assert {cell.workload.name: cell.mode for cell in study.cells()} == {"mlp/digits": "max", "quadratic": "min"}
+    assert {cell.workload.name: cell.mode for cell in study.cells} == {"mlp/digits": "max", "quadratic": "min"}
 
 
 def test_a_workload_may_occupy_something_of_its_own() -> None:
     entry = {"name": "quadratic", "kappa": 10, "resources": {"gpu": 0.5}}
     study = parse_study({"name": "s", "workloads": [entry, "mlp/digits"], "budgets": [64], "resources": {"cpu": 2}})
-    own, other = study.cells()
+    own, other = study.cells
     assert (own.key, own.resources) == ("quadratic(kappa=10) sgd 64", Resources(cpu=2, gpu=0.5))
     assert other.resources == Resources(cpu=2)
-    assert parse_study(yaml.safe_load(study.to_yaml())).cells() == study.cells()
+    assert parse_study(yaml.safe_load(study.to_yaml())).cells == study.cells
 
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
@@ -79,9 +86,9 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"families": []}, "families: [] is not allowed"),
     ({"optimizers": []}, "optimizers: [] is not allowed"),
     ({"families": ["ubba"]}, "unknown family 'ubba'; did you mean 'uba'?"),
-    ({"families": ["uba", "uba"], "trials": 9}, "families: 'uba' stands there twice"),
+    ({"families": ["uba", "uba"], "trials": 9}, "families: 'uba' is there twice"),
     ({"workloads": ["mlp/digit"]}, "unknown workload 'mlp/digit'; did you mean 'mlp/digits'?"),
-    ({"workloads": ["quadratic", "quadratic"]}, "workloads: 'quadratic' stands there twice"),
+    ({"workloads": ["quadratic", "quadratic"]}, "workloads: 'quadratic' is there twice"),
     ({"workloads": [{"kappa": 3}]}, "an entry is a name or a mapping with `name`"),
     ({"workloads": [{"name": "quadratic", "kappa": -3}]}, "workloads.quadratic.kappa: -3 is not allowed"),
     ({"workloads": [{"name": "quadratic", "kappa": [1, 2]}]}, "workloads.quadratic.kappa: [1, 2] is not allowed"),
@@ -98,7 +105,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"budgets": ["101%"]}, "budgets: '101%' is not allowed"),
     ({"budgets": ["half"]}, "budgets: 'half' is not allowed"),
     ({"budgets": ["0.001%"]}, "budgets: '0.001%' of quadratic is less than one iteration"),
-    ({"budgets": [1600, "50%"]}, "1600 stands there twice"),
+    ({"budgets": [1600, "50%"]}, "1600 is there twice"),
     ({"space": {"phi": [5, 1]}}, "space.phi: [5, 1] is not allowed; it must be [low, high] with 0 < low < high"),
     ({"space": {"phi": [0, 1]}}, "space.phi: [0, 1] is not allowed"),
     ({"space": {"base_lr": [-1, 1]}}, "space.base_lr: [-1, 1] is not allowed"),
@@ -129,11 +136,11 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "said"), MISTAKES, ids=[said[:50] for _, said in MISTAKES])
-def test_every_mistake_gets_one_clear_line(change: dict[str, Any], said: str) -> None:
+@pytest.mark.parametrize(("change", "message"), MISTAKES, ids=[message[:50] for _, message in MISTAKES])
+def test_every_mistake_gets_one_clear_line(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as error:
         parse_study({**GOOD, **change})
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 

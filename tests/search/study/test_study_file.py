@@ -1,4 +1,4 @@
-"""The file of a study, as a user writes it: what is read, and what is said of a file that is none."""
+"""The file of a study, as a user writes it: valid files, and the errors of invalid ones."""
 
 from pathlib import Path
 from typing import Any
@@ -40,23 +40,23 @@ def test_shipped_studies_are_valid() -> None:
     shipped = list((Path(phitune.search.__file__).parent / "studies").glob("*.yaml"))
     assert "quickstart.yaml" in {file.name for file in shipped}
     for file in shipped:
-        assert read_study(file).cells()
+        assert read_study(file).cells
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("a: [1", "is not YAML"),
         ("- 1", "must hold keys and values"),
         (b"\xff\xfe\x00", "study file"),
-        ("name: a\nworkloads: [quadratic]\nname: b", "name: stands twice in the study file, the second time in line 3"),
-        ("name: a\nresources: {cpu: 1, cpu: 2}", "cpu: stands twice in the study file, the second time in line 2"),
+        ("name: a\nworkloads: [quadratic]\nname: b", "name: duplicate key in the study file, again in line 3"),
+        ("name: a\nresources: {cpu: 1, cpu: 2}", "cpu: duplicate key in the study file, again in line 2"),
     ],
 )
-def test_files_that_are_no_study(tmp_path: Path, content: str | bytes, said: str) -> None:
+def test_files_that_are_no_study(tmp_path: Path, content: str | bytes, message: str) -> None:
     file = tmp_path / "study.yaml"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         read_study(file)
 
 

@@ -12,7 +12,8 @@ import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from phitune.search.records.record import Journal, Record, Trial
+from phitune.search.records.journal import Journal
+from phitune.search.records.record import Record, Trial
 from phitune.search.study.model import Cell, Study
 from phitune.search.tracking import Tracker, facts_of
 
@@ -61,7 +62,7 @@ def writer() -> psutil.Process:
 
 
 def test_a_writer_that_dies_is_replaced_and_writes_nothing_twice(tmp_path: Path) -> None:
-    cell = STUDY.cells()[0]
+    cell = STUDY.cells[0]
     journal = Journal(tmp_path / "trials.jsonl")
     tracker = opened(tmp_path)
     statuses = ["completed", "stopped", "diverged", "failed"]
@@ -85,7 +86,7 @@ def test_a_writer_that_dies_is_replaced_and_writes_nothing_twice(tmp_path: Path)
 
 
 def test_a_long_trial_runs_in_mlflow_too_and_is_killed_with_the_study(tmp_path: Path) -> None:
-    ended, broken_off = (made(number, STUDY.cells()[1]) for number in (0, 1))
+    ended, broken_off = (made(number, STUDY.cells[1]) for number in (0, 1))
     journal = Journal(tmp_path / "trials.jsonl")
     tracker = opened(tmp_path)
     for record in (ended, broken_off):

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from phitune.search.records.record import Journal
+from phitune.search.records.journal import Journal
 from tests.conftest import environment
 from tests.system.harness.ray_nodes import Cluster, ray_cluster
 from tests.system.harness.searching import ended, start, wait_for

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from phitune.search.records.record import Journal
+from phitune.search.records.journal import Journal
 from tests.conftest import command
 from tests.system.harness.gate import gate
 from tests.system.harness.ray_head import TOKEN, Head, ray_head

@@ -15,7 +15,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from phitune.analysis.results import find_study, load
-from phitune.search.records.record import Journal, Record
+from phitune.search.records.journal import Journal
+from phitune.search.records.record import Record
 from phitune.search.stopping.ladder import rungs
 from phitune.search.study.file import read_study
 from phitune.search.study.model import Cell, Study
@@ -46,7 +47,7 @@ def check_whole(folder: Path, name: str = "s", retrain_every: int = 1, within: f
     curves = {line["trial"]["trial_id"]: line["curve"] for line in map(json.loads, lines)}
     assert len(by_id) == len(records), "a trial was run twice"
     assert "failed" not in {record.status for record in records}
-    for cell in study.cells():
+    for cell in study.cells:
         of_cell = [record for record in records if record.trial.cell == cell.key]
         explored = sorted(record.trial.number for record in of_cell if record.trial.phase == "explore")
         assert explored == list(range(study.trials)), cell.key

@@ -13,7 +13,7 @@ import requests
 from mlflow import MlflowClient
 
 from phitune.analysis.results import find_study
-from phitune.search.records.record import Journal
+from phitune.search.records.journal import Journal
 from phitune.search.study.file import read_study
 from phitune.search.tracking import facts_of
 from phitune.search.tracking.store import Refused, Store

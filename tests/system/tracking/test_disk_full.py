@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from phitune.search.records.record import Journal
+from phitune.search.records.journal import Journal
 from tests.conftest import command, environment
 from tests.system.tracking.test_server import STUDY
 

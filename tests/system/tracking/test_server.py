@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from phitune.search.records.record import Journal
+from phitune.search.records.journal import Journal
 from tests.conftest import Run, command, environment
 from tests.system.harness.mlflow_server import server
 from tests.system.harness.postgres import postgresql

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from phitune.search.records.record import Journal, Record, Trial
+from phitune.search.records.journal import Journal
+from phitune.search.records.record import Record, Trial
 
 
 def record(number: int) -> Record:

@@ -1,4 +1,4 @@
-"""The ladder: who goes on, and who is never asked."""
+"""The ladder: which trials go on."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def ladder(count: int = 1, mode: Literal["min", "max"] = "min", **settings: int)
 
 
 def judge(ladder: Ladder, values: Sequence[float]) -> list[bool]:
-    # Better ones of the same family, so that its protection is used up.
+    # Better trials of the same family use up its protection.
     for rival in range(FAIR):
         ladder.note(f"rival {rival}", "all", 1, -1e9)
     return [ladder.judge(str(number), "all", 1, value) for number, value in enumerate(values)]
@@ -39,11 +39,11 @@ def judge(ladder: Ladder, values: Sequence[float]) -> list[bool]:
     ],
 )
 def test_rungs_derive_from_the_budget(early_stopping: Any, budget: int, expected: tuple[int, ...]) -> None:
-    made = study(early_stopping=early_stopping, budgets=[budget])
-    assert rungs(made.cells()[0], made) == expected
+    short = study(early_stopping=early_stopping, budgets=[budget])
+    assert rungs(short.cells[0], short) == expected
 
 
-def test_nobody_is_cut_before_the_minimum_population() -> None:
+def test_no_trial_is_cut_before_the_minimum_population() -> None:
     values = [5.0, 4.0, 3.0, 9.0, 99.0]
     assert judge(ladder(minimum=FAIR + 5), values) == [True, True, True, True, False]
     assert all(judge(ladder(minimum=FAIR + 6), values))
@@ -53,39 +53,39 @@ def test_nobody_is_cut_before_the_minimum_population() -> None:
 @pytest.mark.parametrize("reduction", [2, 4])
 def test_the_best_share_goes_on(mode: Literal["min", "max"], reduction: int) -> None:
     sign = 1 if mode == "min" else -1
-    made = ladder(mode=mode, reduction=reduction)
+    asha = ladder(mode=mode, reduction=reduction)
     values = np.random.default_rng(0).normal(size=200)
     for number, value in enumerate(values):
-        made.note(f"late {number}", "uba", 1, sign * value)
-    kept = [value for number, value in enumerate(values) if made.judge(f"late {number}", "uba", 1, sign * value)]
+        asha.note(f"late {number}", "uba", 1, sign * value)
+    kept = [value for number, value in enumerate(values) if asha.judge(f"late {number}", "uba", 1, sign * value)]
     assert len(kept) == len(values) / reduction
     assert max(kept) == sorted(values)[len(kept) - 1]
 
 
-def test_not_a_number_never_goes_on_and_never_helps_anyone_through() -> None:
+def test_not_a_number_never_goes_on_and_never_helps_others() -> None:
     kept = judge(ladder(minimum=FAIR + 3), [1.0, math.nan, math.inf, 0.5, math.nan])
     assert kept == [True, True, False, True, False]
 
 
 def test_diverged_trials_count_as_the_worst_at_rungs_they_missed() -> None:
-    made = ladder(2, minimum=4)
+    asha = ladder(2, minimum=4)
     for number in range(3):
-        made.note_diverged(f"diverged {number}", "uba")
-    assert [made.judge(f"late {value}", "uba", 2, value) for value in (10.0, 11.0, 12.0)] == [True, True, True]
+        asha.note_diverged(f"diverged {number}", "uba")
+    assert [asha.judge(f"late {value}", "uba", 2, value) for value in (10.0, 11.0, 12.0)] == [True, True, True]
 
 
 def test_every_family_keeps_its_best_so_far() -> None:
-    made = ladder(minimum=1)
+    asha = ladder(minimum=1)
     for number in range(50):
-        made.note(f"good {number}", "uba", 1, 0.0)
+        asha.note(f"good {number}", "uba", 1, 0.0)
     values = (3.0, 2.0, 2.5, 0.5, 1.5)
-    assert [made.judge(f"step {value}", "step", 1, value) for value in values] == [True, True, False, True, False]
+    assert [asha.judge(f"step {value}", "step", 1, value) for value in values] == [True, True, False, True, False]
 
 
 def test_a_verdict_stands_also_in_a_new_process() -> None:
-    made = ladder(minimum=1)
-    judge(made, [1.0] * 20)
-    assert not made.judge("a", "all", 1, 5.0)
-    made.restore(Verdict("b", "c", "all", 1, 6.0, True))
-    assert made.judge("b", "all", 1, 6.0)
-    assert not made.judge("a", "all", 1, 0.0)
+    asha = ladder(minimum=1)
+    judge(asha, [1.0] * 20)
+    assert not asha.judge("a", "all", 1, 5.0)
+    asha.restore(Verdict("b", "c", "all", 1, 6.0, True))
+    assert asha.judge("b", "all", 1, 6.0)
+    assert not asha.judge("a", "all", 1, 0.0)

@@ -1,0 +1,238 @@
+"""One process's work on a study: it trains what has not ended and records what ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from rich.console import Console
+
+from phitune.search.cluster.connect import terminated
+from phitune.search.cluster.lifeline import Lifeline, RayLostError
+from phitune.search.cluster.populations import placed
+from phitune.search.cluster.slots import Slots, words
+from phitune.search.progress import Progress
+from phitune.search.proposing.cell import CellProposer, link_neighbours
+from phitune.search.proposing.warm_start import EarlierCell
+from phitune.search.records.journal import Journal, VerdictLog, cut_torn_line
+from phitune.search.records.record import Record
+from phitune.search.stopping.ladder import Ladder, rungs
+from phitune.search.stopping.ladder_quality import ladder_quality, summary_lines
+from phitune.search.stopping.watchdog import Watchdog
+from phitune.search.study.model import Study
+from phitune.search.study.sections import Resources
+from phitune.search.tracking import Tracker
+from phitune.search.tune.callback import SearchCallback
+from phitune.search.tune.scheduler import Scheduler
+from phitune.search.tune.searcher import Proposer
+from phitune.search.tune.tuner import train
+from phitune.trainables.atomic import whole_file
+from phitune.trainables.trial.checkpoint import CheckpointFolder
+from phitune.trainables.trial.relay import start_populations
+
+_ALL = 10**6
+
+
+class Session:
+    """Runs the trials of a study that have not ended, on a Ray that is there.
+
+    Everything is built from the study's directory, so that a new process goes on where the last one died.
+
+    Args:
+        out: The study's directory; this process holds its lock.
+        journal: The trials that have ended.
+        tracker: Open.
+        earlier: By cell key, cells of an earlier study to start from.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        out: Path,
+        journal: Journal,
+        tracker: Tracker,
+        console: Console,
+        earlier: Mapping[str, EarlierCell],
+    ) -> None:
+        self._study = study
+        self._out = out
+        self._journal = journal
+        self._tracker = tracker
+        self._console = console
+        self._cells = _proposers(study, out, journal, earlier)
+        self._ladders = {
+            cell.key: Ladder(len(rungs(cell, study)), cell.mode, study.ladder)
+            for cell in study.cells
+            if rungs(cell, study)
+        }
+        self._verdicts = VerdictLog(out / "rungs.jsonl")
+        for verdict in self._verdicts.verdicts:
+            self._ladders[verdict.cell].restore(verdict)
+        for record in journal.records:
+            self._note_rungs(record)
+        self._before = len(journal.records)
+        tracker.ended(*(record.trial.trial_id for record in journal.records))
+        self._checkpoints = CheckpointFolder(out / "checkpoints")
+        self._watchdog = Watchdog(study, journal.records)
+        self._given_up: set[str] = set()
+        self._ray_trouble = ""
+        self._progress = Progress(console, study.cells, self._expected(), journal.records)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every trial of the study has ended."""
+        return all(cell.finished for cell in self._cells)
+
+    @property
+    def fresh(self) -> int:
+        """Trials that ended in this session."""
+        return len(self._journal.records) - self._before
+
+    @property
+    def trouble(self) -> str:
+        """Why it cannot go on; empty if it can."""
+        if self._ray_trouble or not self._given_up:
+            return self._ray_trouble
+        if all(cell.finished or cell.gave_up for cell in self._cells):
+            return f"{len(self._given_up)} of {len(self._cells)} cells were stopped, as all their trials failed"
+        return ""
+
+    def run(self) -> None:
+        """Trains until every cell is finished or the user interrupts."""
+        try:
+            cells = placed(self._study, [proposer.cell for proposer in self._cells], self._print)
+        except KeyboardInterrupt:
+            # Later, while Tune is at work, Tune handles it.
+            return
+        for proposer, cell in zip(self._cells, cells, strict=True):
+            proposer.cell = cell
+        # Trials of populations find it by its name for as long as it is held here.
+        registry = start_populations() if any(cell.together for cell in cells) else None
+        began = time.monotonic()
+        searcher = Proposer(self._cells, self._study, self._end, self._checkpoints)
+        slots = searcher.slots = Slots({cell.resources for cell in cells})
+        # No limit but the searcher's: all processes start at once, not one after the other.
+        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(_ALL))
+        self._checkpoints.prune(self._in_flight(), 2 * slots.now)
+        scratch = self._out / "tune"
+        with self._progress:
+            self._tune_while_ray_lives(searcher, slots, scratch)
+        # A trial may have ended while the storage was away, or have been saved once more by a process held for dead.
+        self._checkpoints.prune(self._in_flight(), _ALL)
+        shutil.rmtree(scratch, ignore_errors=True)
+        del registry
+        self._print_summary(time.monotonic() - began, slots.seconds)
+
+    def _tune_while_ray_lives(self, searcher: Proposer, slots: Slots, scratch: Path) -> None:
+        """Trains; if Ray dies, ends with that as the trouble."""
+        lifeline = Lifeline(self._ray_lost)
+        callback = SearchCallback(searcher, slots, lifeline, self._watchdog, self._tracker, self._show)
+        scheduler = Scheduler(self._ladders, self._verdicts.append, searcher.note_failure, slots.warm)
+        try:
+            train(searcher, scheduler, callback, scratch)
+        except RayLostError:
+            self._ray_died()
+        except Exception:
+            if not lifeline.explains():
+                raise
+            self._ray_died()
+        finally:
+            lifeline.close()
+
+    def _ray_died(self) -> None:
+        if not terminated():
+            self._ray_trouble = "Ray died"
+
+    def _ray_lost(self, trouble: str) -> int:
+        """Prints at once that Ray is lost, as the main thread may wait for Ray for ever; the exit code in that case."""
+        interrupted = terminated()
+        self._print(f"{'Interrupted' if interrupted else trouble}; nothing is lost, and the same command goes on.")
+        return 130 if interrupted else 1
+
+    def _end(self, record: Record) -> None:
+        """Records an ended trial: on disk first, then everywhere it counts."""
+        self._journal.append(record)
+        self._note_rungs(record)
+        self._checkpoints.discard(record.trial.trial_id)
+        self._watchdog.ended(record)
+        self._tracker.ended(record.trial.trial_id)
+        self._progress.ended(record.light())
+
+    def _note_rungs(self, record: Record) -> None:
+        """Counts an ended explore trial at the rungs of its cell."""
+        ladder = self._ladders.get(record.trial.cell)
+        if ladder is None or record.trial.phase != "explore":
+            return
+        for rung, (_, value) in enumerate(record.rungs, start=1):
+            ladder.note(record.trial.trial_id, record.trial.family, rung, value)
+        if record.status == "diverged":
+            ladder.note_diverged(record.trial.trial_id, record.trial.family)
+
+    def _show(self, live: int, waiting: Counter[Resources]) -> None:
+        """Shows the state after a step of Tune: ``live`` trials in flight, those of each kind that wait for a node."""
+        for cell in self._cells:
+            if cell.gave_up and cell.name not in self._given_up:
+                self._given_up.add(cell.name)
+                self._print(f"cell {cell.name}: {cell.gave_up}")
+        notes = [f"{count} trials wait for a node with {words(kind)}" for kind, count in waiting.items()]
+        if trouble := self._tracker.trouble:
+            notes.append(f"{self._tracker.waiting} trials wait for {trouble}")
+        self._progress.tick(live - waiting.total(), self._expected(), "; ".join(notes) or None)
+
+    def _in_flight(self) -> Iterator[str]:
+        return (trial_id for cell in self._cells for trial_id in cell.in_flight)
+
+    def _expected(self) -> int:
+        """Trials in all; where the finalists are not known yet, one a family and one more are assumed."""
+        return sum(
+            self._study.trials + self._study.replicates * (len(proposer.cell.families) + 1)
+            if proposer.total is None
+            else proposer.total
+            for proposer in self._cells
+        )
+
+    def _print_summary(self, wall: float, room: float) -> None:
+        """Prints the closing lines and writes ``ladder.json``.
+
+        Args:
+            wall: Seconds that the search took.
+            room: Slots × seconds.
+        """
+        self._console.print(self._progress.summary())
+        self._console.print(
+            f"{self._progress.counts()}; {wall:.0f} s on {room / wall:.3g} slots, "
+            f"slots busy {100 * self._progress.busy_seconds / room:.0f} %"
+        )
+        qualities = ladder_quality(self._journal.records)
+        with whole_file(self._out / "ladder.json") as file:
+            file.write_text(json.dumps([vars(quality) for quality in qualities], indent=1) + "\n", encoding="utf-8")
+        for line in summary_lines(qualities):
+            self._print(line)
+        for reason, count in self._progress.reasons.most_common(3):
+            self._print(f"{count} failed: {reason}")
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True)
+
+
+def _proposers(study: Study, out: Path, journal: Journal, earlier: Mapping[str, EarlierCell]) -> list[CellProposer]:
+    """The study's cells as the records and Optuna's journal left them, each with its sources of a warm start."""
+    # The study's own lock is held, so the process that left Optuna's is dead; Optuna would wait for it.
+    (out / "optuna.log.lock").unlink(missing_ok=True)
+    cut_torn_line(out / "optuna.log")
+    storage = JournalStorage(JournalFileBackend(str((out / "optuna.log").resolve())))
+    records: dict[str, list[Record]] = {cell.key: [] for cell in study.cells}
+    for record in journal.records:
+        records[record.trial.cell].append(record)
+    proposers = [CellProposer(study, cell, storage, records[cell.key]) for cell in study.cells]
+    for proposer in proposers:
+        proposer.sources += tuple(filter(None, [earlier.get(proposer.cell.key)]))
+    link_neighbours(proposers)
+    return proposers
