@@ -10,43 +10,16 @@ _SQLITE = "sqlite:///"
 # What a store needs to be found again and that holds no secret. All other parameters are taken out, known or not: a
 # driver may take credentials in any of its own (password, sslkey, odbc_connect, ...).
 _HARMLESS = frozenset(
-    {
-        "host",
-        "port",
-        "driver",
-        "charset",
-        "client_encoding",
-        "application_name",
-        "connect_timeout",
-        "read_timeout",
-        "write_timeout",
-        "timeout",
-        "ssl",
-        "sslmode",
-        "sslrootcert",
-        "sslcrl",
-        "ssl_ca",
-        "ssl_mode",
-        "ssl_check_hostname",
-        "ssl_verify_cert",
-        "ssl_verify_identity",
-        "tls",
-        "encrypt",
-        "trustservercertificate",
-        "multisubnetfailover",
-        "trusted_connection",
-        "unix_socket",
-        "target_session_attrs",
-        "channel_binding",
-        "gssencmode",
-        "options",
-        "mode",
-        "cache",
-        "uri",
-        "nolock",
-        "immutable",
-        "check_same_thread",
-    }
+    re.findall(
+        r"\w+",
+        """
+        host port driver charset client_encoding application_name connect_timeout read_timeout write_timeout
+        timeout ssl sslmode sslrootcert sslcrl ssl_ca ssl_mode ssl_check_hostname ssl_verify_cert
+        ssl_verify_identity tls encrypt trustservercertificate multisubnetfailover trusted_connection
+        unix_socket target_session_attrs channel_binding gssencmode options mode cache uri nolock immutable
+        check_same_thread
+        """,
+    )
 )
 # Beside plain words, PostgreSQL's way to name a schema; ``=`` and ``;`` could begin another setting.
 _PLAIN = re.compile(r"(-c ?search_path=)?[\w .,+/:-]*")

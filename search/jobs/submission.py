@@ -52,7 +52,8 @@ class Submission:
             raise InputError(
                 f"tracking URI: {without_credentials(uri)!r} came with what may be credentials, which all who see the "
                 "cluster's jobs could read; give the URI without them, and give them to the head: in "
-                "~/.mlflow/credentials, or in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD where `ray start` runs"
+                "~/.mlflow/credentials, or in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD where `ray start` "
+                "runs"
             )
         if urlsplit(uri).scheme in ("", "sqlite") and not uri.startswith("sqlite:////"):
             raise InputError(
