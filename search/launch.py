@@ -11,6 +11,7 @@ from rich.console import Console
 from phitune.search.cluster.connect import connect, quiet
 from phitune.search.cluster.storage import require_storage
 from phitune.search.proposing.warm_start import earlier_cells
+from phitune.search.ray_internals.checks import missing
 from phitune.search.records.directory import claim, describe, owned
 from phitune.search.records.journal import Journal
 from phitune.search.session import Session
@@ -83,6 +84,8 @@ def launch(
 
 
 def _join(study: Study, out: Path, address: str | None, console: Console, verbose: bool) -> None:
+    for line in missing():
+        console.print(line, soft_wrap=True)
     connect(study, address, verbose)
     warning = require_storage(study, out / "checkpoints") if address else ""
     if warning:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections import Counter
@@ -118,8 +117,6 @@ class Session:
         began = time.monotonic()
         searcher = Proposer(self._cells, self._study, self._end, self._checkpoints)
         slots = searcher.slots = Slots({cell.resources for cell in cells})
-        # No limit but the searcher's: all processes start at once, not one after the other.
-        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(_ALL))
         self._checkpoints.prune(self._in_flight(), 2 * slots.now)
         scratch = self._out / "tune"
         with self._progress:

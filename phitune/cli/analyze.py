@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from phitune.cli.options import Verbose, quiet
+from phitune.cli.options import Verbose
 from phitune.cli.options import console as new_console
+from phitune.search.environment import environment
 
 
 def analyze(
@@ -38,7 +39,7 @@ def analyze(
     verbose: Verbose = False,
 ) -> None:
     """Fit guidelines to a study's results and write the report."""
-    quiet(verbose)
+    environment(verbose)
     from rich.table import Table
 
     from phitune.analysis.report.run import analyze as run_analysis

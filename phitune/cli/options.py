@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -48,12 +47,3 @@ def this_line() -> str:
     from phitune.trainables.uri import without_credentials
 
     return shlex.join(["phitune", *map(without_credentials, sys.argv[1:])])
-
-
-def quiet(verbose: bool) -> None:
-    """Silences telemetry and warnings of Ray and MLflow; call it before their import, which reads some of these."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if not verbose:
-        os.environ.setdefault("RAY_DEDUP_LOGS", "1")
-        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")

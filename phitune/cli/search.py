@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from phitune.cli.options import RUNS, Overrides, StudyFile, TrackingUri, Verbose, default_tracking_uri, quiet, this_line
+from phitune.cli.options import RUNS, Overrides, StudyFile, TrackingUri, Verbose, default_tracking_uri, this_line
 from phitune.cli.options import console as new_console
+from phitune.search.environment import environment
 
 if TYPE_CHECKING:
     from phitune.search.study.model import Study
@@ -43,7 +44,7 @@ def search(
     if dry_run:
         _print_plan(study, out)
         return
-    quiet(verbose)
+    environment(verbose)
     from phitune.search.launch import launch
 
     console = new_console()

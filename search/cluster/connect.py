@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import threading
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import optuna
 import ray
-from ray._private import worker as ray_worker
 
 from phitune.search.cluster.nodes import Node, living_nodes, may_come
 from phitune.search.cluster.slots import RAYS_NAMES, bundle, places, words
-from phitune.search.ray_internals.handshake import require_cluster
+from phitune.search.environment import environment, workers
+from phitune.search.ray_internals.output import mute_raylet
 from phitune.search.ray_internals.secrets import keep_secrets_here
+from phitune.search.ray_internals.touch import needed
 from phitune.search.study.model import Study
 from phitune.search.study.sections import Resources
 from phitune.trainables.errors import InputError, SurroundingsError
@@ -27,18 +26,7 @@ _TERMINATED = threading.Event()
 
 def quiet(verbose: bool) -> None:
     """Silences what Ray, MLflow and Optuna say on their own account; not what goes wrong."""
-    settings = {
-        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-        # What Tune would save of its own state is on disk already, in the journal and in Optuna's storage.
-        "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
-        "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-        "RAY_AIR_NEW_OUTPUT": "0",
-        "RAY_CHDIR_TO_TRIAL_DIR": "0",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    }
-    for key, value in settings.items():
-        os.environ.setdefault(key, value)
+    environment(verbose)
     if verbose:
         return
     for name in ("ray", "ray.tune", "mlflow", "alembic"):
@@ -62,11 +50,14 @@ def connect(study: Study, address: str | None, verbose: bool) -> None:
         SurroundingsError: Ray does not start here.
     """
     if not ray.is_initialized():
-        require_cluster(address)
+        if address is not None:
+            with needed():
+                from phitune.search.ray_internals.handshake import require_cluster
+            require_cluster(address)
         keep_secrets_here()
         _start_ray(address, verbose)
         if not verbose:
-            _mute_raylet()
+            mute_raylet()
         # Ray has put its own handler.
         signal.signal(signal.SIGTERM, _terminate)
     _require_room({cell.resources for cell in study.cells})
@@ -108,8 +99,7 @@ def _start_ray(address: str | None, verbose: bool, tries: int = 2) -> None:
         ray.init(
             # Without an address Ray might join a cluster that an earlier process left behind.
             address=address or "local",
-            # A user's own workloads and schedules are modules of the working directory.
-            runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(_module_path())}},
+            runtime_env={"env_vars": workers()},
             include_dashboard=False if not address else None,
             log_to_driver=verbose,
             logging_level=logging.INFO if verbose else logging.ERROR,
@@ -126,19 +116,3 @@ def _start_ray(address: str | None, verbose: bool, tries: int = 2) -> None:
                 f"Ray does not start ({told}); nothing is lost, and the same command goes on"
             ) from error
         _start_ray(address, verbose, tries - 1)
-
-
-def _mute_raylet() -> None:
-    """What Ray prints of processes that have died is told in the trials' reasons."""
-    show = ray_worker.print_to_stdstream
-
-    def show_others(data: dict[str, Any], *rest: Any, **more: Any) -> None:
-        if data.get("pid") != "raylet":
-            show(data, *rest, **more)
-
-    ray_worker.print_to_stdstream = show_others
-
-
-def _module_path() -> list[str]:
-    """The working directory, and where modules are looked for already."""
-    return [os.getcwd(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]

@@ -1,4 +1,4 @@
-"""Notices when Ray itself has died; Ray lets its driver wait for that, or ends it without a word."""
+"""Notices when Ray itself has died; Ray would let its driver wait for ever, or end it without a message."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 
 import ray
-from ray._private import worker
+
+from phitune.search.ray_internals.processes import OwnProcesses
 
 _EVERY = 1.0
 # How long a cluster's head may be away.
@@ -38,8 +39,7 @@ class Lifeline:
         self._on_lost = on_lost
         self._code = 1
         self._closed = threading.Event()
-        self._node = worker._global_node
-        self._own = bool(self._node.all_processes)
+        self._own = OwnProcesses()
         self._head = str(ray.get_runtime_context().gcs_address)
         threading.Thread(target=self._watch, name="lifeline", daemon=True).start()
 
@@ -63,7 +63,7 @@ class Lifeline:
         # Ray waits for the dead on leaving.
         threading.Thread(target=_leave_by_force, args=(self._code,), daemon=True).start()
         if self._own:
-            self._node.kill_all_processes(check_alive=False, allow_graceful=False)
+            self._own.kill()
 
     def _watch(self) -> None:
         while not self._closed.wait(_EVERY):
@@ -75,12 +75,12 @@ class Lifeline:
         if self._closed.wait(_TUNE_STUCK):
             return
         if self._own:
-            self._node.kill_all_processes(check_alive=False, allow_graceful=False)
+            self._own.kill()
         _exit(self._code)
 
     def _dead(self) -> str:
         if self._own:
-            dead = {kind for kind, _ in self._node.dead_processes()} & {"raylet", "gcs_server"}
+            dead = self._own.dead() & {"raylet", "gcs_server"}
             return f"Ray's process {min(dead)} died" if dead else ""
         since = time.monotonic()
         while not self._closed.is_set():

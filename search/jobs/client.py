@@ -1,9 +1,8 @@
-"""The cluster's job server, asked first who it is."""
+"""The client of a cluster's job server, which must be of the same Ray."""
 
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +10,15 @@ from urllib.parse import urlsplit
 
 import ray
 import requests
-from ray._private.authentication.authentication_utils import is_token_auth_enabled
-from ray._private.authentication.http_token_authentication import get_auth_headers_if_auth_enabled
-from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
-from phitune.search.ray_internals.handshake import token_missing, token_wrong, versions_differ
+from phitune.search.environment import forget_cluster_addresses
+from phitune.search.ray_internals.touch import needed
 from phitune.trainables.errors import InputError, SurroundingsError
 from phitune.trainables.uri import without_credentials
+
+with needed():
+    from phitune.search.ray_internals.handshake import auth_headers, token_refused, versions_differ
 
 _PATIENCE = 10.0
 
@@ -40,15 +40,10 @@ def jobs_at(address: str) -> JobSubmissionClient:
             f"--address: {shown!r} is not allowed; write the address of the cluster's dashboard, "
             "such as http://127.0.0.1:8265"
         )
-    # Ray's client would take these instead of what it is given.
-    for name in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
-        os.environ.pop(name, None)
+    forget_cluster_addresses()
     for name in ("ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        headers = get_auth_headers_if_auth_enabled({})
-    except AuthenticationError as error:
-        raise token_missing(shown, error) from error
+    headers = auth_headers(shown)
     theirs = _ray_version(address, shown, headers)
     if theirs != ray.__version__:
         raise versions_differ(shown, f"Ray {theirs}", f"Ray {ray.__version__}")
@@ -74,7 +69,7 @@ def _ray_version(address: str, shown: str, headers: dict[str, str]) -> str:
     try:
         answer = requests.get(f"{address.rstrip('/')}/api/version", headers=headers, timeout=_PATIENCE)
         if answer.status_code in (401, 403):
-            raise (token_wrong if is_token_auth_enabled() else token_missing)(shown)
+            raise token_refused(shown)
         answer.raise_for_status()
         return str(answer.json()["ray_version"])
     except (requests.RequestException, KeyError, TypeError) as error:

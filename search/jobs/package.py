@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from ray._private.thirdparty.pathspec import PathSpec
+from pathspec import GitIgnoreSpec
 
 from phitune.trainables.errors import InputError
 
@@ -47,7 +47,7 @@ def package(folder: Path, study_yaml: str, target: Path) -> None:
             raise InputError(f"working directory: cannot read {error.filename!r} ({error.strerror})") from error
 
 
-def _files(folder: Path, ignored: Sequence[tuple[Path, PathSpec]], above: set[Path]) -> Iterator[Path]:
+def _files(folder: Path, ignored: Sequence[tuple[Path, GitIgnoreSpec]], above: set[Path]) -> Iterator[Path]:
     """The regular files below a folder, but for what its ignore files and those above it name."""
     ignored = [*ignored, *_ignored_in(folder)]
     for path in sorted(folder.iterdir()):
@@ -63,7 +63,7 @@ def _files(folder: Path, ignored: Sequence[tuple[Path, PathSpec]], above: set[Pa
             yield path
 
 
-def _ignored_in(folder: Path) -> Iterator[tuple[Path, PathSpec]]:
+def _ignored_in(folder: Path) -> Iterator[tuple[Path, GitIgnoreSpec]]:
     for file in (folder / ".gitignore", folder / ".rayignore"):
         if file.is_file():
-            yield folder, PathSpec.from_lines("gitwildmatch", file.read_text(encoding="utf-8").splitlines())
+            yield folder, GitIgnoreSpec.from_lines(file.read_text(encoding="utf-8").splitlines())

@@ -1,1 +1,1 @@
-"""All that touches Ray's private API, each touch with what is lost without it."""
+"""All that touches Ray's private API, a file a concern; `touch.Touch` checks each before it is used."""

@@ -1,52 +1,74 @@
-"""What keeps Tune's own cost of a trial small and even; it touches what Tune has no settings for.
-
-Everything here may be left out: a study then takes longer and more memory.
-"""
+"""What keeps Tune's own cost of a trial small and even; it touches what Tune has no settings for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ray.tune import PlacementGroupFactory
-from ray.tune.execution.tune_controller import TuneController
+from ray.tune import Callback, PlacementGroupFactory
 from ray.tune.experiment import Trial as TuneTrial
-from ray.tune.progress_reporter import TrialProgressCallback
+
+from phitune.search.ray_internals.touch import Touch, require, require_stored
+
+if TYPE_CHECKING:
+    from ray.tune.execution.tune_controller import TuneController
 
 # Ended trials on Tune's list, at which they are taken off it.
 _MOST_REMEMBERED = 100
 
 
-class Silence(TrialProgressCallback):  # type: ignore[misc]
-    """In place of Tune's own reporter of results, which remembers every trial."""
+def _check() -> None:
+    from ray.tune.execution.tune_controller import TuneController, _ObjectCache
+    from ray.tune.progress_reporter import TrialProgressCallback  # noqa: F401
 
-    def on_trial_result(self, *args: Any, **info: Any) -> None: ...
+    require(TuneController, "_mark_trial_to_checkpoint")
+    require_stored(TuneController.__init__, "_actor_cache", "_trials", "_stopped_trials", "_failed_trials")
+    require(_ObjectCache, "increase_max", "has_cached_object")
 
-    def on_trial_error(self, *args: Any, **info: Any) -> None: ...
 
-    def on_trial_complete(self, *args: Any, **info: Any) -> None: ...
+TOUCH = Touch("a trial takes more time, and a study more memory", _check)
+
+
+def silence() -> list[Callback]:
+    """A callback in place of Tune's own reporter of results, which remembers every trial."""
+    if TOUCH.missing:
+        return []
+    from ray.tune.progress_reporter import TrialProgressCallback
+
+    class Silence(TrialProgressCallback):  # type: ignore[misc]
+        def on_trial_result(self, *args: Any, **info: Any) -> None: ...
+
+        def on_trial_error(self, *args: Any, **info: Any) -> None: ...
+
+        def on_trial_complete(self, *args: Any, **info: Any) -> None: ...
+
+    return [Silence()]
 
 
 def keep_processes(controller: TuneController, bundle: Mapping[str, float], number: int) -> None:
-    """Has Tune keep so many more (or fewer) processes of a kind while there is nothing for them to do.
+    """Makes Tune keep ``number`` more (or fewer) idle processes of a kind.
 
-    Of its own accord it keeps one, and what is left to do at the end of a study would wait for others to start.
+    By default it keeps one, so that the last trials of a study would wait for other processes to start.
     """
-    controller._actor_cache.increase_max(PlacementGroupFactory([dict(bundle)]), by=number)
+    if not TOUCH.missing:
+        controller._actor_cache.increase_max(PlacementGroupFactory([dict(bundle)]), by=number)
 
 
 def has_process(controller: TuneController, trial: TuneTrial) -> bool:
-    """Whether Tune keeps a process that a trial could have."""
-    return bool(controller._actor_cache.has_cached_object(trial.placement_group_factory))
+    """Whether Tune keeps an idle process that fits a trial."""
+    return not TOUCH.missing and bool(controller._actor_cache.has_cached_object(trial.placement_group_factory))
 
 
 def keep_no_state(controller: TuneController) -> None:
-    """Has Tune keep no record of its own of trials, which nobody reads, and which is written whole at the end."""
-    controller._mark_trial_to_checkpoint = lambda trial: None
+    """Makes Tune keep no state of trials, which is never read and would be written whole at the end."""
+    if not TOUCH.missing:
+        controller._mark_trial_to_checkpoint = lambda trial: None
 
 
 def forget_ended(controller: TuneController) -> None:
     """Takes ended trials off the list that Tune walks at every step; their records are in the journal."""
+    if TOUCH.missing:
+        return
     ended = controller._stopped_trials | controller._failed_trials
     if len(ended) >= _MOST_REMEMBERED:
         controller._trials[:] = [trial for trial in controller._trials if trial not in ended]

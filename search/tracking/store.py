@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from contextlib import nullcontext
@@ -46,9 +45,6 @@ class Store:
         self._facts = facts
         self._file = database_file(uri)
         self._ladder = artifacts.parent / "ladder.json"
-        # MLflow's own retries would hold up the writer for minutes; it has its own, without end.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         try:
             with prepared(self._file) if self._file else nullcontext():
                 if _is_database(uri):

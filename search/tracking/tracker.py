@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from phitune.search.environment import writer
 from phitune.search.records.record import Trial
 from phitune.search.tracking.facts import StudyFacts
 from phitune.trainables.errors import InputError
@@ -126,6 +127,7 @@ class Tracker:
             stderr=None if self._verbose else subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
+            env=writer(),
             # Out of the terminal's reach: Ctrl-C is for the search.
             start_new_session=True,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from ray import tune
 
 from phitune.search.ray_internals.memory_kills import survive_memory_kills
-from phitune.search.ray_internals.thrift import Silence
+from phitune.search.ray_internals.thrift import silence
 from phitune.search.tune.callback import SearchCallback
 from phitune.search.tune.scheduler import Scheduler
 from phitune.search.tune.searcher import Proposer
@@ -35,7 +35,7 @@ def train(searcher: Proposer, scheduler: Scheduler, callback: SearchCallback, sc
         run_config=tune.RunConfig(
             name=uuid.uuid4().hex,
             storage_path=str(scratch.resolve()),
-            callbacks=[callback, Silence()],
+            callbacks=[callback, *silence()],
             # Trials report what matters; Tune would otherwise save each one's model at its end.
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,

@@ -20,7 +20,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from phitune.search.cluster.connect import quiet
 from phitune.search.cluster.slots import Slots, bundle
 from phitune.search.proposing.cell import CellProposer
-from phitune.search.ray_internals.thrift import Silence
+from phitune.search.ray_internals.thrift import silence
 from phitune.search.records.record import Record
 from phitune.search.study.model import parse_study
 from phitune.search.tune.scheduler import Scheduler
@@ -94,7 +94,7 @@ def search(folder: Path) -> Seen:
         tune_config=tune.TuneConfig(search_alg=proposer, scheduler=scheduler, num_samples=-1, reuse_actors=True),
         run_config=tune.RunConfig(
             storage_path=str(folder),
-            callbacks=[listed, Silence()],
+            callbacks=[listed, *silence()],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
         ),

@@ -1,0 +1,12 @@
+"""What Ray lacks of the private API that a search can go without."""
+
+from __future__ import annotations
+
+from phitune.search.ray_internals import autoscaler, memory_kills, output, processes, secrets, thrift
+
+OPTIONAL = (thrift.TOUCH, memory_kills.TOUCH, output.TOUCH, secrets.TOUCH, processes.TOUCH, autoscaler.TOUCH)
+
+
+def missing() -> list[str]:
+    """One line for each concern that this Ray does not allow."""
+    return [touch.missing for touch in OPTIONAL if touch.missing]
