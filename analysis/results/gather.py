@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from phitune.analysis.results.csv.file import read_csv
+from phitune.analysis.results.csv_file.read import read_csv
 from phitune.analysis.results.load import load
 from phitune.analysis.results.study_ref import StudyRef, find_study
 from phitune.analysis.results.table import read_parquet, require_comparable, require_completed

@@ -5,8 +5,8 @@ import sqlite3
 import pandas as pd
 
 from phitune.analysis.results.cache import CacheKey, read_cache, write_cache
-from phitune.analysis.results.mlflow_store import client as mlflow_client
-from phitune.analysis.results.mlflow_store import sqlite as mlflow_sqlite
+from phitune.analysis.results.mlflow_runs import client as mlflow_client
+from phitune.analysis.results.mlflow_runs import sqlite as mlflow_sqlite
 from phitune.analysis.results.study_ref import StudyRef, is_sqlite
 from phitune.analysis.results.table import require_completed, tidy
 

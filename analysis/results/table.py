@@ -45,6 +45,8 @@ COLUMNS: dict[str, str] = {
     "seconds": NUMBER,
 }
 CELL = ["workload", "optimizer", "budget"]
+# Values of the columns of `CELL`.
+CellKey = tuple[str, str, int]
 STATUSES = ("completed", "stopped", "diverged", "failed")
 PHASES = ("explore", "replicate")
 MODES = ("min", "max")

@@ -13,8 +13,8 @@ from mlflow import MlflowClient
 from phitune.analysis.results import StudyRef, load, tidy
 from phitune.analysis.results.cache import CACHE_FILE
 from phitune.analysis.results.load import CLOCKS_DIFFER_MS, from_server
-from phitune.analysis.results.mlflow_store import client as mlflow_client
-from phitune.analysis.results.mlflow_store import sqlite as mlflow_sqlite
+from phitune.analysis.results.mlflow_runs import client as mlflow_client
+from phitune.analysis.results.mlflow_runs import sqlite as mlflow_sqlite
 from phitune.analysis.results.study_ref import sqlite_file
 from tests.analysis.made_study import Recipe, add_trials
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from phitune.analysis.results.mlflow_store.layout import (
+from phitune.analysis.results.mlflow_runs.layout import (
     KIND,
     LAST_METRIC,
     METRICS,

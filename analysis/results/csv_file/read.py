@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phitune.analysis.results.csv.text import CsvText
+from phitune.analysis.results.csv_file.text import CsvText
 from phitune.analysis.results.table import CELL, MODES, PHASES, STATUSES, require_completed, tidy
 from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import Schedule, family, from_dict, schedule

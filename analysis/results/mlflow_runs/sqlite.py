@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phitune.analysis.results.mlflow_store.layout import (
+from phitune.analysis.results.mlflow_runs.layout import (
     KIND,
     METRICS,
     PARAMS,
