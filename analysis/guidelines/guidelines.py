@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
+from threadpoolctl import threadpool_limits
 
 from phitune.analysis.answers.budget_model import BudgetModel
 from phitune.analysis.families.compare import Comparison, compare_cell
@@ -65,6 +66,14 @@ def build(
     Returns:
         The guidelines.
     """
+    # The matrices are small: threads of the BLAS cost more than they save, ten times as much on a busy machine.
+    with threadpool_limits(1, "blas"):
+        return _build(table, provenance, phi_range, seed)
+
+
+def _build(
+    table: pd.DataFrame, provenance: Mapping[str, Any] | None, phi_range: tuple[float, float] | None, seed: int
+) -> Guidelines:
     # A repeated row is not evidence twice.
     table = table.drop_duplicates(["study", "trial_id"], keep="last")
     groups = [cell for _, cell in table.groupby(CELL, sort=True)]
