@@ -1,7 +1,7 @@
-"""What the results say: phi*, its interval, families compared, guidelines, reports.
+"""Analysis of results: phi* and its interval, comparisons of families, guidelines, recommendations, reports.
 
-Never imports Ray, Optuna, torch or `search`. Importing this package is cheap: `recommend` needs NumPy alone, the rest
-is loaded when first asked for.
+Never imports Ray, Optuna, torch or `search`. Importing this package is cheap: `recommend` needs NumPy alone, and the
+other names are loaded on first use.
 """
 
 from importlib import import_module

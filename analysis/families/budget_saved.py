@@ -93,13 +93,13 @@ class _Runs:
 
 def _runs(cells: list[tuple[pd.DataFrame, Comparison]]) -> dict[int, dict[str, _Runs]]:
     """Replicates by budget and family."""
-    done = [rows[(rows["status"] == "completed") & (rows["phase"] == "replicate")] for rows, _ in cells]
-    if not done:
+    completed = [rows[(rows["status"] == "completed") & (rows["phase"] == "replicate")] for rows, _ in cells]
+    if not completed:
         return {}
-    replicates = pd.concat(done)
+    replicates = pd.concat(completed)
     scale = Scale.of(replicates["objective"].to_numpy(dtype=np.float64), str(replicates["mode"].iloc[0]))
     runs: dict[int, dict[str, _Runs]] = {}
-    for rows, (_, comparison) in zip(done, cells, strict=True):
+    for rows, (_, comparison) in zip(completed, cells, strict=True):
         at = runs.setdefault(int(rows["budget"].iloc[0]), {})
         for result in comparison.families:
             mine = rows[rows["finalist"] == result.trial_id].drop_duplicates("seed")

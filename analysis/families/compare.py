@@ -141,10 +141,10 @@ class _Rows:
         number = {c: cell[c].to_numpy(dtype=np.float64, na_value=np.nan) for c in _NUMBERS}
         minimise = text["mode"][0] == "min"
         signed = number["objective"] if minimise else -number["objective"]
-        done = (text["status"] == "completed") & np.isfinite(signed)
+        completed = (text["status"] == "completed") & np.isfinite(signed)
         repeated = set(text["finalist"][text["phase"] == "replicate"])
         unrepeated = np.array([trial not in repeated for trial in text["trial_id"]])
-        explore = np.flatnonzero(done & (text["phase"] == "explore"))
+        explore = np.flatnonzero(completed & (text["phase"] == "explore"))
         explore = explore[np.lexsort((unrepeated[explore], signed[explore]))]
         return cls(text, number, minimise, bool(cell["deterministic"].all()), explore)
 

@@ -1,4 +1,7 @@
-"""Families over many cells: average ranks, Friedman's test, Nemenyi's critical difference."""
+"""Families over many cells: average ranks, Friedman's test, Nemenyi's critical difference.
+
+After Demšar, "Statistical comparisons of classifiers over multiple data sets", JMLR 7 (2006).
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +19,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Ranks:
-    """How families rank over the cells that have all of them (Demšar, JMLR 2006).
+    """Average ranks of the families over the cells that have all of them.
 
     Cells of one workload are not independent, as the test takes them to be: with few workloads it is too sure.
 
@@ -25,10 +28,10 @@ class Ranks:
         cells: Number of cells that have all families.
         left_out: Cells that lack a family.
         evidence: "replicates" if every cell rests on fresh seeds (or has no seed noise), else "explore": biased.
-        p_value: Friedman's test of the families being equal; None where it cannot be made.
-        critical_difference: Mean ranks that differ by less cannot be told apart (Nemenyi, at 1 - `CONFIDENCE`); None
-            where the test cannot be made.
-        groups: Families that cannot be told apart, largest sets only, best first; drawn as bars in a
+        p_value: Friedman's test of the families being equal; None where the test cannot be made.
+        critical_difference: Mean ranks that differ by less do not differ significantly (Nemenyi, at
+            1 - `CONFIDENCE`); None where the test cannot be made.
+        groups: Families that do not differ significantly, largest sets only, best first; drawn as bars in a
             critical-difference diagram.
         why_not: Why there is no test; None if there is one.
     """
@@ -75,7 +78,10 @@ def rank_families(comparisons: list[Comparison]) -> Ranks:
 
 
 def critical_difference(families: int, cells: int, confidence: float = CONFIDENCE) -> float:
-    """Nemenyi's: q / sqrt(2) * sqrt(k (k + 1) / (6 N)), q of the studentized range (Demšar 2006, section 3.2.2)."""
+    """Nemenyi's critical difference of average ranks (Demšar 2006, section 3.2.2).
+
+    q / sqrt(2) * sqrt(k (k + 1) / (6 N)) for k families over N cells, q the quantile of the studentized range.
+    """
     quantile = float(studentized_range.ppf(confidence, families, np.inf)) / np.sqrt(2.0)
     return float(quantile * np.sqrt(families * (families + 1) / (6.0 * cells)))
 

@@ -22,12 +22,12 @@ class Refusal(NamedTuple):
 
     Attributes:
         reason: Which condition.
-        count: How many there are of what the condition counts: families, cells or trials.
+        number: How many there are of what the condition counts: families, cells or trials.
         family: The family that lacks evidence; empty where it is about all.
         baseline: The baseline that it is compared with; empty where there is none.
     """
 
     reason: Reason
-    count: int = 0
+    number: int = 0
     family: str = ""
     baseline: str = ""

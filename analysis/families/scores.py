@@ -1,11 +1,12 @@
 """Scores over many cells: interquartile mean and performance profiles, with stratified bootstrap intervals.
 
-After Agarwal et al. (NeurIPS 2021). The score of a run is exp(-its loss of quality against the cell's best family)
-on the scale of `outcomes.Scale`: for a loss, the best family's mean (geometric) over the run's; for an accuracy, the
-same of the errors. 1 is as good as the best family, 0.9 about ten per cent worse, 0 a run that diverged.
+After Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice" (arXiv 2108.13264). The
+score of a run is exp(-its loss of quality against the cell's best family) on the scale of `outcomes.Scale`: for a loss,
+the best family's mean (geometric) over the run's; for an accuracy, the same of the errors. 1 is as good as the best
+family, 0.9 about ten per cent worse, 0 a run that diverged.
 
-The best family's mean is the best of several that are measured, a lucky one: families that are equal all score below 1,
-by about half a seed's noise from two seeds, and no interval reaches back to 1. Between families the bias falls out.
+The best family's mean is the best of several measured ones and so a lucky one: families that are equal all score below
+1, by about half a seed's noise with two seeds, and no interval reaches back to 1. Between families the bias cancels.
 """
 
 from dataclasses import dataclass
@@ -107,12 +108,13 @@ def fitted_runs(rows: pd.DataFrame, comparison: Comparison) -> "dict[str, pd.Ser
     """
     if comparison.evidence == "explore":
         return {}
-    done = rows[(rows["status"] == "completed") & (rows["phase"] == "replicate")]
     finalists = {f.trial_id: f.family for f in comparison.families}
-    done = done[done["finalist"].isin(list(finalists))].drop_duplicates(["finalist", "seed"])
-    scale = Scale.of(done["objective"].to_numpy(dtype=np.float64), str(rows["mode"].iloc[0]))
-    fitted = pd.Series(scale.forward(done["objective"].to_numpy(dtype=np.float64)), index=done["seed"].to_numpy())
-    names = done["finalist"].map(finalists).to_numpy(dtype=object)
+    replicates = rows[(rows["status"] == "completed") & (rows["phase"] == "replicate")]
+    replicates = replicates[replicates["finalist"].isin(list(finalists))].drop_duplicates(["finalist", "seed"])
+    objectives = replicates["objective"].to_numpy(dtype=np.float64)
+    scale = Scale.of(objectives, str(rows["mode"].iloc[0]))
+    fitted = pd.Series(scale.forward(objectives), index=replicates["seed"].to_numpy())
+    names = replicates["finalist"].map(finalists).to_numpy(dtype=object)
     runs = {family: fitted[names == family].sort_index() for family in finalists.values()}
     fewest = 1 if comparison.evidence == "exact" else 2
     if min(map(len, runs.values())) < fewest:

@@ -1,6 +1,7 @@
-"""What n trials of a family buy: the median best of n, with simultaneous bands (Lourie, Cho and He, NAACL 2024).
+"""Tuning curves: the median best of n trials of a family, with simultaneous bands.
 
-The median, not the mean: a search whose trials may diverge has no expected best.
+After Lourie, Cho and He, "Show your work with confidence: confidence bands for tuning curves" (arXiv 2311.09480). The
+median, not the mean: a search whose trials may diverge has no expected best.
 """
 
 from dataclasses import dataclass
@@ -26,8 +27,8 @@ QUASI_RANDOM = "quasi-random"
 class TuningCurve:
     """The best objective that n trials of one family reach, with probability one half.
 
-    A trial that was stopped, diverged or failed counts as worse than every completed one: what n trials of a search
-    that stops early leave one with. Had a stopped trial overtaken the completed ones, the curve is too pessimistic.
+    A trial that was stopped, diverged or failed counts as worse than every completed one, as it does for a search that
+    stops early. Where a stopped trial would have overtaken the completed ones, the curve is too pessimistic.
 
     Attributes:
         workload, optimizer, budget, family: Which.

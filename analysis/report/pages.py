@@ -1,4 +1,4 @@
-"""The report's files: what is said and drawn, as a page and as Markdown.
+"""The report's files: words and figures as a page and as Markdown, with the data behind them.
 
 The page holds its figures as SVG images: they need no script, print well, and take some hundred kilobytes each. A
 Plotly page would carry over four megabytes of script, and what hovering would show is in results.parquet.
@@ -43,7 +43,7 @@ def write_report(table: pd.DataFrame, guidelines: Guidelines, study: str, out: P
         table: The results table.
         guidelines: The conclusions.
         study: The study's name.
-        out: The directory to write to; made if there is none.
+        out: The directory to write to; created if necessary.
 
     Returns:
         Paths of the files below `out`.

@@ -1,4 +1,4 @@
-"""Cells whose families have given replicates: a results table without a search."""
+"""Results tables of one cell with chosen objectives, without a search."""
 
 from collections.abc import Mapping, Sequence
 
@@ -29,7 +29,7 @@ def cell(
         rows.append(own | {"trial_id": name, "phase": "explore", "status": "completed", "objective": mean, "seed": 0})
         for seed, value in enumerate(runs, start=1):
             status = "diverged" if family in diverged and seed == 1 else "completed"
-            told = {"objective": value if status == "completed" else float("nan"), "status": status, "seed": seed}
-            rows.append(own | told | {"trial_id": f"{name}.{seed}", "phase": "replicate", "finalist": name})
+            outcome = {"objective": value if status == "completed" else float("nan"), "status": status, "seed": seed}
+            rows.append(own | outcome | {"trial_id": f"{name}.{seed}", "phase": "replicate", "finalist": name})
     shared = {"study": "made", "workload": workload, "optimizer": "sgd", "budget": budget, "base_lr": 0.1}
     return tidy(pd.DataFrame(rows).assign(mode=mode, deterministic=deterministic, cell=workload, **shared))

@@ -1,4 +1,4 @@
-"""All figures of a report, in its order, each with words that say how to read it."""
+"""All figures of a report, in its order, each with a caption that says how to read it."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -20,19 +20,19 @@ from phitune.analysis.report.figures.surfaces import surfaces
 from phitune.analysis.report.figures.tuning import tuning
 from phitune.analysis.report.search_quality import SearchQuality
 
-# Of more workloads the rest is left to the tables, but for phi* against the budget: a report of hundreds of panels is
-# read by nobody, and each costs a third of a second.
+# Further workloads are in the tables and in phi* against the budget alone: nobody reads hundreds of panels, and each
+# costs a third of a second.
 MOST_PANELS = 12
 
 
 @dataclass(frozen=True)
 class Sketch:
-    """One figure, yet to be drawn.
+    """A figure that is not drawn yet.
 
     Attributes:
         name: File name without ending.
-        section: Heading it stands under.
-        title: A few words.
+        section: Heading of its section.
+        title: Its heading.
         caption: How to read it.
         draw: Draws it; None where the evidence does not allow it.
     """
@@ -53,17 +53,17 @@ def sketches(guidelines: Guidelines, table: pd.DataFrame, quality: tuple[SearchQ
     """All figures, in the report's order.
 
     Args:
-        guidelines: What was concluded.
+        guidelines: The conclusions.
         table: The results table, for the trials on the surfaces.
-        quality: How the search went.
+        quality: Endings of trials and correlations of rungs.
     """
-    everything = panels(guidelines)
-    shown = everything[:MOST_PANELS]
+    groups = panels(guidelines)
+    shown = groups[:MOST_PANELS]
     return [
         *_phi(guidelines, shown),
         *_families(guidelines, shown),
         *_surfaces(shown, table),
-        *_search(shown, everything, quality),
+        *_search(shown, groups, quality),
     ]
 
 
@@ -133,7 +133,7 @@ def _surfaces(shown: list[Panel], table: pd.DataFrame) -> Iterator[Sketch]:
         )  # fmt: skip
 
 
-def _search(shown: list[Panel], everything: list[Panel], quality: tuple[SearchQuality, ...]) -> Iterator[Sketch]:
+def _search(shown: list[Panel], groups: list[Panel], quality: tuple[SearchQuality, ...]) -> Iterator[Sketch]:
     yield Sketch(
         "trials_ended", SEARCH, "How trials ended",
         "Explore trials by how they ended. Stopped trials are censored: their final value is predicted from the rung "
@@ -145,5 +145,5 @@ def _search(shown: list[Panel], everything: list[Panel], quality: tuple[SearchQu
         "Rank correlation between the objective at a rung and at the end, a mark a budget. Near 1 stopping early is "
         "safe; near 0 the rungs cut blindly. Only trials that completed can be used, those that did well at the "
         "rungs, so over all trials it is likely to be higher.",
-        partial(rung_correlations, everything, quality),
+        partial(rung_correlations, groups, quality),
     )  # fmt: skip

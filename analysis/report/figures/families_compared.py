@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from phitune.analysis.families.gain import Gain
 from phitune.analysis.report.figures.style import (
     FAMILY_COLOURS,
-    GREY,
+    REFERENCE_LINE,
     Panel,
     budget_name,
     family_colour,
@@ -21,9 +22,9 @@ from phitune.analysis.report.figures.style import (
 MOST_LOSS = 60.0
 
 
-def families_compared(drawn: Sequence[Panel]) -> Figure | None:
+def families_compared(panels: Sequence[Panel]) -> Figure | None:
     """Gain of each family over cosine with 90 % intervals; a panel a workload and optimizer, a row a budget."""
-    shown = [(title, [c for c, _ in cells if any("cosine" in f.gains for f in c.families)]) for title, cells in drawn]
+    shown = [(title, [c for c, _ in cells if any("cosine" in f.gains for f in c.families)]) for title, cells in panels]
     shown = [(title, cells) for title, cells in shown if cells]
     if not shown:
         return None
@@ -32,29 +33,20 @@ def families_compared(drawn: Sequence[Panel]) -> Figure | None:
     tallest = max(len(cells) for _, cells in shown)
     figure, axes = grid(len(shown), height=1.1 + 0.13 * (len(names) + 2.0) * tallest)
     for axis, (title, cells) in zip(axes, shown, strict=True):
-        seen: list[float] = []
+        percents: list[float] = []
         for row, cell in enumerate(cells):
+            gains = {f.family: f.gains["cosine"] for f in cell.families if "cosine" in f.gains}
             for k, name in enumerate(names):
-                gain = next(
-                    (f.gains["cosine"] for f in cell.families if f.family == name and "cosine" in f.gains), None
-                )
-                if gain is None:
-                    continue
-                y = row + 0.72 * ((k + 0.5) / len(names) - 0.5)
-                colour = family_colour(name)
-                if gain.interval is not None and gain.percent >= -MOST_LOSS:
-                    axis.plot(gain.interval, [y, y], color=colour, linewidth=1.8, solid_capstyle="butt")
-                face = colour if gain.interval is not None else "white"
-                far = gain.percent < -MOST_LOSS
-                axis.plot(max(gain.percent, -MOST_LOSS), y, "<" if far else "o", ms=5, color=colour, mfc=face)
-                seen.append(gain.percent)
-        axis.axvline(0, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+                if name in gains:
+                    _draw(axis, row + 0.72 * ((k + 0.5) / len(names) - 0.5), gains[name], family_colour(name))
+                    percents.append(gains[name].percent)
+        axis.axvline(0, **REFERENCE_LINE)
         axis.set_yticks(range(len(cells)), [budget_name(c) for c in cells])
         axis.set_ylim(len(cells) - 0.5, -0.5)
         axis.grid(visible=False, axis="y")
         for row in range(1, len(cells)):
             axis.axhline(row - 0.5, color="#e6e6e6", linewidth=0.7)
-        _gain_limits(axis, seen)
+        _gain_limits(axis, percents)
         axis.set_title(title)
         axis.set_ylabel("budget")
         axis.set_xlabel(f"gain over cosine (% of {quantity(cells[0])})")
@@ -63,8 +55,16 @@ def families_compared(drawn: Sequence[Panel]) -> Figure | None:
     return figure
 
 
+def _draw(axis: Axes, y: float, gain: Gain, colour: str) -> None:
+    far = gain.percent < -MOST_LOSS
+    if gain.interval is not None and not far:
+        axis.plot(gain.interval, [y, y], color=colour, linewidth=1.8, solid_capstyle="butt")
+    face = colour if gain.interval is not None else "white"
+    axis.plot(max(gain.percent, -MOST_LOSS), y, "<" if far else "o", ms=5, color=colour, mfc=face)
+
+
 def _gain_limits(axis: Axes, gains: list[float]) -> None:
-    """Limits that hold every mean; the far ends of wide intervals may be cut."""
+    """Sets limits that contain every mean; the far ends of wide intervals may be cut."""
     low, high = min([0.0, *gains]), max([0.0, *gains])
     low = max(low, -MOST_LOSS)
     margin = max(0.15 * (high - low), 0.5)

@@ -1,10 +1,10 @@
-"""How often a family does how well."""
+"""Performance profiles: the share of a family's runs that reach a score."""
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from phitune.analysis.families.scores import Scores
-from phitune.analysis.report.figures.style import FAMILY_LINES, GREY, family_colour
+from phitune.analysis.report.figures.style import FAMILY_LINES, REFERENCE_LINE, family_colour
 
 
 def performance_profiles(scores: Scores) -> Figure | None:
@@ -13,16 +13,16 @@ def performance_profiles(scores: Scores) -> Figure | None:
         return None
     figure = Figure(figsize=(6.0, 4.4), layout="constrained")
     axis = figure.add_subplot()
-    for found in scores.families:
-        colour = family_colour(found.family)
-        low, high = found.interval
-        label = f"{found.family}: {found.iqm:.3f} [{low:.3f}, {high:.3f}]"
+    for family in scores.families:
+        colour = family_colour(family.family)
+        low, high = family.interval
+        label = f"{family.family}: {family.iqm:.3f} [{low:.3f}, {high:.3f}]"
         axis.fill_between(
-            scores.thresholds, found.profile_low, found.profile_high, color=colour, alpha=0.12, linewidth=0
+            scores.thresholds, family.profile_low, family.profile_high, color=colour, alpha=0.12, linewidth=0
         )
-        axis.plot(scores.thresholds, found.profile, color=colour, linewidth=1.8,
-                  linestyle=FAMILY_LINES.get(found.family, "-"), label=label)  # fmt: skip
-    axis.axvline(1.0, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+        axis.plot(scores.thresholds, family.profile, color=colour, linewidth=1.8,
+                  linestyle=FAMILY_LINES.get(family.family, "-"), label=label)  # fmt: skip
+    axis.axvline(1.0, **REFERENCE_LINE)
     axis.set_xlim(scores.thresholds[0], scores.thresholds[-1])
     axis.set_ylim(-0.02, 1.02)
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))

@@ -1,4 +1,4 @@
-"""phi* against the budget, with what the model of all cells makes of it."""
+"""phi* against the budget, with the bands of the models."""
 
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from phitune.analysis.answers.budget_model import BudgetModel
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
-from phitune.analysis.report.figures.style import COLOURS, GREY, grid, log_axis, panels
+from phitune.analysis.report.figures.style import COLOURS, GREY, REFERENCE_LINE, grid, log_axis, panels
 from phitune.analysis.surface.shapes import COSINE_PHI
 
 COLOUR, POPULATION = COLOURS[0], COLOURS[1]
@@ -30,9 +30,9 @@ def phi_against_budget(guidelines: Guidelines) -> Figure | None:
     if not shown:
         return None
     models = {(m.workload, m.optimizer): m for m in guidelines.models if m.quantity == "phi" and m.kind != "none"}
-    every = [c for _, cells in shown for c in cells]
-    low = min((c.phi_range or c.phi_interval or (1.0, 1.0))[0] for c in every)
-    high = max((c.phi_range or c.phi_interval or (1.0, 1.0))[1] for c in every)
+    drawn = [c for _, cells in shown for c in cells]
+    low = min((c.phi_range or c.phi_interval or (1.0, 1.0))[0] for c in drawn)
+    high = max((c.phi_range or c.phi_interval or (1.0, 1.0))[1] for c in drawn)
     figure, axes = grid(len(shown))
     population = False
     for axis, (title, cells) in zip(axes, shown, strict=True):
@@ -44,7 +44,7 @@ def phi_against_budget(guidelines: Guidelines) -> Figure | None:
         own = models.get((cells[0].label, cells[0].optimizer))
         if own is not None:
             _band(axis, own, budgets, COLOUR, 0.16, "-")
-        axis.axhline(COSINE_PHI, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+        axis.axhline(COSINE_PHI, **REFERENCE_LINE)
         axis.annotate("cosine", (1.0, COSINE_PHI), (-2, 3), xycoords=("axes fraction", "data"),
                       textcoords="offset points", ha="right", fontsize=8, color=GREY)  # fmt: skip
         _points(axis, cells)
@@ -53,7 +53,7 @@ def phi_against_budget(guidelines: Guidelines) -> Figure | None:
         log_axis(axis, "x", "budget (iterations)")
         log_axis(axis, "y", "φ* (large: early decay)")
         axis.set_ylim(low / 1.3, high * 1.3)
-    handles = _legend({c.verdict for c in every}, bool(models), population)
+    handles = _legend({c.verdict for c in drawn}, bool(models), population)
     figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=2 if len(shown) == 1 else 3)
     return figure
 

@@ -1,19 +1,28 @@
-"""What choosing phi costs, budget by budget."""
+"""Loss of quality against phi, a curve a budget."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from phitune.analysis.report.figures.style import GREY, Panel, budget_name, grid, log_axis, quantity, shades
+from phitune.analysis.report.figures.style import (
+    GREY,
+    REFERENCE_LINE,
+    Panel,
+    budget_name,
+    grid,
+    log_axis,
+    quantity,
+    shades,
+)
 from phitune.analysis.surface.shapes import COSINE_PHI
 
 MOST_EXCESS = 40.0
 
 
-def quality_against_phi(drawn: Sequence[Panel]) -> Figure | None:
+def quality_against_phi(panels: Sequence[Panel]) -> Figure | None:
     """Loss of quality against phi, LR at its best for each phi; a panel a workload and optimizer, a curve a budget."""
-    shown = [(title, [p for p in cells if p[0].phi is not None]) for title, cells in drawn]
+    shown = [(title, [p for p in cells if p[0].phi is not None]) for title, cells in panels]
     shown = [(title, cells) for title, cells in shown if cells]
     if not shown:
         return None
@@ -30,7 +39,7 @@ def quality_against_phi(drawn: Sequence[Panel]) -> Figure | None:
             flat = cell.verdict == "flat"
             axis.plot(phi, at_best, "o", ms=7, mec=colour, mfc="white" if flat else colour, mew=1.5, zorder=5)
             highest = max(highest, float(percent.max()))
-        axis.axvline(COSINE_PHI, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+        axis.axvline(COSINE_PHI, **REFERENCE_LINE)
         top = max(min(highest * 1.1, MOST_EXCESS), 2.0)
         axis.set_ylim(-0.04 * top, top)
         axis.annotate(

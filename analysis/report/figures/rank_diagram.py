@@ -7,7 +7,10 @@ from phitune.analysis.report.figures.style import GREY, family_colour
 
 
 def rank_diagram(ranks: Ranks) -> Figure | None:
-    """Mean ranks, a row a family; bars join families that cannot be told apart (Demšar, JMLR 2006, section 3.2.2)."""
+    """Mean ranks, a row a family; bars join families that do not differ significantly.
+
+    After Demšar, "Statistical comparisons of classifiers over multiple data sets", JMLR 7 (2006), section 3.2.2.
+    """
     if len(ranks.ranks) < 2:
         return None
     names = list(ranks.ranks)

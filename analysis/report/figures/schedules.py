@@ -1,4 +1,4 @@
-"""The figure of all schedule families: fans over φ, shapes, and what composes with them."""
+"""All schedule families: fans over φ, shapes, warmup, floor and sampling."""
 
 from __future__ import annotations
 
@@ -20,29 +20,11 @@ FAN = (0.05, 0.25, 1.0, 2.0, 5.0, 20.0, 50.0)
 STEPS = 1000
 KINDS = (".png", ".svg", ".pdf")
 
-# A loss made up to stall twice, and gradient norms made up to fall, then to rise: examples, not data.
+# A loss that stalls twice, and gradient norms that fall, then rise: invented examples, not data.
 STALLING = (
-    1.0,
-    0.8,
-    0.68,
-    0.6,
-    0.56,
-    0.54,
-    0.54,
-    0.54,
-    0.54,
-    0.4,
-    0.36,
-    0.34,
-    0.33,
-    0.33,
-    0.33,
-    0.33,
-    0.3,
-    0.3,
-    0.3,
-    0.3,
-)
+    1.0, 0.8, 0.68, 0.6, 0.56, 0.54, 0.54, 0.54, 0.54, 0.4,
+    0.36, 0.34, 0.33, 0.33, 0.33, 0.33, 0.3, 0.3, 0.3, 0.3,
+)  # fmt: skip
 NORMS = 1.0 + 2.0 * np.exp(-np.linspace(0.0, 20.0, STEPS)) + 0.6 * np.linspace(0.0, 1.0, STEPS) ** 2
 
 Curve = tuple[str, Schedule]
@@ -80,7 +62,7 @@ def save_schedules(path: Path) -> None:
 
 
 def _panels() -> dict[str, list[Curve]]:
-    """The curves of each panel but the fans."""
+    """Titles and curves of all panels but the fans."""
     return {
         "decays": [
             *_named("linear", "cosine", "rex", "exponential", "inverse-sqrt", "constant"),
@@ -124,9 +106,9 @@ def _fan(axis: Axes, name: str, at_two: str) -> None:
 
 def _draw(axis: Axes, title: str, curves: Sequence[Curve], colours: Sequence[object]) -> None:
     steps = np.arange(STEPS)
-    for (label, made), colour in zip(curves, colours, strict=False):
-        observed = STALLING if len(made.check_steps(STEPS)) else ()
-        axis.plot(100 * steps / STEPS, made.u(steps, STEPS, observed), color=colour, label=label)
+    for (label, curve), colour in zip(curves, colours, strict=False):
+        observed = STALLING if len(curve.check_steps(STEPS)) else ()
+        axis.plot(100 * steps / STEPS, curve.u(steps, STEPS, observed), color=colour, label=label)
     axis.set_title(title)
     axis.set_xlabel("progress (% of the budget)", fontsize=8)
     axis.tick_params(labelbottom=True)
@@ -135,8 +117,7 @@ def _draw(axis: Axes, title: str, curves: Sequence[Curve], colours: Sequence[obj
 
 
 def _stalls(axis: Axes) -> None:
-    """Marks where the made-up loss makes ``plateau`` act."""
-    made = schedule("plateau", factor=0.3)
-    u = made.u(np.arange(STEPS), STEPS, STALLING)
+    """Marks the steps at which ``plateau`` cuts the LR on the example loss."""
+    u = schedule("plateau", factor=0.3).u(np.arange(STEPS), STEPS, STALLING)
     for step in np.flatnonzero(np.diff(u)) + 1:
         axis.plot(100 * step / STEPS, u[step - 1], "v", color=COLOURS[0], markersize=5)

@@ -1,15 +1,17 @@
-"""How the search went: how trials ended, and whether rungs foretold the end."""
+"""Health of a search: how trials ended, and whether rungs predicted the end."""
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from phitune.analysis.report.figures.style import COLOURS, GREY, Panel, budget_name, grid
+from phitune.analysis.report.figures.style import COLOURS, REFERENCE_LINE, Panel, budget_name, grid
 from phitune.analysis.report.search_quality import SearchQuality
 
-# Told apart by lightness too, for print without colour.
+# Of different lightness, for print without colour.
 STATUS_COLOURS = {"completed": "#0072B2", "stopped": "#9ecae1", "diverged": "#D55E00", "failed": "#000000"}
+# Of the rungs, in order.
+MARKERS = "osD^v"
 
 
 def trials_ended(shown: list[Panel], quality: tuple[SearchQuality, ...]) -> Figure:
@@ -19,9 +21,9 @@ def trials_ended(shown: list[Panel], quality: tuple[SearchQuality, ...]) -> Figu
     figure, axes = grid(len(shown), height=0.95 + 0.24 * tallest)
     for axis, (title, pairs) in zip(axes, shown, strict=True):
         for row, (cell, _) in enumerate(pairs):
-            found, left = cells.get((cell.label, cell.optimizer, cell.budget)), 0.0
-            for status, count in found.ended.items() if found else ():
-                share = count / max(found.trials, 1) if found else 0.0
+            trials, left = cells.get((cell.label, cell.optimizer, cell.budget)), 0.0
+            for status, count in trials.ended.items() if trials else ():
+                share = count / max(trials.trials, 1) if trials else 0.0
                 axis.barh(row, share, left=left, color=STATUS_COLOURS[status], height=0.72)
                 left += share
         axis.set_yticks(range(len(pairs)), [budget_name(c) for c, _ in pairs])
@@ -50,15 +52,21 @@ def rung_correlations(shown: list[Panel], quality: tuple[SearchQuality, ...]) ->
         for k, value in enumerate(q.rungs):
             if value is not None:
                 y = rows[q.workload, q.optimizer] + 0.5 * ((k + 0.5) / rungs - 0.5)
-                axis.plot(value, y, "osD^v"[k % 5], ms=5.5, color=COLOURS[k % len(COLOURS)], alpha=0.75, mec="none")
-    axis.axvline(0.0, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+                colour, marker = _marks(k)
+                axis.plot(value, y, marker, ms=5.5, color=colour, alpha=0.75, mec="none")
+    axis.axvline(0.0, **REFERENCE_LINE)
     axis.set_yticks(range(len(rows)), [title for title, _ in shown])
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.set_xlim(min(-0.1, *(r for q in cells for r in q.rungs if r is not None)) - 0.05, 1.05)
     axis.set_xlabel("rank correlation with the end (Spearman)")
     handles = [
-        Line2D([], [], color=COLOURS[k % len(COLOURS)], marker="osD^v"[k % 5], linestyle="", label=f"rung {k + 1}")
-        for k in range(rungs)
+        Line2D([], [], color=colour, marker=marker, linestyle="", label=f"rung {k + 1}")
+        for k, (colour, marker) in enumerate(map(_marks, range(rungs)))
     ]
     figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=min(rungs, 5))
     return figure
+
+
+def _marks(rung: int) -> tuple[str, str]:
+    """Colour and marker of a rung."""
+    return COLOURS[rung % len(COLOURS)], MARKERS[rung % len(MARKERS)]

@@ -1,4 +1,4 @@
-"""What all figures share: colours, axes, panels, and how they become files."""
+"""Shared by all figures: colours, axes, panels, and rendering to files."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from phitune.analysis.surface.cell_surface import CellSurface
 
 Line = Literal["-", "--", "-.", ":"]
 
-# Okabe and Ito's palette: told apart with every common kind of colour vision.
+# Okabe and Ito's palette: distinguishable with every common kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 FAMILY_COLOURS = {
     "uba": "#0072B2",
@@ -30,9 +30,10 @@ FAMILY_COLOURS = {
     "constant": "#E69F00",
     "exponential": "#56B4E9",
 }
-# In print without colour.
+# For print without colour.
 FAMILY_LINES: dict[str, Line] = {"uba": "-", "rex": "--", "linear": "-.", "cosine": ":"}
 GREY = "#6b6b6b"
+REFERENCE_LINE: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": (0, (4, 3))}
 STYLE: dict[Any, Any] = {
     "font.size": 9.5,
     "axes.titlesize": 10.5,
@@ -70,17 +71,17 @@ class Rendered:
 
 
 def render(draw: Callable[[], Figure | None]) -> Rendered | None:
-    """Draws a figure; None where there is nothing to draw."""
+    """Draws a figure and encodes it; None where there is nothing to draw."""
     files = {}
     with matplotlib.rc_context(STYLE):
         figure = draw()
         if figure is None:
             return None
         FigureCanvasAgg(figure)
-        # Laying out costs as much as drawing: once is enough.
+        # The layout costs as much as the drawing, so it is computed once.
         if (engine := figure.get_layout_engine()) is not None:
             engine.execute(figure)
-        # "none" would leave a place holder, for whose sake every file is drawn twice.
+        # "none" would leave a placeholder engine, with which every file is drawn twice.
         figure.set_layout_engine(None)
         for kind in ("svg", "png"):
             content = io.BytesIO()
@@ -90,7 +91,7 @@ def render(draw: Callable[[], Figure | None]) -> Rendered | None:
 
 
 def panels(guidelines: Guidelines) -> list[Panel]:
-    """Cells by workload and optimizer, with a title each; the optimizer is named where there are several."""
+    """Cells and surfaces by workload and optimizer, each with a title; it names the optimizer if there are several."""
     pairs = list(zip(guidelines.cells, guidelines.surfaces, strict=True))
     several = len({c.optimizer for c in guidelines.cells}) > 1
     keys = list(dict.fromkeys((c.label, c.optimizer) for c in guidelines.cells))
@@ -104,6 +105,7 @@ def panels(guidelines: Guidelines) -> list[Panel]:
 
 
 def grid(panels: int, height: float = PANEL[1]) -> tuple[Figure, list[Axes]]:
+    """A figure of equal panels in up to three columns; `height` is a panel's, in inches."""
     columns = 1 if panels == 1 else 2 if panels in (2, 4) else 3
     rows = -(-panels // columns)
     width = PANEL[0] if columns > 1 else 6.0
@@ -117,24 +119,31 @@ def shades(n: int) -> Sequence[tuple[float, float, float, float]]:
 
 
 def budget_name(cell: CellGuideline) -> str:
+    """A cell's budget with its share of the full one, such as "1 200 (25 %)"."""
     return f"{cell.budget:,}{budget_share(cell.budget, cell.full_budget)}".replace(",", " ")
 
 
 def quantity(cell: CellGuideline) -> str:
+    """Name of what the cell's search minimised, or of the metric that it maximised."""
     if cell.objective == "val_loss":
         return "validation loss"
     return f"1 − {cell.metric_name}" if cell.metric_name == "accuracy" else cell.metric_name or "objective"
 
 
-def log_axis(axis: Axes, which: str, label: str, unit: str = "") -> None:
-    """A log axis with plain numbers at 1, 2 and 5."""
+def log_axis(axis: Axes, which: Literal["x", "y"], label: str) -> None:
+    """Makes an axis logarithmic, with plain numbers at 1, 2 and 5."""
     ticks = axis.xaxis if which == "x" else axis.yaxis
     axis.set(**{f"{which}scale": "log", f"{which}label": label})
     ticks.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
-    ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}{unit}"))
+    ticks.set_major_formatter(plain_numbers())
     ticks.set_minor_locator(NullLocator())
 
 
+def plain_numbers() -> FuncFormatter:
+    """Tick labels without exponents or trailing zeros."""
+    return FuncFormatter(lambda value, _: f"{value:g}")
+
+
 def family_colour(family: str) -> str:
-    """A family's colour; grey for one that has none of its own."""
+    """A family's colour; grey for those not in `FAMILY_COLOURS`."""
     return FAMILY_COLOURS.get(family, GREY)

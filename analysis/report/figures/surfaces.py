@@ -1,4 +1,4 @@
-"""What every cell's search saw: trials over phi and base LR on the fitted surface."""
+"""Each cell's trials over phi and base LR, on the fitted surface."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from phitune.analysis.surface.cell_surface import CellSurface
 from phitune.analysis.surface.surface_map import surface_map
 
 LEVELS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
-# Dark is good; the palest stands for all that is worse.
+# Dark is good; the palest is for all that is worse than the highest level.
 COLOUR_MAP = ListedColormap(colormaps["YlGnBu_r"](np.linspace(0.12, 1.0, 256)))
 UNKNOWN = "#e4e4e4"
 INK, DIVERGED = "#1c1c1c", COLOURS[1]
@@ -38,16 +38,16 @@ def surfaces(panel: Panel, table: pd.DataFrame) -> Figure | None:
     shown = [(c, s) for c, s in panel[1] if s.fit is not None]
     if not shown:
         return None
-    of = shown[0][0]
-    mine = table[(table["workload"] == of.label) & (table["optimizer"] == of.optimizer)]
+    first = shown[0][0]
+    mine = table[(table["workload"] == first.label) & (table["optimizer"] == first.optimizer)]
     mine = mine[(mine["phase"] == "explore") & (mine["family"] == "uba")]
     lrs = float(mine["base_lr"].min()), float(mine["base_lr"].max())
     figure, axes = grid(len(shown))
     norm = BoundaryNorm(LEVELS, 256, extend="max")
     for axis, (cell, surface) in zip(axes, shown, strict=True):
-        seen = surface_map(surface, lrs)
-        assert seen is not None
-        axis.pcolormesh(seen.phi, seen.base_lr, np.ma.masked_invalid(seen.excess), norm=norm, cmap=COLOUR_MAP,
+        fitted = surface_map(surface, lrs)
+        assert fitted is not None
+        axis.pcolormesh(fitted.phi, fitted.base_lr, np.ma.masked_invalid(fitted.excess), norm=norm, cmap=COLOUR_MAP,
                         shading="nearest", rasterized=True)  # fmt: skip
         _trials(axis, mine[mine["budget"] == cell.budget])
         _optimum(axis, cell, surface)
@@ -56,7 +56,7 @@ def surfaces(panel: Panel, table: pd.DataFrame) -> Figure | None:
         axis.set_facecolor(UNKNOWN)
         log_axis(axis, "x", "φ (large: early decay)")
         log_axis(axis, "y", "base LR")
-        axis.set_xlim(seen.phi[0] / 1.08, seen.phi[-1] * 1.08)
+        axis.set_xlim(fitted.phi[0] / 1.08, fitted.phi[-1] * 1.08)
         axis.set_ylim(lrs[0] / 1.1, lrs[1] * 1.1)
     bar = figure.colorbar(ScalarMappable(norm, COLOUR_MAP), ax=axes, shrink=0.9, aspect=30, ticks=LEVELS)
     bar.set_label("objective above the best (%)")

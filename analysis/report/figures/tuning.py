@@ -1,13 +1,23 @@
-"""What n trials of a family buy."""
+"""Tuning curves: the best of n trials of a family."""
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from phitune.analysis.families.tuning_curves import TuningCurve
-from phitune.analysis.report.figures.style import FAMILY_LINES, GREY, Panel, budget_name, family_colour, grid, quantity
+from phitune.analysis.report.figures.style import (
+    FAMILY_LINES,
+    GREY,
+    Panel,
+    budget_name,
+    family_colour,
+    grid,
+    log_axis,
+    plain_numbers,
+    quantity,
+)
 
 
 def tuning(shown: list[Panel], curves: tuple[TuningCurve, ...]) -> Figure | None:
@@ -36,7 +46,7 @@ def tuning(shown: list[Panel], curves: tuple[TuningCurve, ...]) -> Figure | None
         axis.set_xlabel("trials n of one family")
         axis.set_ylabel(f"best {quantity(cell)} of n (median)")
         axis.set_xscale("log", base=2)
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.xaxis.set_major_formatter(plain_numbers())
     handles = [
         Line2D([], [], color=family_colour(n), linestyle=FAMILY_LINES.get(n, "-"), label=n) for n in sorted(names)
     ]
@@ -54,7 +64,7 @@ def _draw(axis: Axes, curve: TuningCurve) -> None:
         low, high = (np.array(side, dtype=np.float64) for side in (curve.low, curve.high))
         for end in (low, high):
             axis.plot(n, end, color=colour, linewidth=0.7, alpha=0.6)
-        # A band without an end runs out of the panel.
+        # A band without an end leaves the panel.
         bottom, top = axis.get_ylim()
         low, high = np.where(np.isnan(low), bottom, low), np.where(np.isnan(high), top, high)
         axis.fill_between(n, low, high, where=np.isfinite(best), color=colour, alpha=0.06, linewidth=0)
@@ -64,15 +74,12 @@ def _draw(axis: Axes, curve: TuningCurve) -> None:
 
 
 def _limits(axis: Axes, drawn: list[TuningCurve]) -> None:
-    """Limits that hold every median; wide bands are cut."""
-    seen = np.array([v for curve in drawn for v in curve.best if v is not None])
-    if seen.min() > 0 and seen.max() / seen.min() > 3:
-        axis.set_yscale("log")
-        axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.yaxis.set_minor_locator(NullLocator())
-        axis.set_ylim(seen.min() / 1.3, seen.max() * 1.3)
+    """Sets limits that contain every median; wide bands are cut."""
+    medians = np.array([v for curve in drawn for v in curve.best if v is not None])
+    if medians.min() > 0 and medians.max() / medians.min() > 3:
+        log_axis(axis, "y", axis.get_ylabel())
+        axis.set_ylim(medians.min() / 1.3, medians.max() * 1.3)
         return
-    margin = max(0.25 * float(np.ptp(seen)), 1e-3 * abs(float(seen.max())) or 1e-3)
-    axis.set_ylim(seen.min() - margin, seen.max() + margin)
+    margin = max(0.25 * float(np.ptp(medians)), 1e-3 * abs(float(medians.max())) or 1e-3)
+    axis.set_ylim(medians.min() - margin, medians.max() + margin)
     axis.yaxis.set_major_locator(MaxNLocator(5))

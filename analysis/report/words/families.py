@@ -7,7 +7,7 @@ from phitune.analysis.report.words.verdicts import family_reason
 
 
 def family_lines(guidelines: Guidelines) -> list[str]:
-    """How the families rank and score, on what evidence, and why another family than UBA was chosen where it was."""
+    """Ranks and scores of the families with their evidence, and a line for each cell that does not recommend UBA."""
     lines = []
     ranks = guidelines.comparisons.ranks
     if ranks.ranks:

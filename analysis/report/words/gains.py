@@ -1,12 +1,12 @@
-"""Gains in plain words: a measured one has an interval; one that rests on single runs or one pair is no evidence."""
+"""Gains in plain words: a measured one has an interval; one from single runs or one pair is no evidence."""
 
 from phitune.analysis.answers.numbers import percent
 from phitune.analysis.families.gain import Gain
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 
-# What may be claimed of gains, in the order in which it is told.
-_BETTER, _OPEN, _UNTOLD, _WORSE = "gains {}", "stands at {}, not told from zero", "stands at {}", "is worse: {}"
-_CLAIMS = (_BETTER, _OPEN, _UNTOLD, _WORSE)
+# Claims about gains, in the order of the sentence.
+_BETTER, _OPEN, _UNMEASURED, _WORSE = "gains {}", "stands at {}, not told from zero", "stands at {}", "is worse: {}"
+_CLAIMS = (_BETTER, _OPEN, _UNMEASURED, _WORSE)
 
 
 def gain_text(gain: Gain | None) -> str:
@@ -23,12 +23,12 @@ def gain_text(gain: Gain | None) -> str:
 
 
 def no_evidence(gain: Gain) -> str:
-    """Why a gain without an interval tells nothing."""
+    """Why a gain without an interval is no evidence."""
     return "single runs, no evidence" if gain.evidence == "explore" else "one pair, no evidence"
 
 
 def comparison_basis(cell: CellGuideline) -> str:
-    """The evidence that the order of the families rests on."""
+    """Evidence behind the order of the families."""
     if cell.comparison_evidence == "exact":
         return "no seed noise"
     if cell.comparison_evidence == "explore":
@@ -38,18 +38,18 @@ def comparison_basis(cell: CellGuideline) -> str:
 
 
 def payoff(cell: CellGuideline) -> str:
-    """What the recommended family gains, as a sentence; empty where that is unknown."""
+    """Gains of the recommended family as a sentence; empty if there are none."""
     by_claim: dict[str, list[str]] = {claim: [] for claim in _CLAIMS}
     for base, gain in cell.gains.items():
         by_claim[_claim(gain)].append(f"{gain_text(gain)} over {base}")
-    parts = [claim.format(" and ".join(told)) for claim, told in by_claim.items() if told]
+    parts = [claim.format(" and ".join(gains)) for claim, gains in by_claim.items() if gains]
     return f"At {cell.budget} iterations {cell.family} {'; it '.join(parts)}." if parts else ""
 
 
 def _claim(gain: Gain) -> str:
-    """What may be said of a gain."""
+    """The claim that a gain allows."""
     if gain.interval is None:
-        return _UNTOLD
+        return _UNMEASURED
     if not gain.certain:
         return _OPEN
     return _BETTER if gain.percent > 0 else _WORSE

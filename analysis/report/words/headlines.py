@@ -1,4 +1,4 @@
-"""The report's first lines: how far to trust it, then what to do."""
+"""The report's first lines: how far to trust it, then advice."""
 
 from phitune.analysis.answers.numbers import number
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
@@ -7,30 +7,30 @@ from phitune.analysis.report.words.cells import saved_text
 from phitune.analysis.report.words.gains import payoff
 from phitune.analysis.report.words.trends import LEFT_OUT, warning_lines
 
-NEEDS = {
+REQUIREMENTS = {
     "leave_workload_out": "it takes two workloads with enough trials",
     "leave_largest_budget_out": "it takes two budgets with enough trials",
 }
 
 
 def headlines(guidelines: Guidelines) -> list[str]:
-    """Whether the guideline is to be trusted; the answer in a sentence or two a workload and optimizer."""
+    """Cautions, then the answer in a sentence or two a workload and optimizer."""
     return [*caution_lines(guidelines), *answer_lines(guidelines)]
 
 
 def caution_lines(guidelines: Guidelines) -> list[str]:
-    """How far to trust the answer."""
+    """How far to trust the answers."""
     return [*warning_lines(guidelines), *evidence_lines(guidelines)]
 
 
 def evidence_lines(guidelines: Guidelines) -> list[str]:
-    """Where the evidence is thin, and what could not be checked; empty where nothing is to be said."""
+    """Where the evidence is thin, and which checks could not be made; empty if it is sound."""
     cells = guidelines.cells
     compared = [c for c in cells if len(c.families) > 1]
     single = sum(c.comparison_evidence == "explore" for c in compared)
     repeated = [min(f.replicates for f in c.families) for c in compared if c.comparison_evidence == "replicates"]
     one_seed = sum(count < 2 for count in repeated)
-    lost = sum(c.verdict in ("thin", "unclear") for c in cells)
+    unlocated = sum(c.verdict in ("thin", "unclear") for c in cells)
     parts = []
     if single:
         parts.append(
@@ -42,22 +42,22 @@ def evidence_lines(guidelines: Guidelines) -> list[str]:
             f"in {one_seed} of {len(cells)} cells a family was run again on one fresh seed alone, which says "
             "nothing of chance"
         )
-    if lost:
-        parts.append(f"in {lost} of {len(cells)} cells φ* is unclear or trials are too few")
+    if unlocated:
+        parts.append(f"in {unlocated} of {len(cells)} cells φ* is unclear or trials are too few")
     lines = [f"The evidence is thin: {'; '.join(parts)}."] if parts else []
     for key, name in LEFT_OUT.items():
         if not guidelines.validation.get(key, {}).get("n"):
-            lines.append(f"{name}: not checked, {NEEDS[key]}.")
+            lines.append(f"{name}: not checked, {REQUIREMENTS[key]}.")
     return lines
 
 
 def answer_lines(guidelines: Guidelines) -> list[str]:
-    """What to do, a line a workload and optimizer."""
+    """Advice, a line a workload and optimizer."""
     lines = []
     for label, optimizer in dict.fromkeys((c.label, c.optimizer) for c in guidelines.cells):
         cells = [c for c in guidelines.cells if (c.label, c.optimizer) == (label, optimizer)]
-        told = [f"{label} with {optimizer}: {_advice(cells)}.", payoff(cells[-1]), _saving(cells, guidelines)]
-        lines.append(" ".join(filter(None, told)))
+        sentences = [f"{label} with {optimizer}: {_advice(cells)}.", payoff(cells[-1]), _saving(cells, guidelines)]
+        lines.append(" ".join(filter(None, sentences)))
     return lines
 
 
@@ -84,13 +84,13 @@ def _advice(cells: list[CellGuideline]) -> str:
         )
     flat = [str(c.budget) for c in cells if c.verdict == "flat"]
     parts += [f"φ does not matter at {', '.join(flat)}"] if flat else []
-    lost = [str(c.budget) for c in cells if c.verdict in ("thin", "unclear")]
-    parts += [f"φ* is unclear at {', '.join(lost)}: add trials"] if lost else []
+    unlocated = [str(c.budget) for c in cells if c.verdict in ("thin", "unclear")]
+    parts += [f"φ* is unclear at {', '.join(unlocated)}: add trials"] if unlocated else []
     return "; ".join(parts)
 
 
 def _saving(cells: list[CellGuideline], guidelines: Guidelines) -> str:
-    """The budget saved against linear, at the largest budget where it is more than a bound; empty where it is not."""
+    """Budget saved against linear, at the largest budget where it is more than a bound; empty if there is none."""
     recommended = {(c.label, c.optimizer, c.budget, c.family) for c in cells}
     known = [
         s
@@ -107,7 +107,7 @@ def _saving(cells: list[CellGuideline], guidelines: Guidelines) -> str:
 
 
 def _phi_phrase(cell: CellGuideline) -> str:
-    """Where phi* is: an interval, or a bound if the interval touches the end of the searched range."""
+    """The place of phi*: an interval, or a bound if the interval touches an end of the range searched."""
     assert cell.phi_interval is not None and cell.phi_range is not None
     low, high = cell.phi_interval
     if cell.verdict == "boundary":

@@ -1,4 +1,4 @@
-"""How the report's figures come about, and what to be careful about."""
+"""The report's method and caveats."""
 
 METHOD = (
     "Trials are compared only inside a cell: one workload, optimizer and budget. Every budget is its own run, with a "

@@ -8,13 +8,13 @@ from phitune.analysis.families.refusal import Reason, Refusal
 from phitune.analysis.families.tuning_curves import FEWEST
 
 CLAUSES: dict[Reason, str] = {
-    "few families": "Friedman's test needs three families; there are {count}",
-    "few shared cells": "Friedman's test needs two cells that have all families; there are {count}",
+    "few families": "Friedman's test needs three families; there are {number}",
+    "few shared cells": "Friedman's test needs two cells that have all families; there are {number}",
     "all equal": "all families are equal in every cell",
     "no families": "scores compare families; there are none",
     "one family": "scores compare families; there is one",
     "few seeds": "no cell has two fresh seeds of every family",
-    "few trials": f"a tuning curve needs {FEWEST} explore trials; {{family}} has {{count}}",
+    "few trials": f"a tuning curve needs {FEWEST} explore trials; {{family}} has {{number}}",
     "none completed": "no explore trial of {family} completed",
     "one budget": "{baseline} is known at one budget only",
     "few shared seeds": "{family} and {baseline} share fewer than two seeds at every budget",

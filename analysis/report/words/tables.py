@@ -47,7 +47,7 @@ def ended_table(quality: Iterable[SearchQuality]) -> Table:
     """How trials ended and how well rungs predicted the end: a row a cell, and one for each family in it."""
     return Table(
         "How trials ended, cell by cell and family by family",
-        ["workload", "optimizer", "budget", "family", *STATUSES, "rungs told the end"],
+        ["workload", "optimizer", "budget", "family", *STATUSES, "rank correlation of rungs with the end"],
         [
             [q.workload, q.optimizer, str(q.budget), q.family or "all", *(str(q.ended[s]) for s in STATUSES),
              ", ".join("–" if r is None else f"{r:.2f}" for r in q.rungs)]

@@ -1,4 +1,4 @@
-"""Trends and validation in plain words."""
+"""Trends, curvature and validation in plain words."""
 
 import math
 from typing import Any
@@ -8,28 +8,28 @@ from phitune.analysis.answers.numbers import number, percent
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.words.verdicts import slope_reason
 
-WHAT = {"phi": "φ*", "mean_lr": "the mean LR that goes with φ*"}
+QUANTITIES = {"phi": "φ*", "mean_lr": "the mean LR that goes with φ*"}
 PREDICTORS = {"lambda_max": "the largest Hessian eigenvalue λ_max", "kappa": "the condition number κ of the Hessian"}
 LEFT_OUT = {"leave_workload_out": "Workload left out", "leave_largest_budget_out": "Largest budget left out"}
 
 
 def model_lines(guidelines: Guidelines) -> list[str]:
-    """What can be said of φ* and of the LR against the budget, and whether curvature predicts φ*."""
+    """A line for each model of φ* and of the mean LR against the budget, and for each curvature tried as predictor."""
     return [_model_line(model) for model in guidelines.models] + _curvature_lines(guidelines.curvature)
 
 
 def validation_lines(guidelines: Guidelines) -> list[str]:
-    """What the recommendations cost where they were not fitted."""
+    """A line for each kind of validation: the cost of recommendations for cells that were left out."""
     return [_validation_line(name, guidelines.validation.get(key, {"n": 0})) for key, name in LEFT_OUT.items()]
 
 
 def warning_lines(guidelines: Guidelines) -> list[str]:
-    """What the report must say first: that the guideline was not shown to beat φ = 2."""
+    """Warnings that the guideline was not shown to beat φ = 2; empty where it was."""
     lines = []
     for key, name in LEFT_OUT.items():
-        found = guidelines.validation.get(key, {"n": 0})
-        gain = found.get("gain_over_constant")
-        if found["n"] and gain is None:
+        score = guidelines.validation.get(key, {"n": 0})
+        gain = score.get("gain_over_constant")
+        if score["n"] and gain is None:
             lines.append(f"{name}: whether the guideline beats φ = 2 (cosine) cannot be told from under two workloads.")
         if gain is None or gain["low"] > 0:
             continue
@@ -43,58 +43,58 @@ def warning_lines(guidelines: Guidelines) -> list[str]:
 
 
 def _model_line(model: BudgetModel) -> str:
-    who = f"{model.workload} with {model.optimizer}" if model.workload else f"A new workload with {model.optimizer}"
-    what = WHAT[model.quantity]
+    subject = f"{model.workload} with {model.optimizer}" if model.workload else f"A new workload with {model.optimizer}"
+    quantity = QUANTITIES[model.quantity]
     if model.kind == "none" or model.intercept is None:
-        return f"{who}: no trend of {what} ({slope_reason(model)})."
+        return f"{subject}: no trend of {quantity} ({slope_reason(model)})."
     low, high = (number(v) for v in model.interval(model.reference_budget))
     middle = f"{number(math.exp(model.intercept))} [{low}, {high}] at {model.reference_budget:.0f} iterations"
     if model.kind == "constant":
-        return f"{who}: {what} is {middle}, whatever the budget; {slope_reason(model)}."
+        return f"{subject}: {quantity} is {middle}, whatever the budget; {slope_reason(model)}."
     slope = f"{model.slope:.2f}"
     if model.slope_interval:
         slope += f" [{model.slope_interval[0]:.2f}, {model.slope_interval[1]:.2f}]"
-    return f"{who}: {what} goes like T to the power {slope}, {middle}; {slope_reason(model)}."
+    return f"{subject}: {quantity} goes like T to the power {slope}, {middle}; {slope_reason(model)}."
 
 
 def _curvature_lines(curvature: dict[str, Any]) -> list[str]:
     lines = []
-    for name, found in curvature.items():
-        if found["gain"] is None:
-            reason = f"measured in {found['workloads']} workload(s), too few to try it"
+    for name, check in curvature.items():
+        if check["gain"] is None:
+            reason = f"measured in {check['workloads']} workload(s), too few to try it"
             lines.append(f"Whether {PREDICTORS[name]} predicts φ* of a new workload is unknown: {reason}.")
             continue
-        verdict = "helps to predict" if found["helps"] else "is not shown to help to predict"
+        verdict = "helps to predict" if check["helps"] else "is not shown to help to predict"
         lines.append(
             f"{PREDICTORS[name]} {verdict} φ* of a workload left out "
-            f"(held-out log density {found['gain']:+.2g}, {found['workloads']} workloads)."
+            f"(held-out log density {check['gain']:+.2g}, {check['workloads']} workloads)."
         )
     return lines
 
 
-def _validation_line(name: str, found: dict[str, Any]) -> str:
-    if not found["n"]:
+def _validation_line(name: str, score: dict[str, Any]) -> str:
+    if not score["n"]:
         return f"{name}: not enough cells to check."
-    if found["regret"] is None:
-        return f"{name} ({found['n']} cells): every recommended LR lies above those that went well; nothing to score."
+    if score["regret"] is None:
+        return f"{name} ({score['n']} cells): every recommended LR lies above those that went well; nothing to score."
     rivals = [
-        f"{label} {percent(found[key]['median'])} %"
+        f"{label} {percent(score[key]['median'])} %"
         for key, label in (
             ("constant_phi", "φ = 2 with the same mean LR"),
             ("cosine", "cosine at its own best LR"),
             ("linear", "linear"),
             ("rex", "REX"),
         )
-        if found.get(key)
+        if score.get(key)
     ]
     beyond = (
-        f"; in {found['too_high_lr']} more the recommended LR lies above those that went well"
-        if found["too_high_lr"]
+        f"; in {score['too_high_lr']} more the recommended LR lies above those that went well"
+        if score["too_high_lr"]
         else ""
     )
     return (
-        f"{name} ({found['regret']['n']} cells{beyond}): the recommended φ and base LR are, in the median, "
-        f"{percent(found['regret']['median'])} % (worst {percent(found['regret']['worst'])} %) worse than "
+        f"{name} ({score['regret']['n']} cells{beyond}): the recommended φ and base LR are, in the median, "
+        f"{percent(score['regret']['median'])} % (worst {percent(score['regret']['worst'])} %) worse than "
         f"the best known there; "
         f"{', '.join(rivals)}."
     )

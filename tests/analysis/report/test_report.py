@@ -21,6 +21,7 @@ from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import from_dict
 from phitune.trainables.spec import Spec
 from tests.analysis.conftest import RECIPES
+from tests.analysis.made_study import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -157,19 +158,30 @@ def test_figures_are_the_same_from_run_to_run(study: StudyRef, guidelines_file: 
     assert (again / "guidelines.json").read_text() == guidelines_file.read_text()
 
 
-def test_of_many_workloads_the_first_are_drawn_and_the_report_says_so(study: StudyRef, tmp_path: Path) -> None:
+def _many_workloads(study: StudyRef, recipe: Recipe) -> pd.DataFrame:
+    """The recipe's cell under more names than figures have panels."""
     table = results.load(study)
-    one = table[(table["workload"] == RECIPES[0].label) & (table["budget"] == RECIPES[0].budget)]
-    many = [one.assign(workload=f"mlp/data{i:02d}", trial_id=f"{i}:" + one["trial_id"]) for i in range(MOST_PANELS + 1)]
-    joined = pd.concat(many, ignore_index=True)
-    guidelines = build(joined, {"trials": len(joined), "replicates": 0, "date": "2026-01-01"})
+    cell = table[(table["workload"] == recipe.label) & (table["budget"] == recipe.budget)]
+    copies = [
+        cell.assign(workload=f"mlp/data{i:02d}", trial_id=f"{i}:" + cell["trial_id"]) for i in range(MOST_PANELS + 1)
+    ]
+    return pd.concat(copies, ignore_index=True)
+
+
+def test_of_many_workloads_the_first_are_drawn(study: StudyRef) -> None:
+    table = _many_workloads(study, RECIPES[0])
     titles = {
         sketch.name: [axis.get_title() for axis in figure.axes]
-        for sketch in sketches(guidelines, joined, search_quality(joined))
+        for sketch in sketches(build(table), table, search_quality(table))
         if sketch.name in ("phi_against_budget", "quality_against_phi") and (figure := sketch.draw()) is not None
     }
     labels = [f"mlp/data{i:02d}" for i in range(MOST_PANELS + 1)]
     assert titles == {"phi_against_budget": labels, "quality_against_phi": labels[:-1]}
-    write_report(joined, guidelines, "many", tmp_path)
+
+
+def test_the_report_says_how_many_workloads_are_not_drawn(study: StudyRef, tmp_path: Path) -> None:
+    table = _many_workloads(study, RECIPES[-1])
+    guidelines = build(table, {"trials": len(table), "replicates": 0, "date": "2026-01-01"})
+    write_report(table, guidelines, "many", tmp_path)
     for name in ("report.html", "report.md"):
         assert f"show the first {MOST_PANELS}; 1 more are in the tables" in (tmp_path / name).read_text()
