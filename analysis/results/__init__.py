@@ -1,4 +1,4 @@
-"""Trials of studies as one tidy table: from MLflow, from a CSV of one's own, from Parquet."""
+"""Trials of studies as one tidy table: from MLflow, from a user's CSV, from Parquet."""
 
 from phitune.analysis.results.csv_file.read import read_csv
 from phitune.analysis.results.gather import Results, gather

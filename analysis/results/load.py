@@ -1,4 +1,4 @@
-"""A study's trials: from the cache what was read before, from MLflow what has ended since."""
+"""A study's trials: earlier ones from the cache, newly ended ones from MLflow."""
 
 import sqlite3
 
@@ -10,7 +10,7 @@ from phitune.analysis.results.mlflow_runs import sqlite as mlflow_sqlite
 from phitune.analysis.results.study_ref import StudyRef, is_sqlite
 from phitune.analysis.results.table import require_completed, tidy
 
-# Trials' times are those of the machines they ran on, whose clocks may differ.
+# Trials carry the times of the machines they ran on, whose clocks may differ.
 CLOCKS_DIFFER_MS = 3_600_000
 
 
@@ -64,22 +64,22 @@ def _updated(ref: StudyRef, parent: str, before: pd.DataFrame, ended_before: int
 
 
 def from_database(ref: StudyRef, parent: str, before: pd.DataFrame) -> pd.DataFrame:
-    """Rows read before whose runs are still there, and those of all other ended runs."""
-    there = mlflow_sqlite.ended_runs(ref, parent)
-    kept = before[before["run_id"].isin(there)]
-    known = set(kept["run_id"])
-    return _together(kept, mlflow_sqlite.trials(ref, parent, [run_id for run_id in there if run_id not in known]))
+    """Cached rows whose runs still exist, and the rows of all other ended runs."""
+    run_ids = mlflow_sqlite.ended_runs(ref, parent)
+    kept = before[before["run_id"].isin(run_ids)]
+    cached = set(kept["run_id"])
+    return _join(kept, mlflow_sqlite.trials(ref, parent, [run_id for run_id in run_ids if run_id not in cached]))
 
 
 def from_server(ref: StudyRef, parent: str, before: pd.DataFrame, ended_before: int | None) -> pd.DataFrame:
-    """Rows read before and those of runs that ended since the study had; all of them if it had not ended."""
+    """Cached rows and those of runs that ended after the study; all runs anew if the study was running."""
     if ended_before is None:
         return mlflow_client.ended_trials(ref, parent)
     fresh = mlflow_client.ended_trials(ref, parent, ended_before - CLOCKS_DIFFER_MS)
-    return _together(before[~before["run_id"].isin(fresh["run_id"])], fresh)
+    return _join(before[~before["run_id"].isin(fresh["run_id"])], fresh)
 
 
-def _together(before: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
+def _join(before: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
     parts = [part for part in (before, fresh) if len(part)]
     if not parts:
         return fresh

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from phitune.analysis.results.table import rung_columns
 from phitune.analysis.surface.shapes import Shape
 
 Array = NDArray[np.float64]
@@ -106,7 +107,7 @@ def on_surface(cell: pd.DataFrame, shape: Shape) -> dict[str, NDArray[Any]]:
     """
     # Arrays: pandas takes its time over hundreds of small tables.
     words = {c: cell[c].to_numpy(dtype=object, na_value="") for c in ("family", "schedule", "phase", "status")}
-    names = ("base_lr", "objective", *(c for c in cell.columns if c.startswith("rung_")))
+    names = ("base_lr", "objective", *rung_columns(cell.columns))
     rows: dict[str, NDArray[Any]] = words | {c: cell[c].to_numpy(dtype=np.float64, na_value=np.nan) for c in names}
     rows["deterministic"] = cell["deterministic"].to_numpy(dtype=bool)
     rows["value"] = shape.values(rows)
@@ -133,7 +134,7 @@ def predicted_ends(rows: Mapping[str, NDArray[Any]], scale: Scale) -> tuple[Arra
         Predicted values and their standard deviations on the fitting scale, in the rows' order; NaN for rows which
         are not stopped and where too few trials (under six) completed to learn from.
     """
-    rungs = sorted((c for c in rows if c.startswith("rung_")), key=lambda c: int(c[5:]))
+    rungs = rung_columns(rows)
     n = len(rows["status"])
     ends, spread = np.full(n, np.nan), np.full(n, np.nan)
     completed, stopped = rows["status"] == "completed", rows["status"] == "stopped"

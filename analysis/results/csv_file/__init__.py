@@ -1,1 +1,1 @@
-"""One's own results from a CSV."""
+"""A user's results from a CSV."""

@@ -1,1 +1,1 @@
-"""Trials from MLflow: through its client, or as SQL from its embedded database."""
+"""Trials as MLflow's runs: through its client, or as SQL from its embedded database."""
