@@ -6,7 +6,7 @@ from typing import Any
 from phitune.analysis.families.compare import FamilyResult
 from phitune.analysis.families.gain import Gain
 from phitune.analysis.guidelines.family_choice import FamilyVerdict
-from phitune.analysis.surface.cell_surface import CellSurface
+from phitune.analysis.surface import CellSurface
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from phitune.analysis.families.compare import Comparison, FamilyResult, difference
 from phitune.analysis.families.gain import Gain
-from phitune.analysis.surface.cell_surface import CellSurface
+from phitune.analysis.surface import CellSurface
 
 FamilyVerdict = Literal[
     "none completed",

@@ -14,12 +14,8 @@ from phitune.analysis.families.comparisons import Comparisons, compare
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.recommendation import recommend_for_cell
 from phitune.analysis.results.table import CELL
-from phitune.analysis.surface.cell_surface import CellSurface
-from phitune.analysis.surface.fit import fit_surface
-from phitune.analysis.surface.shapes import Shape
-from phitune.analysis.trends import curvature, validation
-from phitune.analysis.trends.cell_draws import cell_draws, trend_data
-from phitune.analysis.trends.fit import QUANTITIES, fit_models, fit_trend
+from phitune.analysis.surface import CellSurface, Shape, fit_surface
+from phitune.analysis.trends import QUANTITIES, cell_draws, curvature, fit_models, fit_trend, trend_data, validation
 
 # With fewer cells than this, another process takes longer to start than it saves.
 CELLS_A_PROCESS = 40

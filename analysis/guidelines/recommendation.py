@@ -12,8 +12,7 @@ from phitune.analysis.families.compare import Comparison
 from phitune.analysis.guidelines.cell_guideline import CellGuideline, ShapeGuideline
 from phitune.analysis.guidelines.family_choice import choose_family
 from phitune.analysis.results.table import STATUSES
-from phitune.analysis.surface.cell_surface import CellSurface
-from phitune.analysis.surface.shapes import COSINE_PHI
+from phitune.analysis.surface import COSINE_PHI, CellSurface
 from phitune.trainables.spec import Spec
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from phitune.analysis.guidelines.guidelines import Guidelines
+from phitune.analysis.guidelines import Guidelines
 from phitune.analysis.report.words.refusals import comparisons_dict
 from phitune.analysis.report.words.verdicts import family_reason, slope_reason
 

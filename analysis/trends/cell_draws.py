@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from phitune.analysis.answers.budget_model import Quantity
 from phitune.analysis.results.table import CellKey
-from phitune.analysis.surface.cell_surface import CellSurface
+from phitune.analysis.surface import CellSurface
 from phitune.analysis.trends.likelihood import likelihoods
 from phitune.analysis.trends.observations import GROUP, Observations
 

@@ -17,8 +17,7 @@ from scipy.stats import t as student_t
 from phitune.analysis.families.compare import Comparison
 from phitune.analysis.families.gain import CONFIDENCE
 from phitune.analysis.results.table import CellKey
-from phitune.analysis.surface.cell_surface import CellSurface
-from phitune.analysis.surface.shapes import COSINE_PHI
+from phitune.analysis.surface import COSINE_PHI, CellSurface
 from phitune.analysis.trends.cell_draws import TrendData
 from phitune.analysis.trends.fit import Trend, fit_trend
 from phitune.analysis.trends.hierarchy import WarmStart

@@ -7,8 +7,7 @@ import math
 import numpy as np
 
 from benchmarks.validity.surfaces import PHI_RANGE, Floats
-from phitune.analysis.trends.cell_draws import CellDraws, trend_data
-from phitune.analysis.trends.fit import fit_trend
+from phitune.analysis.trends import CellDraws, fit_trend, trend_data
 
 BUDGETS = (50, 100, 200, 400, 800)
 REFERENCE = 200.0

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.run import Analysis, analyze
 from phitune.analysis.results import StudyRef
-from tests.analysis.made_study import Recipe, write_study
+from tests.analysis.synthetic_study import Recipe, write_study
 
 STUDY = "made"
 SMALL = {"uba": 20, "others": 3, "replicates": 2}

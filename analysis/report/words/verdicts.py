@@ -2,9 +2,9 @@
 
 from phitune.analysis.answers.budget_model import BudgetModel
 from phitune.analysis.answers.numbers import percent
-from phitune.analysis.guidelines.cell_guideline import CellGuideline
+from phitune.analysis.guidelines import CellGuideline
 from phitune.analysis.report.words.gains import comparison_basis, no_evidence
-from phitune.analysis.trends.fit import MIN_BUDGETS_FOR_SLOPE
+from phitune.analysis.trends import MIN_BUDGETS_FOR_SLOPE
 
 
 def family_reason(cell: CellGuideline) -> str:

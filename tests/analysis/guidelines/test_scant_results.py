@@ -7,14 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phitune.analysis.guidelines.cell_guideline import CellGuideline
-from phitune.analysis.guidelines.guidelines import Guidelines, build
+from phitune.analysis.guidelines import CellGuideline, Guidelines, build
 from phitune.analysis.report.guidelines_json import guidelines_json
 from phitune.analysis.report.words.cells import summary_table
 from phitune.analysis.report.words.headlines import headlines
 from phitune.analysis.report.words.trends import model_lines, validation_lines, warning_lines
 from phitune.analysis.report.words.verdicts import family_reason
-from tests.analysis.made_study import PHI_RANGE, Recipe, table
+from tests.analysis.synthetic_study import PHI_RANGE, Recipe, table
 
 
 def rows(**changes: Any) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from phitune.analysis.report.words.families import family_lines
 from phitune.analysis.report.words.gains import gain_text, payoff
 from phitune.analysis.report.words.headlines import answer_lines, evidence_lines, headlines
 from phitune.analysis.report.words.verdicts import family_reason
-from tests.analysis.made_study import Recipe, table
+from tests.analysis.synthetic_study import Recipe, table
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import from_dict
 from phitune.trainables.spec import Spec
 from tests.analysis.conftest import RECIPES
-from tests.analysis.made_study import Recipe
+from tests.analysis.synthetic_study import Recipe
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from phitune.analysis.answers.budget_model import BudgetModel
-from phitune.analysis.trends.cell_draws import CellDraws, trend_data
-from phitune.analysis.trends.fit import Trend, fit_models, fit_trend
+from phitune.analysis.trends import CellDraws, Trend, fit_models, fit_trend, trend_data
 from tests.analysis.trends.synthetic_draws import BUDGETS, RANGE, cell, study
 
 

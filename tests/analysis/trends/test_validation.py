@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phitune.analysis.guidelines.guidelines import Guidelines, build
+from phitune.analysis.guidelines import Guidelines, build
 from phitune.analysis.report.words.headlines import headlines
 from phitune.analysis.report.words.trends import warning_lines
 from phitune.analysis.trends.validation import LeftOut, summary
-from tests.analysis.made_study import PHI_RANGE, Recipe, table
 from tests.analysis.quadratic_twin import expected_loss
+from tests.analysis.synthetic_study import PHI_RANGE, Recipe, table
 from tests.analysis.trends.synthetic_draws import BUDGETS
 
 WORKLOADS = {f"quadratic(kappa={kappa:g},noise=1)": kappa for kappa in (30.0, 100.0)}
