@@ -1,4 +1,4 @@
-"""What is said about one cell."""
+"""The conclusions about one cell."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from phitune.analysis.surface import CellSurface
 
 @dataclass(frozen=True)
 class ShapeGuideline:
-    """What is said of another family's shape parameter, as of UBA's phi.
+    """The conclusions about another family's shape parameter, as about UBA's phi.
 
     Attributes:
         family: Its label.

@@ -26,10 +26,10 @@ def load(ref: StudyRef) -> pd.DataFrame:
     `steps started` (Unix time, s) `seconds` (wall time at work; the device time of a trial is not recorded) `rung_1
     rung_2 ...` (the judged value at each rung). Types are those of `COLUMNS`; rungs are float64.
 
-    Trials in flight are left out. Should a trial id occur twice, the run that started last counts. Rows are kept in
-    `.results.parquet` in the study's output directory. From an embedded database only runs that are not in it are read
-    again; from a server, runs that ended after the study had, and all as long as it is running (a server cannot be
-    asked what was written late).
+    Trials in flight are left out. If a trial id occurs twice, the run that started last counts. Rows are cached in
+    `.results.parquet` in the study's output directory. From an embedded database only runs that are not cached are
+    read; from a server, runs that ended after the study, and all runs while it is running (a server cannot be queried
+    for late writes).
 
     Args:
         ref: From `find_study`.

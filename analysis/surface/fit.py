@@ -175,7 +175,7 @@ def _replicates(cell: pd.DataFrame) -> int:
 
 
 def _hull(logs: Array, beyond: Array) -> tuple[float, float]:
-    """The smallest interval that holds both 90 % intervals, from draws of logarithms: near what was tried, beyond."""
+    """The smallest interval that covers two 90 % intervals, from draws of logarithms near the LRs tried and beyond."""
     ends = np.exp(np.quantile(np.stack([logs, beyond]), [0.05, 0.95], axis=1))
     return float(ends[0].min()), float(ends[1].max())
 

@@ -38,7 +38,7 @@ _CACHE_KIB = 262_144
 
 
 def ended_runs(ref: StudyRef, parent: str) -> list[str]:
-    """Run ids of the experiment of a parent run that have ended, in the order in which they were made.
+    """Ids of the ended runs in the experiment of a parent run, in the order in which they were created.
 
     Raises:
         sqlite3.Error: The database has another schema.
