@@ -9,7 +9,7 @@ from phitune.analysis.trends import MIN_BUDGETS_FOR_SLOPE
 
 def family_reason(cell: CellGuideline) -> str:
     """Why the cell's family is recommended."""
-    if not cell.families:
+    if cell.family_verdict == "none completed":
         return "no trial completed"
     best, lead, basis = cell.families[0].family, cell.lead_over_uba, comparison_basis(cell)
     match cell.family_verdict:
