@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from phitune.analysis import results
-from phitune.analysis.guidelines.guidelines import Guidelines, build
+from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.figures.catalogue import MOST_PANELS, sketches
 from phitune.analysis.report.pages import write_report
 from phitune.analysis.report.run import analyze
@@ -21,7 +22,6 @@ from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import from_dict
 from phitune.trainables.spec import Spec
 from tests.analysis.conftest import RECIPES
-from tests.analysis.synthetic_study import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -158,30 +158,32 @@ def test_figures_are_the_same_from_run_to_run(study: StudyRef, guidelines_file: 
     assert (again / "guidelines.json").read_text() == guidelines_file.read_text()
 
 
-def _many_workloads(study: StudyRef, recipe: Recipe) -> pd.DataFrame:
-    """The recipe's cell under more names than figures have panels."""
-    table = results.load(study)
-    cell = table[(table["workload"] == recipe.label) & (table["budget"] == recipe.budget)]
-    copies = [
-        cell.assign(workload=f"mlp/data{i:02d}", trial_id=f"{i}:" + cell["trial_id"]) for i in range(MOST_PANELS + 1)
-    ]
-    return pd.concat(copies, ignore_index=True)
+def _many_workloads(study: StudyRef, guidelines: Guidelines, at: int) -> tuple[pd.DataFrame, Guidelines]:
+    """Rows and conclusions of one cell under more names than figures have panels."""
+    table, cell = results.load(study), guidelines.cells[at]
+    rows = table[(table["workload"] == cell.label) & (table["budget"] == cell.budget)]
+    names = [f"mlp/data{i:02d}" for i in range(MOST_PANELS + 1)]
+    copies = tuple(replace(cell, workload=name, label=name) for name in names)
+    many = replace(guidelines, cells=copies, surfaces=(guidelines.surfaces[at],) * len(names), models=())
+    return pd.concat([rows.assign(workload=name) for name in names], ignore_index=True), many
 
 
-def test_of_many_workloads_the_first_are_drawn(study: StudyRef) -> None:
-    table = _many_workloads(study, RECIPES[0])
+def test_of_many_workloads_the_first_are_drawn(study: StudyRef, guidelines: Guidelines) -> None:
+    fitted = next(i for i, cell in enumerate(guidelines.cells) if cell.phi is not None)
+    table, many = _many_workloads(study, guidelines, fitted)
     titles = {
         sketch.name: [axis.get_title() for axis in figure.axes]
-        for sketch in sketches(build(table), table, search_quality(table))
+        for sketch in sketches(many, table, search_quality(table))
         if sketch.name in ("phi_against_budget", "quality_against_phi") and (figure := sketch.draw()) is not None
     }
     labels = [f"mlp/data{i:02d}" for i in range(MOST_PANELS + 1)]
     assert titles == {"phi_against_budget": labels, "quality_against_phi": labels[:-1]}
 
 
-def test_the_report_says_how_many_workloads_are_not_drawn(study: StudyRef, tmp_path: Path) -> None:
-    table = _many_workloads(study, RECIPES[-1])
-    guidelines = build(table, {"trials": len(table), "replicates": 0, "date": "2026-01-01"})
-    write_report(table, guidelines, "many", tmp_path)
+def test_the_report_says_how_many_workloads_are_not_drawn(
+    study: StudyRef, guidelines: Guidelines, tmp_path: Path
+) -> None:
+    thin = next(i for i, cell in enumerate(guidelines.cells) if cell.verdict == "thin")
+    write_report(*_many_workloads(study, guidelines, thin), "many", tmp_path)
     for name in ("report.html", "report.md"):
         assert f"show the first {MOST_PANELS}; 1 more are in the tables" in (tmp_path / name).read_text()
