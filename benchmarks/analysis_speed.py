@@ -31,7 +31,8 @@ _PARTS = {
     ),
 }
 _CLIENT = (
-    "from phitune.analysis.results import find_study, mlflow_client as m; r = find_study({name!r}, {uri!r}); "
+    "from phitune.analysis.results import find_study; from phitune.analysis.results.mlflow_runs import client as m; "
+    "r = find_study({name!r}, {uri!r}); "
     "f = lambda: m.ended_trials(r, m.parent_run_id(r))"
 )
 _TIMED = "import time; began = time.perf_counter(); t = f(); print(len(t), time.perf_counter() - began)"
@@ -52,8 +53,8 @@ def stages(values: dict[str, str]) -> None:
     code = """
 import time
 from phitune.analysis.results import gather
-from phitune.analysis.comparisons import compare
-from phitune.analysis.guidelines import build
+from phitune.analysis.families.comparisons import compare
+from phitune.analysis.guidelines.guidelines import build
 def clock(what, f):
     began = time.perf_counter()
     out = f()

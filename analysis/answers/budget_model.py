@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 Kind = Literal["log-linear", "constant", "none"]
 Quantity = Literal["phi", "mean_lr"]
+SlopeVerdict = Literal[
+    "no cell", "few budgets", "no better than constant", "interval contains zero", "separate slopes", "slope"
+]
 
 NORMAL_90 = 1.6448536269514722
 
@@ -23,7 +26,9 @@ class BudgetModel:
         optimizer: Name of the optimizer.
         kind: "log-linear", "constant" (slope 0), or "none" (no cell to fit).
         pooled: Whether the line leans on the other workloads' cells.
-        reason: In plain words why this kind.
+        verdict: Why this kind; None in a file that has the reason alone.
+        located_budgets: The most budgets of one workload and optimizer at which phi* is located.
+        reason: The verdict in plain words; written into guidelines.json, empty before that.
         budgets: Budgets searched, in iterations, ascending.
         reference_budget: In iterations.
         workloads: Number of workloads that the model rests on.
@@ -41,7 +46,9 @@ class BudgetModel:
     optimizer: str | None
     kind: Kind
     pooled: bool
-    reason: str
+    verdict: SlopeVerdict | None = None
+    located_budgets: int = 0
+    reason: str = ""
     budgets: tuple[float, ...] = ()
     reference_budget: float = 1.0
     workloads: int = 0

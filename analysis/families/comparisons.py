@@ -11,9 +11,8 @@ from phitune.analysis.families.compare import Comparison, compare_cell
 from phitune.analysis.families.ranks import Ranks, rank_families
 from phitune.analysis.families.scores import Scores, score_families
 from phitune.analysis.families.tuning_curves import TuningCurve, tuning_curves
-from phitune.analysis.results.table import CELL
+from phitune.analysis.results.table import CELL, CellKey
 
-CellKey = tuple[str, str, int]
 _NUMBERS = ("objective", "seed", "phi", "base_lr", "val_metric", "test_metric", "deterministic")
 _TEXTS = ("status", "phase", "family", "trial_id", "finalist", "origin", "mode", "schedule")
 

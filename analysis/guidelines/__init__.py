@@ -1,1 +1,6 @@
-"""What the cells say, one by one and together."""
+"""The conclusions: each cell's recommendation, the trends over budgets and how well they predict."""
+
+from phitune.analysis.guidelines.cell_guideline import CellGuideline, ShapeGuideline
+from phitune.analysis.guidelines.guidelines import Guidelines, build
+
+__all__ = ["CellGuideline", "Guidelines", "ShapeGuideline", "build"]

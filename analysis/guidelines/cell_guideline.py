@@ -1,16 +1,17 @@
-"""What is said about one cell."""
+"""The conclusions about one cell."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from phitune.analysis.families.compare import FamilyResult
 from phitune.analysis.families.gain import Gain
-from phitune.analysis.surface.cell_surface import CellSurface
+from phitune.analysis.guidelines.family_choice import FamilyVerdict
+from phitune.analysis.surface import CellSurface
 
 
 @dataclass(frozen=True)
 class ShapeGuideline:
-    """What is said of another family's shape parameter, as of UBA's phi.
+    """The conclusions about another family's shape parameter, as about UBA's phi.
 
     Attributes:
         family: Its label.
@@ -60,7 +61,8 @@ class CellGuideline:
         budget: In iterations.
         full_budget: The workload's full budget in iterations; None if unknown.
         family: The recommended family: UBA at phi*, unless another is better by more than the paired uncertainty.
-        family_reason: Why that family, in plain words.
+        family_verdict: Why that family; see `guidelines.family_choice`.
+        lead_over_uba: The best family's gain over UBA; None where the two were not compared.
         phi: UBA's phi*, whatever the recommended family; None when the evidence is thin.
         phi_interval: Its 90 % interval.
         phi_bootstrap_interval: The same by resampling the trials, a second opinion.
@@ -97,7 +99,8 @@ class CellGuideline:
     budget: int
     full_budget: int | None
     family: str | None
-    family_reason: str
+    family_verdict: FamilyVerdict
+    lead_over_uba: Gain | None
     phi: float | None
     phi_interval: tuple[float, float] | None
     phi_bootstrap_interval: tuple[float, float] | None

@@ -20,6 +20,7 @@ from phitune.analysis import results
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.figures import Rendered, Sketch, render, sketches
 from phitune.analysis.report.figures.catalogue import MOST_PANELS
+from phitune.analysis.report.guidelines_json import guidelines_json
 from phitune.analysis.report.search_quality import SearchQuality, search_quality
 from phitune.analysis.report.words.cells import BRACKETS
 from phitune.analysis.report.words.families import family_lines
@@ -86,7 +87,7 @@ def _write_files(table: pd.DataFrame, guidelines: Guidelines, study: str, folder
             loader=loader, autoescape=escape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
         (folder / name).write_text(environment.get_template(f"{name}.j2").render(values), encoding="utf-8")
-    (folder / "guidelines.json").write_text(guidelines.to_json() + "\n", encoding="utf-8")
+    (folder / "guidelines.json").write_text(guidelines_json(guidelines) + "\n", encoding="utf-8")
     results.write_parquet(table, folder / "results.parquet")
 
 

@@ -1,9 +1,9 @@
-"""Trials of studies as one tidy table: from MLflow, from a CSV of one's own, from Parquet."""
+"""Trials of studies as one tidy table: from MLflow, from a user's CSV, from Parquet."""
 
-from phitune.analysis.results.csv.file import read_csv
+from phitune.analysis.results.csv_file.read import read_csv
 from phitune.analysis.results.gather import Results, gather
 from phitune.analysis.results.load import load
-from phitune.analysis.results.mlflow_store.client import curves, parent_run_id
+from phitune.analysis.results.mlflow_runs.client import curves, parent_run_id
 from phitune.analysis.results.study_ref import StudyRef, find_study
 from phitune.analysis.results.table import COLUMNS, read_parquet, tidy, write_parquet
 

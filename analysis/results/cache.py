@@ -1,6 +1,6 @@
-"""What was read from MLflow before: a Parquet file beside study.json, so that only newly ended trials are read.
+"""Cache of the rows read from MLflow: a Parquet file beside study.json, so that only newly ended trials are read.
 
-A cache costs nothing to lose: one that is missing, damaged, of another version or of another study is ignored.
+A cache that is missing, damaged, of another version or of another study is ignored.
 """
 
 from contextlib import suppress
@@ -20,13 +20,13 @@ _KEY = "phitune"
 
 @dataclass(frozen=True)
 class CacheKey:
-    """Whose rows a cache holds.
+    """Identity of a cache; one with another key is ignored.
 
     Attributes:
         study: The study's name.
-        tracking_uri: Where it was read, without credentials.
-        parent: Its parent run's id.
-        format: Of the file.
+        tracking_uri: The tracking URI without credentials.
+        parent: The parent run's id.
+        format: Version of the file's format.
     """
 
     study: str
@@ -40,7 +40,7 @@ def read_cache(folder: Path, key: CacheKey) -> tuple[pd.DataFrame, int | None] |
 
     Args:
         folder: The study's output directory.
-        key: What the cache must be of.
+        key: The key that the cache must have.
     """
     try:
         described = pd.read_parquet(folder / CACHE_FILE, columns=[]).attrs.get(_KEY, {})
@@ -54,7 +54,7 @@ def read_cache(folder: Path, key: CacheKey) -> tuple[pd.DataFrame, int | None] |
 
 
 def write_cache(folder: Path, key: CacheKey, table: pd.DataFrame, ended: int | None) -> None:
-    """Put the rows into the cache, whole or not at all; a folder that cannot be written keeps none."""
+    """Write the cache, atomically; in a folder that cannot be written there is none."""
     described = table.copy(deep=False)
     described.attrs = {_KEY: {"key": asdict(key), "ended": ended}}
     with suppress(OSError), whole_file(folder / CACHE_FILE) as fresh:

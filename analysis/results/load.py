@@ -1,16 +1,16 @@
-"""A study's trials: from the cache what was read before, from MLflow what has ended since."""
+"""A study's trials: earlier ones from the cache, newly ended ones from MLflow."""
 
 import sqlite3
 
 import pandas as pd
 
 from phitune.analysis.results.cache import CacheKey, read_cache, write_cache
-from phitune.analysis.results.mlflow_store import client as mlflow_client
-from phitune.analysis.results.mlflow_store import sqlite as mlflow_sqlite
+from phitune.analysis.results.mlflow_runs import client as mlflow_client
+from phitune.analysis.results.mlflow_runs import sqlite as mlflow_sqlite
 from phitune.analysis.results.study_ref import StudyRef, is_sqlite
 from phitune.analysis.results.table import require_completed, tidy
 
-# Trials' times are those of the machines they ran on, whose clocks may differ.
+# Trials carry the times of the machines they ran on, whose clocks may differ.
 CLOCKS_DIFFER_MS = 3_600_000
 
 
@@ -26,10 +26,10 @@ def load(ref: StudyRef) -> pd.DataFrame:
     `steps started` (Unix time, s) `seconds` (wall time at work; the device time of a trial is not recorded) `rung_1
     rung_2 ...` (the judged value at each rung). Types are those of `COLUMNS`; rungs are float64.
 
-    Trials in flight are left out. Should a trial id occur twice, the run that started last counts. Rows are kept in
-    `.results.parquet` in the study's output directory. From an embedded database only runs that are not in it are read
-    again; from a server, runs that ended after the study had, and all as long as it is running (a server cannot be
-    asked what was written late).
+    Trials in flight are left out. If a trial id occurs twice, the run that started last counts. Rows are cached in
+    `.results.parquet` in the study's output directory. From an embedded database only runs that are not cached are
+    read; from a server, runs that ended after the study, and all runs while it is running (a server cannot be queried
+    for late writes).
 
     Args:
         ref: From `find_study`.
@@ -64,22 +64,22 @@ def _updated(ref: StudyRef, parent: str, before: pd.DataFrame, ended_before: int
 
 
 def from_database(ref: StudyRef, parent: str, before: pd.DataFrame) -> pd.DataFrame:
-    """Rows read before whose runs are still there, and those of all other ended runs."""
-    there = mlflow_sqlite.ended_runs(ref, parent)
-    kept = before[before["run_id"].isin(there)]
-    known = set(kept["run_id"])
-    return _together(kept, mlflow_sqlite.trials(ref, parent, [run_id for run_id in there if run_id not in known]))
+    """Cached rows whose runs still exist, and the rows of all other ended runs."""
+    run_ids = mlflow_sqlite.ended_runs(ref, parent)
+    kept = before[before["run_id"].isin(run_ids)]
+    cached = set(kept["run_id"])
+    return _join(kept, mlflow_sqlite.trials(ref, parent, [run_id for run_id in run_ids if run_id not in cached]))
 
 
 def from_server(ref: StudyRef, parent: str, before: pd.DataFrame, ended_before: int | None) -> pd.DataFrame:
-    """Rows read before and those of runs that ended since the study had; all of them if it had not ended."""
+    """Cached rows and those of runs that ended after the study; all runs anew if the study was running."""
     if ended_before is None:
         return mlflow_client.ended_trials(ref, parent)
     fresh = mlflow_client.ended_trials(ref, parent, ended_before - CLOCKS_DIFFER_MS)
-    return _together(before[~before["run_id"].isin(fresh["run_id"])], fresh)
+    return _join(before[~before["run_id"].isin(fresh["run_id"])], fresh)
 
 
-def _together(before: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
+def _join(before: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
     parts = [part for part in (before, fresh) if len(part)]
     if not parts:
         return fresh

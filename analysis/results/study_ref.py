@@ -1,4 +1,4 @@
-"""Where a study's trials are: its name or directory resolved to a tracking store that answers."""
+"""Location of a study's trials: its name or directory, resolved to a tracking store that answers."""
 
 import json
 import os
@@ -23,7 +23,7 @@ SQLITE = "sqlite:///"
 
 @dataclass(frozen=True)
 class StudyRef:
-    """Where a study's trials are.
+    """Location of a study's trials.
 
     Attributes:
         name: The study's name, which is the MLflow experiment's.
@@ -44,7 +44,7 @@ class StudyRef:
 
 
 def find_study(study: str, tracking_uri: str | None = None) -> StudyRef:
-    """Resolve what a user calls a study.
+    """Resolve a study's name or directory.
 
     Args:
         study: Its output directory (which holds study.json), or its name.
@@ -54,12 +54,11 @@ def find_study(study: str, tracking_uri: str | None = None) -> StudyRef:
         The study's name, tracking URI and output directory.
 
     Raises:
-        InputError: No such study, or nothing answers at the tracking URI. Nothing is created by asking.
+        InputError: No such study, or nothing answers at the tracking URI; no database is created then.
     """
-    given = Path(study)
-    named = Path("runs") / study
-    out_dir = next((p for p in (given, named) if (p / STUDY_FILE).is_file()), None)
-    if out_dir is None and given.is_dir() and (given.is_absolute() or len(given.parts) > 1):
+    path = Path(study)
+    out_dir = next((p for p in (path, Path("runs") / study) if (p / STUDY_FILE).is_file()), None)
+    if out_dir is None and path.is_dir() and (path.is_absolute() or len(path.parts) > 1):
         raise InputError(f"STUDY: {study!r} holds no {STUDY_FILE}, so it is not a study's output directory")
     notes = _read_notes(out_dir) if out_dir is not None else {}
     name = str(notes.get("name") or study)
@@ -72,8 +71,8 @@ def find_study(study: str, tracking_uri: str | None = None) -> StudyRef:
     names = _experiments(ref)
     if name not in names:
         near = get_close_matches(name, names, n=3, cutoff=0.5) or names[:5]
-        known = f"; there are: {', '.join(near)}" if near else "; it holds no study"
-        raise InputError(f"STUDY: no study {study!r} at {ref.public_uri}{known}")
+        hint = f"; there are: {', '.join(near)}" if near else "; it holds no study"
+        raise InputError(f"STUDY: no study {study!r} at {ref.public_uri}{hint}")
     return ref
 
 
@@ -114,10 +113,10 @@ def _require_answer(ref: StudyRef) -> None:
             raise InputError(f"tracking URI: no MLflow database at {str(path)!r} ({ref.public_uri})")
         try:
             with sqlite3.connect(f"file:{path.absolute()}?mode=ro", uri=True) as connection:
-                found = connection.execute("select 1 from sqlite_master where name = 'experiments'").fetchone()
+                table = connection.execute("select 1 from sqlite_master where name = 'experiments'").fetchone()
         except sqlite3.DatabaseError:
-            found = None
-        if found is None:
+            table = None
+        if table is None:
             raise InputError(f"tracking URI: {str(path)!r} is not an MLflow database")
     elif parts.scheme in ("http", "https"):
         try:

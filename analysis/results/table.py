@@ -1,5 +1,6 @@
-"""The results table: its columns and types, what every row must satisfy, Parquet in and out."""
+"""The results table: its columns and types, checks of its rows, Parquet in and out."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -45,39 +46,51 @@ COLUMNS: dict[str, str] = {
     "seconds": NUMBER,
 }
 CELL = ["workload", "optimizer", "budget"]
+# Values of the columns of `CELL`.
+CellKey = tuple[str, str, int]
 STATUSES = ("completed", "stopped", "diverged", "failed")
 PHASES = ("explore", "replicate")
 MODES = ("min", "max")
-# What must be the same for all trials of a cell, or comparing them means nothing.
-_OF_A_CELL = ["mode", "objective_name", "metric_mode", "metric_name", "deterministic", "full_budget"]
+# Columns that must agree among the trials of a cell, or comparing them means nothing.
+_SHARED_IN_CELL = ["mode", "objective_name", "metric_mode", "metric_name", "deterministic", "full_budget"]
 
 
 def tidy(table: pd.DataFrame) -> pd.DataFrame:
     """The table with all of `COLUMNS` in order, in their types, then the rungs in order."""
-    rungs = sorted((c for c in table.columns if c.startswith("rung_")), key=lambda c: int(c[5:]))
+    rungs = rung_columns(table.columns)
     out = table.reindex(columns=[*COLUMNS, *rungs])
     return out.astype({**COLUMNS, **dict.fromkeys(rungs, NUMBER)})
 
 
+def rung_columns(columns: Iterable[str]) -> list[str]:
+    """The columns `rung_1`, `rung_2`, ... among some columns, in order."""
+    rungs = [c for c in columns if c.startswith("rung_") and c[5:].isdecimal()]
+    return sorted(rungs, key=lambda c: int(c[5:]))
+
+
 def require_comparable(table: pd.DataFrame) -> None:
-    """The trials of a cell must share objective, metric, directions and full budget, whatever study they come from.
+    """Check that the trials of each cell share objective, metric, directions and full budget.
 
     Raises:
-        InputError: They do not.
+        InputError: Two trials of a cell, of the same study or of two, do not.
     """
-    for column in _OF_A_CELL:
+    for column in _SHARED_IN_CELL:
         kinds = table.dropna(subset=[column]).drop_duplicates([*CELL, column])
         twice = kinds[kinds.duplicated(CELL, keep=False)]
         if len(twice):
             first = twice.iloc[0]
             here = twice[(twice[CELL] == first[CELL]).all(axis=1)]
-            told = " and ".join(f"{row[column]} in {row['study']!r}" for _, row in here.iterrows())
+            values = " and ".join(f"{row[column]} in {row['study']!r}" for _, row in here.iterrows())
             cell = " ".join(str(first[key]) for key in CELL)
-            raise InputError(f"{column}: the cell '{cell}' has {told}; its trials cannot be compared")
+            raise InputError(f"{column}: the cell '{cell}' has {values}; its trials cannot be compared")
 
 
 def require_completed(table: pd.DataFrame, what: str) -> None:
-    """There must be something to analyse.
+    """Check that a trial completed.
+
+    Args:
+        table: The results table.
+        what: Name of its source, for the message.
 
     Raises:
         InputError: No trial at all, or none that completed.

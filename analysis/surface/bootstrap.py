@@ -1,6 +1,6 @@
-"""A second opinion on phi*: the lowest point of the mean surface, fitted again to resampled trials.
+"""A second opinion on phi*: the lowest point of the mean surface, refitted to resampled trials.
 
-Cheap: the hyperparameters stay as they were. It assumes nothing of the noise's shape; it knows nothing of what lies
+Cheap, as the hyperparameters are held. It assumes nothing about the noise's distribution; it ignores the uncertainty
 between the trials, so as a rule its interval is the narrower one.
 """
 
@@ -20,10 +20,10 @@ def resampled_argmins(data: gp.Data, h: gp.Hyperparameters, log_phi: Array, log_
     """Log phi of the lowest point of the mean surface for each resample of the trials.
 
     Args:
-        data: What the surface was fitted to, n points.
+        data: The surface's data, n points.
         h: Its hyperparameters.
         log_phi: Grid, shape (g,).
-        log_lr: Log mean LRs to look at for each, shape (g, l).
+        log_lr: Log mean LRs considered at each phi, shape (g, l).
         seed: Of the resampling.
 
     Returns:
@@ -36,9 +36,9 @@ def resampled_argmins(data: gp.Data, h: gp.Hyperparameters, log_phi: Array, log_
     weights = np.zeros((RESAMPLES, n))
     for resample in weights:
         rows = rng.integers(0, n, n)
-        drawn = clean[np.ix_(rows, rows)]
-        drawn.flat[:: n + 1] += noise[rows]
-        _, solved, failed = dposv(drawn, data.centred[rows], lower=True)
+        covariance = clean[np.ix_(rows, rows)]
+        covariance.flat[:: n + 1] += noise[rows]
+        _, solved, failed = dposv(covariance, data.centred[rows], lower=True)
         if failed:
             raise LinAlgError("the covariance of the resampled points is not positive definite")
         np.add.at(resample, rows, solved)

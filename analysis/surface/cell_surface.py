@@ -1,4 +1,4 @@
-"""What one cell's trials say about a shape parameter."""
+"""The conclusions about a shape parameter that one cell's trials support."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,13 +21,13 @@ EDGE = 0.1
 
 @dataclass(frozen=True)
 class Fit:
-    """The fitted surface.
+    """A fitted surface.
 
     Attributes:
-        data, mode: Its points and its most probable setting.
+        data, mode: Its data and its most probable hyperparameters.
         scale: From the objective to the fitting scale.
         lowest: The mean surface's lowest value (fit).
-        highest_tried: The highest base LR that the trials speak about at each phi, shape (g,).
+        highest_tried: The highest base LR that the trials support at each phi, shape (g,).
     """
 
     data: gp.Data
@@ -39,7 +39,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class CellSurface:
-    """What a cell's trials say about phi. Values on the fitting scale are marked (fit): 0.01 is one per cent.
+    """The best phi of a cell and quality around it. Values on the fitting scale are marked (fit): 0.01 is one per cent.
 
     Attributes:
         shape: The family and its parameter (phi); None when the family was not searched.
@@ -69,7 +69,7 @@ class CellSurface:
         cosine_excess: Excess of phi = 2 (fit): (median, 5 %, 95 %); None when thin, outside the range or not UBA's.
         log_phi_draws: Draws of log phi*, shape (s,); those at an end of the grid mean "there or beyond".
         log_mean_lr_draws: Draws of the log mean LR at `phi`, shape (s,).
-        fit: What `regret` is read off; None when thin.
+        fit: The fitted surface; None when thin.
     """
 
     shape: Shape | None

@@ -1,9 +1,9 @@
 """Quality over (phi, LR) in one cell: phi* with an interval, the LR that goes with it, and whether phi matters.
 
-phi stands for the shape parameter of any family (`surface.shapes`). The lowest point of a draw of the profile
+Here phi is the shape parameter of any family (`surface.shapes`). The lowest point of a draw of the profile
 (`surface.profiles`) is a draw of phi*. Assumptions: on the fitting scale (`outcomes.Scale`) quality is a quadratic
-bowl plus a smooth deviation, with Gaussian trial noise; sampling may depend on what was seen (TPE, ASHA) but not on
-what was not. The interval's coverage is tested by simulation (`benchmarks.validity`).
+bowl plus a smooth deviation, with Gaussian trial noise; sampling may depend on observed results (TPE, ASHA) but on
+nothing else. The interval's coverage is tested by simulation (`benchmarks.validity`).
 """
 
 import numpy as np
@@ -43,10 +43,10 @@ def fit_surface(
 
     Args:
         cell: Rows of the results table (`analysis.results`), one cell.
-        phi_range: The range of phi searched; by default the range seen among the family's trials.
-        replicates: Replicates a finalist, for `delta`; by default the median count in the cell, or 1.
+        phi_range: The range of phi searched; by default the range of the family's trials.
+        replicates: Replicates of a finalist, for `delta`; by default the median count in the cell, or 1.
         seed: Of the posterior draws; the same rows and seed give the same answer.
-        family: Whose surface: a family of which exactly one shape parameter was searched.
+        family: A family of which exactly one shape parameter was searched.
 
     Returns:
         The surface; its `verdict` is "thin" when under ten points remain, under five completed, or phi hardly varies.
@@ -54,30 +54,32 @@ def fit_surface(
     shape = Shape.of(cell, family, phi_range)
     if shape is None:
         return CellSurface(None, "thin", 0)
-    found = _nearest_best(points(cell, shape))
-    spread = float(np.ptp(found.x[:, 0])) if len(found.y) else 0.0
-    ended = found.count("completed") + found.count("stopped")
-    if ended < MIN_POINTS or found.count("completed") < NEIGHBOURS or spread < MIN_SPREAD:
-        return CellSurface(shape, "thin", len(found.y))
+    trials = _best(points(cell, shape))
+    spread = float(np.ptp(trials.x[:, 0])) if len(trials.y) else 0.0
+    measured = trials.count("completed") + trials.count("stopped")
+    if measured < MIN_POINTS or trials.count("completed") < NEIGHBOURS or spread < MIN_SPREAD:
+        return CellSurface(shape, "thin", len(trials.y))
     deterministic = bool(cell["deterministic"].astype(bool).all())
-    draws = draw_profiles(found, shape, deterministic, np.random.default_rng(seed))
-    return _read(draws, found, shape, replicates if replicates is not None else _replicates(cell), seed)
+    draws = draw_profiles(trials, shape, deterministic, np.random.default_rng(seed))
+    return _summary(draws, trials, shape, replicates if replicates is not None else _replicates(cell), seed)
 
 
-def _read(draws: Draws, found: Points, shape: Shape, replicates: int, seed: int) -> CellSurface:
+def _summary(draws: Draws, trials: Points, shape: Shape, replicates: int, seed: int) -> CellSurface:
     # The recommendation keeps to phi near completed trials; the interval (`beyond`) does not.
-    done = found.x[np.array([o == "completed" for o in found.origin]), 0]
-    near_done = np.flatnonzero((draws.log_phi >= done.min() - NEIGHBOUR) & (draws.log_phi <= done.max() + NEIGHBOUR))
-    lowest, where = minimise(draws.profile[:, near_done])
+    completed = trials.x[trials.is_from("completed"), 0]
+    near = np.flatnonzero(
+        (draws.log_phi >= completed.min() - NEIGHBOUR) & (draws.log_phi <= completed.max() + NEIGHBOUR)
+    )
+    lowest, where = minimise(draws.profile[:, near])
     first, step = draws.log_phi[0], draws.log_phi[1] - draws.log_phi[0]
-    stars = first + step * (where + near_done[0])
+    stars = first + step * (where + near[0])
     anywhere = first + step * minimise(draws.beyond)[1]
     mid = float(np.median(stars))
     interval = _hull(stars, anywhere)
     excess = np.maximum(draws.profile - lowest[:, None], 0.0)
     delta = max(RELATIVE_TOLERANCE, 2.0 * draws.noise / np.sqrt(max(replicates, 1)))
     typical = np.median(excess, axis=0)
-    near = np.flatnonzero(typical <= max(delta, typical.min()))
+    equal = np.flatnonzero(typical <= max(delta, typical.min()))
     grid = np.exp(draws.log_phi)
     log_mean_lr = _column(draws.log_lr, draws.log_phi, mid)
     log_mean = float(shape.log_mean(np.array([mid]))[0])
@@ -86,15 +88,15 @@ def _read(draws: Draws, found: Points, shape: Shape, replicates: int, seed: int)
     lr_limit = float(np.interp(mid, draws.log_phi, np.log(draws.highest_tried)))
     best = np.stack([draws.log_phi, np.median(draws.log_lr, axis=0)], axis=1)
     lowest_mean = float(gp.predict(draws.data, draws.settings.mode, best)[0].min())
-    no_effect = probability_of_no_effect(found, draws.settings, draws.noise == 0.0)
-    inverse = np.vectorize(found.scale.inverse, otypes=[np.float64])
+    no_effect = probability_of_no_effect(trials, draws.settings, draws.noise == 0.0)
+    inverse = np.vectorize(trials.scale.inverse, otypes=[np.float64])
     q05, q50, q95 = inverse(np.quantile(draws.profile, QUANTILES, axis=0))
     resampled = resampled_argmins(draws.data, draws.settings.mode, draws.log_phi[::2], draws.window[::2, ::2], seed)
     return CellSurface(
         shape=shape,
         verdict=_verdict(draws, excess, delta, interval, no_effect),
         no_effect=no_effect,
-        points=len(found.y),
+        points=len(trials.y),
         delta=float(delta),
         phi=float(np.exp(mid)),
         phi_interval=interval,
@@ -102,9 +104,9 @@ def _read(draws: Draws, found: Points, shape: Shape, replicates: int, seed: int)
         base_lr=float(np.exp(np.median(at_star))),
         base_lr_interval=_hull(at_star, _column(draws.beyond_lr, draws.log_phi, mid) - log_mean),
         base_lr_at_limit=float(np.median(at_star)) > lr_limit - EDGE,
-        phi_near=(float(grid[near[0]]), float(grid[near[-1]])),
+        phi_near=(float(grid[equal[0]]), float(grid[equal[-1]])),
         noise=draws.noise,
-        expected=found.scale.inverse(float(np.median(value))),
+        expected=trials.scale.inverse(float(np.median(value))),
         expected_interval=_pair(np.sort(inverse(np.quantile(value, [0.05, 0.95])))),
         grid=grid,
         profile=q50,
@@ -115,15 +117,15 @@ def _read(draws: Draws, found: Points, shape: Shape, replicates: int, seed: int)
         cosine_excess=_cosine_excess(excess, draws.log_phi, shape),
         log_phi_draws=np.concatenate([stars, anywhere]),
         log_mean_lr_draws=log_mean_lr,
-        fit=Fit(draws.data, draws.settings.mode, found.scale, lowest_mean, draws.highest_tried),
+        fit=Fit(draws.data, draws.settings.mode, trials.scale, lowest_mean, draws.highest_tried),
     )
 
 
 def _values_at(draws: Draws, log_phi: float, log_lr: float, rng: np.random.Generator) -> Array:
-    """Draws of the surface at one point. The profile's draws would be too low: each is at its own best LR."""
+    """Draws of the surface at one point. The profile's draws would be too low: each is at the draw's best LR."""
     at = np.array([[log_phi, log_lr]])
-    known = [gp.predict(draws.data, h, at) for h in draws.settings.draws]
-    return np.concatenate([mean + sd * rng.standard_normal(VALUES) for mean, sd in known])
+    predictions = [gp.predict(draws.data, h, at) for h in draws.settings.draws]
+    return np.concatenate([mean + sd * rng.standard_normal(VALUES) for mean, sd in predictions])
 
 
 def _verdict(draws: Draws, excess: Array, delta: float, interval: tuple[float, float], no_effect: float) -> Verdict:
@@ -156,24 +158,24 @@ def _column(values: Array, log_phi: Array, at: float) -> Array:
     return np.asarray((1.0 - weight) * values[:, left] + weight * values[:, left + 1], dtype=np.float64)
 
 
-def _nearest_best(found: Points) -> Points:
+def _best(trials: Points) -> Points:
     """At most `MAX_POINTS` points, the best ones: the rest say little about the optimum and cost cubic time."""
-    if len(found.y) <= MAX_POINTS:
-        return found
-    keep = np.sort(np.argsort(found.y, kind="stable")[:MAX_POINTS])
-    origin = tuple(found.origin[i] for i in keep)
-    return Points(found.x[keep], found.y[keep], found.extra[keep], origin, found.scale, found.best)
+    if len(trials.y) <= MAX_POINTS:
+        return trials
+    keep = np.sort(np.argsort(trials.y, kind="stable")[:MAX_POINTS])
+    origin = tuple(trials.origin[i] for i in keep)
+    return Points(trials.x[keep], trials.y[keep], trials.extra[keep], origin, trials.scale, trials.best)
 
 
 def _replicates(cell: pd.DataFrame) -> int:
-    """Median number of completed replicates a finalist; 1 if there are none."""
-    done = (cell["phase"] == "replicate") & (cell["status"] == "completed")
-    counts = cell["finalist"][done].value_counts()
+    """Median number of completed replicates of a finalist; 1 if there are none."""
+    completed = (cell["phase"] == "replicate") & (cell["status"] == "completed")
+    counts = cell["finalist"][completed].value_counts()
     return max(int(counts.median()), 1) if len(counts) else 1
 
 
 def _hull(logs: Array, beyond: Array) -> tuple[float, float]:
-    """The smallest interval that holds both 90 % intervals, from draws of logarithms: near what was tried, beyond."""
+    """The smallest interval that covers two 90 % intervals, from draws of logarithms near the LRs tried and beyond."""
     ends = np.exp(np.quantile(np.stack([logs, beyond]), [0.05, 0.95], axis=1))
     return float(ends[0].min()), float(ends[1].max())
 

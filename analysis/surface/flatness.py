@@ -11,22 +11,22 @@ from phitune.analysis.surface.outcomes import Points
 from phitune.analysis.surface.profiles import lr_trend
 from phitune.analysis.surrogate import gaussian_process as gp
 
-# The best mean LR moves about twofold over the range of phi (REFERENCES, section 7b): 0.1 is that over e^7.
+# The best mean LR moves about twofold over the range of phi (docs/method/search.md): 0.1 is that over e^7.
 DRIFTS = np.linspace(-0.1, 0.3, 33)
 
 
-def probability_of_no_effect(found: Points, with_effect: gp.Settings, deterministic: bool) -> float:
+def probability_of_no_effect(trials: Points, with_effect: gp.Settings, deterministic: bool) -> float:
     """Posterior probability of the model without an effect, even odds beforehand.
 
     Args:
-        found: The cell's points.
+        trials: The cell's points.
         with_effect: The fit of the surface on which the parameter matters.
         deterministic: Whether trials have no seed noise.
     """
     priors = gp.Priors(lengths=gp.Priors().lengths[1:], noise=None if deterministic else gp.Priors().noise)
     centre, _ = priors.centre_and_spread()
     rng = np.random.default_rng(0)
-    by_drift = [_without(found, float(drift)) for drift in DRIFTS]
+    by_drift = [_without(trials, float(drift)) for drift in DRIFTS]
     middle = gp.settings(by_drift[len(DRIFTS) // 2], priors, rng, draws=0, start=centre)
     heights = np.array([gp.log_marginal(data, priors, middle.theta) for data in by_drift])
     best = gp.settings(by_drift[heights.argmax()], priors, rng, draws=0, start=middle.theta)
@@ -36,7 +36,7 @@ def probability_of_no_effect(found: Points, with_effect: gp.Settings, determinis
     return float(1.0 / (1.0 + np.exp(np.clip(with_effect.log_evidence - without, -700.0, 700.0))))
 
 
-def _without(found: Points, drift: float) -> gp.Data:
+def _without(trials: Points, drift: float) -> gp.Data:
     """The points as a function of log mean LR less the drift alone."""
-    x = (found.x[:, 1] - drift * found.x[:, 0])[:, None]
-    return gp.Data(x, found.y, found.extra, x.min(axis=0), x.max(axis=0) + 1e-6, np.array([lr_trend(found)]))
+    x = (trials.x[:, 1] - drift * trials.x[:, 0])[:, None]
+    return gp.Data(x, trials.y, trials.extra, x.min(axis=0), x.max(axis=0) + 1e-6, np.array([lr_trend(trials)]))

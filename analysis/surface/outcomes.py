@@ -1,4 +1,4 @@
-"""From a cell's trials to points a surface can be fitted to: scale, stopped trials, diverged trials."""
+"""Points that a surface is fitted to: completed, stopped and diverged trials of a cell on a fitting scale."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from phitune.analysis.results.table import rung_columns
 from phitune.analysis.surface.shapes import Shape
 
 Array = NDArray[np.float64]
@@ -42,7 +43,7 @@ class Scale:
 
     @classmethod
     def of(cls, values: Array, mode: str) -> "Scale":
-        """The scale that fits these finite values and mode ("min" or "max")."""
+        """The scale for finite values of an objective and its mode ("min" or "max")."""
         if mode == "min" and values.size and values.min() > 0:
             return cls("log")
         if mode == "max" and values.size and values.min() >= 0 and values.max() <= 1:
@@ -71,7 +72,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Points:
-    """What a surface is fitted to, one row a trial.
+    """The data of a surface, one point for each trial.
 
     Attributes:
         x: (log of the shape parameter, log mean LR), shape (n, 2).
@@ -93,6 +94,10 @@ class Points:
         """Number of points of one origin."""
         return self.origin.count(origin)
 
+    def is_from(self, origin: str) -> NDArray[np.bool_]:
+        """Mask of the points of one origin, shape (n,)."""
+        return np.array([each == origin for each in self.origin], dtype=np.bool_)
+
 
 def on_surface(cell: pd.DataFrame, shape: Shape) -> dict[str, NDArray[Any]]:
     """Columns of the rows of a cell that lie on the shape's surface, as arrays: cosine is UBA at phi = 2.
@@ -102,7 +107,7 @@ def on_surface(cell: pd.DataFrame, shape: Shape) -> dict[str, NDArray[Any]]:
     """
     # Arrays: pandas takes its time over hundreds of small tables.
     words = {c: cell[c].to_numpy(dtype=object, na_value="") for c in ("family", "schedule", "phase", "status")}
-    names = ("base_lr", "objective", *(c for c in cell.columns if c.startswith("rung_")))
+    names = ("base_lr", "objective", *rung_columns(cell.columns))
     rows: dict[str, NDArray[Any]] = words | {c: cell[c].to_numpy(dtype=np.float64, na_value=np.nan) for c in names}
     rows["deterministic"] = cell["deterministic"].to_numpy(dtype=bool)
     rows["value"] = shape.values(rows)
@@ -113,13 +118,13 @@ def on_surface(cell: pd.DataFrame, shape: Shape) -> dict[str, NDArray[Any]]:
 
 
 def predicted_ends(rows: Mapping[str, NDArray[Any]], scale: Scale) -> tuple[Array, Array]:
-    """What stopped trials would have ended at, from the value at which they were judged last.
+    """Predicted final values of stopped trials, from the value at which they were judged last.
 
     For each rung, the fall from the judged value there to the final one is regressed over the completed trials that
     passed it, on the judged value and on log phi (slow-decaying schedules catch up later). These trials are the
     survivors of that rung, so a prediction is an extrapolation: both slopes are held near zero by a prior (a trial
-    that is worse at a rung is expected to end worse by as much). Beyond the worst survivor, what a trial was behind
-    at the rung it keeps by half, with a standard deviation as large.
+    that is worse at a rung is expected to end worse by as much). Beyond the worst survivor, half of a trial's distance
+    behind it at the rung is expected to remain, with a standard deviation as large.
 
     Args:
         rows: From `on_surface`.
@@ -129,7 +134,7 @@ def predicted_ends(rows: Mapping[str, NDArray[Any]], scale: Scale) -> tuple[Arra
         Predicted values and their standard deviations on the fitting scale, in the rows' order; NaN for rows which
         are not stopped and where too few trials (under six) completed to learn from.
     """
-    rungs = sorted((c for c in rows if c.startswith("rung_")), key=lambda c: int(c[5:]))
+    rungs = rung_columns(rows)
     n = len(rows["status"])
     ends, spread = np.full(n, np.nan), np.full(n, np.nan)
     completed, stopped = rows["status"] == "completed", rows["status"] == "stopped"
@@ -141,19 +146,19 @@ def predicted_ends(rows: Mapping[str, NDArray[Any]], scale: Scale) -> tuple[Arra
     reached = np.isfinite(judged)
     last = np.where(reached.any(axis=1), judged.shape[1] - 1 - reached[:, ::-1].argmax(axis=1), -1)
     for rung in range(len(rungs)):
-        todo = stopped & (last == rung)
-        learn = completed & reached[:, rung] & np.isfinite(final)
-        if not todo.any() or learn.sum() < MIN_FOR_CENSORING:
+        targets = stopped & (last == rung)
+        survivors = completed & reached[:, rung] & np.isfinite(final)
+        if not targets.any() or survivors.sum() < MIN_FOR_CENSORING:
             continue
         basis = np.stack([np.ones(n), judged[:, rung], log_phi], axis=1)
-        basis[:, 1:] -= basis[learn, 1:].mean(axis=0)
-        worst = float(basis[learn, 1].max())
-        beyond = np.clip(basis[todo, 1] - worst, 0.0, None)
-        at = basis[todo]
+        basis[:, 1:] -= basis[survivors, 1:].mean(axis=0)
+        worst = float(basis[survivors, 1].max())
+        beyond = np.clip(basis[targets, 1] - worst, 0.0, None)
+        at = basis[targets]
         at[:, 1] = np.minimum(at[:, 1], worst)
-        fall, fall_sd = _regress(basis[learn], (final - judged[:, rung])[learn], at)
-        ends[todo] = judged[todo, rung] - beyond + fall + BEYOND_SLOPE * beyond
-        spread[todo] = np.hypot(fall_sd, SLOPE_SD * beyond)
+        fall, fall_sd = _regress(basis[survivors], (final - judged[:, rung])[survivors], at)
+        ends[targets] = judged[targets, rung] - beyond + fall + BEYOND_SLOPE * beyond
+        spread[targets] = np.hypot(fall_sd, SLOPE_SD * beyond)
     return ends, spread
 
 
@@ -174,7 +179,7 @@ def points(cell: pd.DataFrame, shape: Shape) -> Points:
     """The points of one cell: measured, predicted (stopped) and infeasible (diverged) ones.
 
     Diverged trials enter at the cut with a wide noise: they say "bad here" and nothing more. Replicates enter as points
-    of their own; those of a deterministic workload repeat what is known and are left out. Failed trials are left out.
+    too; those of a deterministic workload only repeat their finalist and are left out. Failed trials are left out.
 
     Args:
         cell: Rows of the results table, one cell.
@@ -187,16 +192,16 @@ def points(cell: pd.DataFrame, shape: Shape) -> Points:
     repeated = (rows["phase"] == "replicate") & rows["deterministic"]
     rows = {c: array[~repeated] for c, array in rows.items()}
     values, status = rows["objective"], rows["status"]
-    done = (status == "completed") & np.isfinite(values)
+    completed = (status == "completed") & np.isfinite(values)
     mode = str(cell["mode"].iloc[0]) if len(cell) else "min"
-    scale = Scale.of(values[done], mode)
+    scale = Scale.of(values[completed], mode)
     ends, spread = predicted_ends(rows, scale)
-    y = np.where(done, scale.forward(values), ends)
-    best = float(np.min(y[done])) if done.any() else float("nan")
+    y = np.where(completed, scale.forward(values), ends)
+    best = float(np.min(y[completed])) if completed.any() else float("nan")
     cap = best + CLIP
     diverged = status == "diverged"
     y = np.where(diverged, cap, y)
-    keep = np.isfinite(y) & (done | diverged | (status == "stopped"))
+    keep = np.isfinite(y) & (completed | diverged | (status == "stopped"))
     extra = np.where(status == "stopped", np.nan_to_num(spread), 0.0)
     above = np.clip(y - best, 0.0, None)
     misfit = MISFIT * above + MISFIT_SQUARED * above**2

@@ -1,7 +1,7 @@
 """Draws of the profile: quality against a shape parameter with the LR at its best for every value of it.
 
-Base LR is a nuisance: each function drawn from the posterior is minimised over mean LR at every phi, which gives a draw
-of the *profile*.
+Base LR is a nuisance parameter: each function drawn from the posterior is minimised over mean LR at every phi, which
+gives a draw of the *profile*.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ PHI_POINTS = 61
 LR_POINTS = 15
 SETTINGS = 12
 DRAWS = 24
-# Trials with a phi up to this much larger (in log phi) still say how high a base LR has been tried.
+# A trial supports its base LR for phi down to this much below its own (in log phi).
 NEIGHBOUR = 0.5
 NEIGHBOURS = 5
 LR_MARGIN = 0.2
@@ -38,13 +38,13 @@ class Draws:
         log_phi: The grid, shape (g,).
         profile: Lowest value over the LRs tried at each phi, shape (s, g); recommendations are read off it.
         log_lr: Log mean LR of it, shape (s, g).
-        beyond: Lowest value over all LRs up to the highest tried at any phi, shape (s, g): a better phi may lie where
-            nobody looked, and the interval must say so.
+        beyond: Lowest value over all LRs up to the highest tried at any phi, shape (s, g): a better phi may lie
+            outside the trials, and the interval must say so.
         beyond_lr: Log mean LR of it, shape (s, g).
         noise: Standard deviation between seeds, median over settings.
-        highest_tried: The highest base LR that the trials speak about at each phi, shape (g,).
-        window: Log mean LRs looked at for each phi, shape (g, `LR_POINTS`).
-        data, settings: What the surface was fitted to, and its hyperparameters.
+        highest_tried: The highest base LR that the trials support at each phi, shape (g,).
+        window: Log mean LRs considered at each phi, shape (g, `LR_POINTS`).
+        data, settings: The surface's data and hyperparameters.
     """
 
     log_phi: Array
@@ -59,11 +59,11 @@ class Draws:
     settings: gp.Settings
 
 
-def draw_profiles(found: Points, shape: Shape, deterministic: bool, rng: np.random.Generator) -> Draws:
+def draw_profiles(trials: Points, shape: Shape, deterministic: bool, rng: np.random.Generator) -> Draws:
     """Fit the surface and draw profiles from its posterior.
 
     Args:
-        found: The cell's points.
+        trials: The cell's points.
         shape: The parameter and its range.
         deterministic: Whether trials have no seed noise.
         rng: Source of randomness.
@@ -72,17 +72,19 @@ def draw_profiles(found: Points, shape: Shape, deterministic: bool, rng: np.rand
         `SETTINGS` × `DRAWS` draws.
     """
     log_range = float(np.log(shape.low)), float(np.log(shape.high))
-    lower = np.array([log_range[0], found.x[:, 1].min()])
-    upper = np.array([log_range[1], found.x[:, 1].max() + 1e-6])
-    data = gp.Data(found.x, found.y, found.extra, lower, upper, np.array([PHI_TREND, lr_trend(found)]))
+    lower = np.array([log_range[0], trials.x[:, 1].min()])
+    upper = np.array([log_range[1], trials.x[:, 1].max() + 1e-6])
+    data = gp.Data(trials.x, trials.y, trials.extra, lower, upper, np.array([PHI_TREND, lr_trend(trials)]))
     priors = gp.Priors(noise=None) if deterministic else gp.Priors()
     settings = gp.settings(data, priors, rng, SETTINGS)
     mode = settings.mode
     log_phi = np.linspace(*log_range, PHI_POINTS)
     log_mean = shape.log_mean(log_phi)
-    tried = _tried_base_lr(found, shape, log_phi)
-    everywhere = (tried[0], np.full(PHI_POINTS, tried[1].max()))
-    windows = [_lr_windows(data, mode, log_phi, (low + log_mean, high + log_mean)) for low, high in (tried, everywhere)]
+    lowest_lr, highest_lr = _base_lr_range(trials, shape, log_phi)
+    windows = [
+        _lr_windows(data, mode, log_phi, lowest_lr + log_mean, highest + log_mean)
+        for highest in (highest_lr, np.full(PHI_POINTS, highest_lr.max()))
+    ]
     # Where a phi's windows are the same, as for many, one is enough.
     more = np.flatnonzero(np.any(windows[0] != windows[1], axis=1))
     rows = np.arange(PHI_POINTS), np.arange(PHI_POINTS)
@@ -100,7 +102,7 @@ def draw_profiles(found: Points, shape: Shape, deterministic: bool, rng: np.rand
         beyond=beyond,
         beyond_lr=beyond_lr,
         noise=0.0 if deterministic else float(np.median([h.noise for h in settings.draws])),
-        highest_tried=np.exp(tried[1]),
+        highest_tried=np.exp(highest_lr),
         window=windows[0],
         data=data,
         settings=settings,
@@ -113,9 +115,9 @@ def _profiles(surfaces: Array, window: Array) -> tuple[Array, Array]:
     return lowest, window[:, 0] + (window[:, 1] - window[:, 0]) * where
 
 
-def lr_trend(found: Points) -> float:
-    """Prior standard deviation of the trend's coefficients of log LR: wide, the LR is known to matter."""
-    return LR_TREND * max(float(np.std(found.y)), 1e-3)
+def lr_trend(trials: Points) -> float:
+    """Prior standard deviation of the trend's coefficients of log LR: wide, as the LR certainly matters."""
+    return LR_TREND * max(float(np.std(trials.y)), 1e-3)
 
 
 def minimise(surfaces: Array) -> tuple[Array, Array]:
@@ -131,31 +133,37 @@ def minimise(surfaces: Array) -> tuple[Array, Array]:
     return lowest, where.astype(np.float64)
 
 
-def _tried_base_lr(found: Points, shape: Shape, log_phi: Array) -> tuple[Array, Array]:
-    """At each phi, the lowest and highest log base LR that the cell's trials speak about: two arrays (g,).
+def _base_lr_range(trials: Points, shape: Shape, log_phi: Array) -> tuple[Array, Array]:
+    """At each phi, the lowest and highest log base LR that the cell's trials support: two arrays (g,).
 
     A larger phi has the lower LR at every step, so a trial that went well certifies its base LR for larger phi, and one
-    that diverged rules it out for smaller phi. Beyond what was tried lies, as a rule, a cliff that no smooth surface
-    sees. The lowest is that of the lowest mean LR of a completed trial, less a little: like the early stopping itself
-    this takes the best not to lie where every trial was stopped.
+    that diverged rules it out for smaller phi. Beyond the LRs tried lies, as a rule, a cliff that no smooth surface
+    sees. The lowest is that of the lowest mean LR of a completed trial, less a margin: like early stopping itself this
+    assumes that the best does not lie where every trial was stopped.
     """
-    phi, base = found.x[:, 0], found.x[:, 1] - shape.log_mean(found.x[:, 0])
-    # Of a parameter whose mean grows with it, small values play the part of large phi.
+    phi, base = trials.x[:, 0], trials.x[:, 1] - shape.log_mean(trials.x[:, 0])
+    # If the mean of the profile grows with the parameter, small values play the part of large phi.
     sign = 1.0 if shape.falls else -1.0
     phi, at = sign * phi, sign * log_phi
-    done, diverged = (np.array([o == origin for o in found.origin]) for origin in ("completed", "diverged"))
-    # One trial says little about what was tried: at the low end of phi look at five at least.
-    nearby = np.maximum(at + NEIGHBOUR, np.sort(phi[done])[NEIGHBOURS - 1])
-    highest = np.where(done & (phi[None, :] <= nearby[:, None]), base, -np.inf).max(axis=1)
+    completed, diverged = trials.is_from("completed"), trials.is_from("diverged")
+    # A single trial may have had a low LR by chance: at the low end of phi take five at least.
+    nearby = np.maximum(at + NEIGHBOUR, np.sort(phi[completed])[NEIGHBOURS - 1])
+    highest = np.where(completed & (phi[None, :] <= nearby[:, None]), base, -np.inf).max(axis=1)
     ruled_out = np.where(diverged & (phi[None, :] >= at[:, None]), base, np.inf).min(axis=1)
-    lowest = found.x[done, 1].min() - shape.log_mean(log_phi) - LR_MARGIN
+    lowest = trials.x[completed, 1].min() - shape.log_mean(log_phi) - LR_MARGIN
     return lowest, np.maximum(np.minimum(highest, ruled_out), lowest + 2.0 * LR_MARGIN)
 
 
-def _lr_windows(data: gp.Data, h: gp.Hyperparameters, log_phi: Array, tried: tuple[Array, Array]) -> Array:
-    """At each phi, a grid over the log mean LRs that could be the best there: shape (g, LR_POINTS)."""
+def _lr_windows(data: gp.Data, h: gp.Hyperparameters, log_phi: Array, lowest: Array, highest: Array) -> Array:
+    """At each phi, a grid over the log mean LRs that could be the best there: shape (g, LR_POINTS).
+
+    Args:
+        data, h: The surface.
+        log_phi: Grid, shape (g,).
+        lowest, highest: Log mean LRs to consider at each phi, shape (g,).
+    """
     rows, n = np.arange(len(log_phi)), 41
-    coarse = tried[0][:, None] + (tried[1] - tried[0])[:, None] * np.linspace(0.0, 1.0, n)
+    coarse = lowest[:, None] + (highest - lowest)[:, None] * np.linspace(0.0, 1.0, n)
     mean, sd = (
         a.reshape(len(log_phi), n)
         for a in gp.predict(data, h, np.stack([np.repeat(log_phi, n), coarse.ravel()], axis=1))

@@ -1,4 +1,4 @@
-"""The one shape parameter of a family that a surface is fitted over, such as UBA's phi."""
+"""The shape parameter of a family over which a surface is fitted, such as UBA's phi."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from phitune.trainables.schedules import from_dict
 Array = NDArray[np.float64]
 
 COSINE_PHI = 2.0
-# Families without the parameter that are the family at one of its values (REFERENCES, section 1).
+# Families without the parameter that are the family at one of its values (docs/method/schedules.md).
 SAME: dict[str, dict[str, float]] = {
     "uba": {"cosine": COSINE_PHI},
     "rex-phi": {"rex": 1.0, "linear": 2.0},
@@ -29,7 +29,7 @@ TABLE = 129
 
 @dataclass(frozen=True)
 class Shape:
-    """A family and the parameter of it that was searched.
+    """A family and its parameter that was searched.
 
     Attributes:
         family: The family's label in the results table.
@@ -55,17 +55,17 @@ class Shape:
         Args:
             cell: Rows of the results table, one cell.
             family: Its label there.
-            searched: The range searched; by default the range seen.
+            searched: The range searched; by default the range of the family's trials.
         """
         schedules = [json.loads(text) for text in cell.loc[cell["family"] == family, "schedule"]]
         if not schedules:
             return None
         name = str(schedules[0]["family"])
         try:
-            known = family_class(name).parameters
+            parameters = family_class(name).parameters
         except InputError:
             return None
-        varying = [key for key in known if len({s.get(key) for s in schedules}) > 1]
+        varying = [key for key in parameters if len({s.get(key) for s in schedules}) > 1]
         if name == "uba":
             varying = ["phi"]
         if len(varying) != 1:
@@ -79,11 +79,11 @@ class Shape:
     def values(self, rows: pd.DataFrame | Mapping[str, NDArray[Any]]) -> Array:
         """The parameter of each row, shape (n,); NaN for rows that are not on the surface."""
         same = dict(self.same)
-        found = [
+        values = [
             float(json.loads(text)[self.parameter]) if family == self.family else same.get(family, np.nan)
             for family, text in zip(rows["family"], rows["schedule"], strict=True)
         ]
-        return np.array(found, dtype=np.float64)
+        return np.array(values, dtype=np.float64)
 
     def log_mean(self, log_value: Array) -> Array:
         """Log of the profile's mean over the budget at log parameters, without warmup and floor: same shape."""

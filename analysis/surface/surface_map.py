@@ -1,4 +1,4 @@
-"""The fitted surface of a cell on a grid, to be looked at."""
+"""The fitted surface of a cell on a grid, for figures."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,13 @@ class SurfaceMap:
 
 
 def surface_map(surface: CellSurface, lrs: tuple[float, float], size: int = 72) -> SurfaceMap | None:
-    """The mean surface between the lowest and highest base LR given; None where the evidence is thin."""
+    """The mean surface of a cell; None where the evidence is thin.
+
+    Args:
+        surface: The cell's surface.
+        lrs: Lowest and highest base LR of the map.
+        size: Points along each axis.
+    """
     shape, fit = surface.shape, surface.fit
     if shape is None or fit is None:
         return None

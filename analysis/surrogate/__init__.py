@@ -1,1 +1,1 @@
-"""The belief about quality over schedules: a Gaussian process, its hyperparameters, draws. NumPy and SciPy only."""
+"""Model of quality over schedules: a Gaussian process, its hyperparameters and draws. NumPy and SciPy only."""

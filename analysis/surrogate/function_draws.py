@@ -22,8 +22,8 @@ def draw_functions(
 
     Args:
         data: The points.
-        h: One setting.
-        at: Where; in runs of `run` points that are evenly spaced on a line, which take a fraction of the time.
+        h: The hyperparameters.
+        at: The points, in runs of `run` points that are evenly spaced on a line, which take a fraction of the time.
         draws: Number of functions.
         rng: Source of randomness.
         run: Length of a run.
@@ -35,12 +35,12 @@ def draw_functions(
     basis = data.trend(at)
     slopes = rng.standard_normal((basis.shape[1], draws))
     noises = rng.standard_normal((len(data.y), draws)) * np.sqrt(h.noise**2 + data.extra**2)[:, None]
-    tried = _waves(data.x, 1, omega, weights) + data.basis @ slopes
+    prior_at_data = _waves(data.x, 1, omega, weights) + data.basis @ slopes
     lower = factor(data, h)
-    half = posterior.half_solve(lower, data.centred[:, None] - tried - noises)
+    half = posterior.half_solve(lower, data.centred[:, None] - prior_at_data - noises)
     solved = dtrtrs(lower, half, lower=True, trans=1)[0]
-    drawn = _waves(at, run, omega, weights) + basis @ slopes + cross_covariance(data, h, at, basis) @ solved
-    return np.asarray(drawn.T + float(np.mean(data.y)), dtype=np.float64)
+    values = _waves(at, run, omega, weights) + basis @ slopes + cross_covariance(data, h, at, basis) @ solved
+    return np.asarray(values.T + float(np.mean(data.y)), dtype=np.float64)
 
 
 def _waves(x: Array, run: int, omega: Array, weights: Array) -> Array:
@@ -51,9 +51,9 @@ def _waves(x: Array, run: int, omega: Array, weights: Array) -> Array:
     """
     lines = x.reshape(-1, run, x.shape[1])
     waves = np.empty((run, len(lines), len(omega)), dtype=np.complex64)
-    waves[0] = _turned(lines[:, 0] @ omega.T)
+    waves[0] = _phasor(lines[:, 0] @ omega.T)
     if run > 1:
-        turn = _turned((lines[:, 1] - lines[:, 0]) @ omega.T)
+        turn = _phasor((lines[:, 1] - lines[:, 0]) @ omega.T)
         for k in range(1, run):
             np.multiply(waves[k - 1], turn, out=waves[k])
     # Real and imaginary parts are cosines and sines, side by side.
@@ -62,8 +62,8 @@ def _waves(x: Array, run: int, omega: Array, weights: Array) -> Array:
     return np.asarray(sums.reshape(run, len(lines), -1).swapaxes(0, 1).reshape(len(x), -1), dtype=np.float64)
 
 
-def _turned(angle: Array) -> NDArray[np.complex64]:
-    """exp(i · angle) of angles of any shape, the same shape back."""
+def _phasor(angle: Array) -> NDArray[np.complex64]:
+    """exp(i · angle), of the same shape as the angles."""
     single = angle.astype(np.float32)
     out = np.empty(single.shape, dtype=np.complex64)
     out.real, out.imag = np.cos(single), np.sin(single)

@@ -1,10 +1,10 @@
 """A small Gaussian process over (log phi, log mean LR), made for intervals on an argmin.
 
 Why not scikit-learn's: whole functions are drawn here, for each of several settings of the hyperparameters, so that
-each draw can be minimised by itself. Its `sample_y` factors the joint covariance of all points asked for: 1.7 s for
-one setting and half the grid of `analysis.surface.fit`, against 8 ms (one core, 54 trials), and its likelihood with
-gradient takes 1.7 ms against 0.4 ms. A study of 200 cells would take an hour and a half instead of a minute of one
-core. It is the reference twin in the tests.
+each draw can be minimised. Its `sample_y` factors the joint covariance of all prediction points: 1.7 s for one setting
+and half the grid of `analysis.surface.fit`, against 8 ms (one core, 54 trials), and its likelihood with gradient takes
+1.7 ms against 0.4 ms. A study of 200 cells would take an hour and a half instead of a minute of one core. It is the
+reference twin in the tests.
 
 Model: y = quadratic trend(x) + f(x) + e, f ~ GP(0, Matern-5/2, one lengthscale a dimension),
 e_i ~ N(0, noise^2 + extra_i^2). The trend's coefficients have Gaussian priors.
@@ -32,8 +32,8 @@ class Priors:
     Attributes:
         signal: Of f's standard deviation, in units of y.
         lengths: Of each lengthscale, in units of x.
-        noise: Of the noise's standard deviation; None when trials have no noise of their own.
-        noise_floor: Added in quadrature to every point's noise; stands for what a smooth surface cannot follow.
+        noise: Of the noise's standard deviation; None when trials are deterministic.
+        noise_floor: Added in quadrature to every point's noise: the misfit that a smooth surface cannot follow.
     """
 
     signal: tuple[float, float] = (0.3, 1.0)
@@ -54,7 +54,7 @@ class Data:
     Attributes:
         x: Inputs, shape (n, d).
         y: Values, shape (n,).
-        extra: Standard deviation of each point's own noise beyond the common one, shape (n,).
+        extra: Standard deviation of each point's additional noise, shape (n,).
         lower, upper: The box searched, shape (d,); the trend lives on it, scaled to [-1, 1].
         scales: Prior standard deviation of the trend's coefficients of each input, shape (d,); of a product, the
             smaller one.
@@ -110,7 +110,7 @@ def matern52(a: Array, b: Array, lengths: Array) -> Array:
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """One setting: f's standard deviation, the lengthscales (d,), the common noise's standard deviation."""
+    """Hyperparameters: f's standard deviation, the lengthscales (d,), the common noise's standard deviation."""
 
     signal: float
     lengths: Array
@@ -120,11 +120,11 @@ class Hyperparameters:
 def unpack(theta: Array, priors: Priors) -> Hyperparameters:
     """Hyperparameters from their logarithms in the order signal, lengths..., noise."""
     d = len(priors.lengths)
-    own = float(np.exp(theta[1 + d])) if priors.noise is not None else 0.0
+    noise = float(np.exp(theta[1 + d])) if priors.noise is not None else 0.0
     return Hyperparameters(
         signal=float(np.exp(theta[0])),
         lengths=np.exp(theta[1 : 1 + d]),
-        noise=float(np.hypot(own, priors.noise_floor)),
+        noise=float(np.hypot(noise, priors.noise_floor)),
     )
 
 
@@ -166,12 +166,12 @@ def log_marginal_slope(data: Data, priors: Priors, theta: Array) -> tuple[float,
 
 @dataclass(frozen=True)
 class Settings:
-    """What is known of the hyperparameters.
+    """Posterior of the hyperparameters.
 
     Attributes:
-        theta: The most probable ones, as logarithms (see `unpack`).
-        mode: The same.
-        draws: From their posterior, with repeats.
+        theta: The mode, as logarithms (see `unpack`).
+        mode: The mode.
+        draws: Draws, with repeats.
         log_evidence: Log density of the data under the model, hyperparameters integrated out.
     """
 
@@ -191,7 +191,7 @@ def settings(
         priors: Weak priors, which also bound the hyperparameters (six spreads).
         rng: Source of randomness.
         draws: Number of draws; 0 for none.
-        start: Logarithms from which to look for the mode; by default two likely places.
+        start: Logarithms from which to climb to the mode; by default from two likely points.
     """
     centre, spread = priors.centre_and_spread()
     likelihood = posterior.Density(partial(log_marginal, data, priors), partial(log_marginal_slope, data, priors))
@@ -215,7 +215,11 @@ def predict(data: Data, h: Hyperparameters, at: Array) -> tuple[Array, Array]:
 
 
 def factor(data: Data, h: Hyperparameters) -> Array:
-    """Cholesky factor of the values' covariance."""
+    """Lower Cholesky factor of the values' covariance.
+
+    Raises:
+        LinAlgError: The covariance is not positive definite.
+    """
     lower = posterior.factor(noisy_covariance(data, h))
     if lower is None:
         raise LinAlgError("the covariance of the points is not positive definite")
@@ -227,9 +231,9 @@ def cross_covariance(data: Data, h: Hyperparameters, at: Array, basis: Array | N
 
     Args:
         data: The points.
-        h: One setting.
-        at: Where.
-        basis: The trend's basis there (m, p), if it is known.
+        h: The hyperparameters.
+        at: The points to predict at.
+        basis: The trend's basis at them (m, p), if it is computed already.
     """
     basis = data.trend(at) if basis is None else basis
     smooth = matern52(at, data.x, h.lengths)

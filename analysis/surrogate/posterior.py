@@ -1,6 +1,6 @@
-"""Draws from the posterior of a model's few hyperparameters, for models whose data are jointly normal given them.
+"""Posterior of a model's few hyperparameters, for models whose data are jointly normal given them.
 
-Maximised hyperparameters alone give intervals that are too narrow; these are integrated over instead.
+Intervals at the maximum alone are too narrow, so the hyperparameters are drawn and integrated over.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,8 +24,8 @@ class Density:
     """A log density over points (p,).
 
     Attributes:
-        value: At a point.
-        slope: The value and its gradient (p,), which take several times as long.
+        value: Function from a point to the log density.
+        slope: Function from a point to the log density and its gradient (p,); takes several times as long.
     """
 
     value: Callable[[Array], float]
@@ -33,9 +33,12 @@ class Density:
 
 
 def factor(covariance: Array) -> Array | None:
-    """Lower Cholesky factor, None if there is none. LAPACK as it is: these matrices are small, and so many."""
-    found, failed = dpotrf(covariance.T, lower=True)
-    return None if failed else np.asarray(found, dtype=np.float64)
+    """Lower Cholesky factor; None if the covariance is not positive definite.
+
+    Calls LAPACK directly: there are many small matrices, for which SciPy's checks take longer than the work.
+    """
+    lower, failed = dpotrf(covariance.T, lower=True)
+    return None if failed else np.asarray(lower, dtype=np.float64)
 
 
 def half_solve(lower: Array, right: Array) -> Array:
@@ -44,11 +47,11 @@ def half_solve(lower: Array, right: Array) -> Array:
 
 
 def inverse(lower: Array) -> Array:
-    """Inverse of the matrix that has this Cholesky factor."""
+    """Inverse of a matrix from its lower Cholesky factor."""
     triangle, _ = dpotri(lower, lower=True)
-    whole = triangle + triangle.T
-    whole.flat[:: len(whole) + 1] *= 0.5
-    return np.asarray(whole, dtype=np.float64)
+    symmetric = triangle + triangle.T
+    symmetric.flat[:: len(symmetric) + 1] *= 0.5
+    return np.asarray(symmetric, dtype=np.float64)
 
 
 def log_normal(y: Array, covariance: Array) -> float:
@@ -104,7 +107,7 @@ def with_prior(likelihood: Density, centre: Array, spread: Array) -> Density:
 
 @dataclass(frozen=True)
 class Mode:
-    """Where a density is highest, shape (p,), with the standard deviations and directions of its curvature there.
+    """A density's mode, with the standard deviations and directions of its curvature there.
 
     Attributes:
         theta: The mode, shape (p,).
@@ -124,8 +127,8 @@ def mode(density: Density, starts: Sequence[Array], widest: float) -> Mode:
 
     Args:
         density: The log density.
-        starts: Where to climb from; the highest summit counts.
-        widest: Largest standard deviation along any direction: where the data say nothing, the prior's.
+        starts: Points to climb from; the highest of the maxima reached is the mode.
+        widest: Largest standard deviation along any direction: the prior's, for directions without information.
     """
     theta = max((climb(density, start) for start in starts), key=density.value)
     values, vectors = np.linalg.eigh(-_hessian(density, theta))
@@ -144,7 +147,7 @@ def draw(density: Density, at: Mode, rng: np.random.Generator, draws: int = 12, 
         at: Its mode.
         rng: Source of randomness.
         draws: Number of draws.
-        proposals: Number of points weighed.
+        proposals: Number of points that are weighted.
     """
     p = len(at.theta)
     z = rng.standard_normal((proposals, p)) * np.sqrt(FREEDOM / rng.chisquare(FREEDOM, (proposals, 1)))
@@ -153,19 +156,19 @@ def draw(density: Density, at: Mode, rng: np.random.Generator, draws: int = 12, 
     log_weight = np.array([density.value(theta) for theta in thetas]) - log_proposal
     weight = np.exp(log_weight - log_weight.max())
     positions = (np.arange(draws) + rng.uniform()) / draws
-    chosen = np.minimum(np.searchsorted(np.cumsum(weight / weight.sum()), positions), proposals - 1)
-    return np.asarray(thetas[chosen], dtype=np.float64)
+    picks = np.minimum(np.searchsorted(np.cumsum(weight / weight.sum()), positions), proposals - 1)
+    return np.asarray(thetas[picks], dtype=np.float64)
 
 
 def climb(density: Density, start: Array) -> Array:
-    """Where the density is highest, by L-BFGS from a start."""
+    """The local maximum that L-BFGS reaches from a start, shape (p,)."""
 
     def downhill(theta: Array) -> tuple[float, Array]:
         value, slope = density.slope(theta)
         return -value, -slope
 
-    found = minimize(downhill, start, jac=True, method="L-BFGS-B", options={"maxiter": 40})
-    return np.asarray(found.x, dtype=np.float64)
+    result = minimize(downhill, start, jac=True, method="L-BFGS-B", options={"maxiter": 40})
+    return np.asarray(result.x, dtype=np.float64)
 
 
 def _hessian(density: Density, at: Array, step: float = 0.05) -> Array:

@@ -1,4 +1,4 @@
-"""What cells say of phi* and of the LR that goes with it, ready for a model over all of them."""
+"""Each cell's draws of phi* and of the mean LR at it, and the data of a trend made from them."""
 
 import math
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phitune.analysis.answers.budget_model import Quantity
-from phitune.analysis.guidelines.cell_guideline import CellGuideline
-from phitune.analysis.surface.cell_surface import CellSurface
-from phitune.analysis.trends.hierarchy import GROUP, Cells
+from phitune.analysis.results.table import CellKey
+from phitune.analysis.surface import CellSurface
 from phitune.analysis.trends.likelihood import likelihoods
+from phitune.analysis.trends.observations import GROUP, Observations
 
 Array = NDArray[np.float64]
 
@@ -20,16 +20,16 @@ LOCATED = ("ok", "boundary")
 
 @dataclass(frozen=True)
 class CellDraws:
-    """What one cell's surface says of phi* and of the LR that goes with it.
+    """Posterior draws of one cell.
 
     Attributes:
         workload: Its label.
         optimizer: Its name.
         budget: In iterations.
-        located: Whether phi* was found or bounded there.
+        located: Whether the cell's trials locate phi* or bound it.
         log_range: Ends of the range of log phi searched.
         log_phi: Draws of log phi*, shape (s,).
-        log_mean_lr: Draws of the log mean LR there, shape (s,).
+        log_mean_lr: Draws of the log mean LR at it, shape (s,).
     """
 
     workload: str
@@ -46,64 +46,64 @@ class CellDraws:
         return group_of(self.workload, self.optimizer)
 
 
-def cell_draws(cells: Sequence[CellGuideline], surfaces: Sequence[CellSurface]) -> list[CellDraws]:
-    """Of all cells whose surface says anything."""
+def cell_draws(keys: Sequence[CellKey], surfaces: Sequence[CellSurface]) -> list[CellDraws]:
+    """Draws of the cells whose surface was fitted."""
     return [
         CellDraws(
-            c.label,
-            c.optimizer,
-            c.budget,
-            c.verdict in LOCATED,
-            (math.log(s.grid[0]), math.log(s.grid[-1])),
-            s.log_phi_draws,
-            s.log_mean_lr_draws,
+            *key,
+            located=surface.verdict in LOCATED,
+            log_range=(math.log(surface.grid[0]), math.log(surface.grid[-1])),
+            log_phi=surface.log_phi_draws,
+            log_mean_lr=surface.log_mean_lr_draws,
         )
-        for c, s in zip(cells, surfaces, strict=True)
-        if s.log_phi_draws.size
+        for key, surface in zip(keys, surfaces, strict=True)
+        if surface.log_phi_draws.size
     ]
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """What cells say of one quantity, ready to be fitted.
+class TrendData:
+    """Data that a trend of one quantity is fitted to.
 
     Attributes:
-        quantity: What it is of.
-        known: The cells.
-        cells: The same for the model, its theta the log quantity less `offset`.
-        offset: The middle of the cells' log quantities.
+        quantity: The quantity.
+        cells: The cells.
+        observations: The cells as the hierarchical model takes them; theta is the log quantity less `offset`.
+        offset: Median over the cells of the log quantity.
         reference: Geometric mean of the budgets, in iterations.
     """
 
     quantity: Quantity
-    known: Sequence[CellDraws]
-    cells: Cells
+    cells: Sequence[CellDraws]
+    observations: Observations
     offset: float
     reference: float
 
-    def take(self, rows: NDArray[np.bool_]) -> "Gathered":
-        """Some of the cells, by a mask (n,)."""
-        known = [c for c, keep in zip(self.known, rows, strict=True) if keep]
-        return replace(self, known=known, cells=self.cells.take(rows))
+    def take(self, rows: NDArray[np.bool_]) -> "TrendData":
+        """The subset of the cells that a mask (n,) selects."""
+        cells = [c for c, keep in zip(self.cells, rows, strict=True) if keep]
+        return replace(self, cells=cells, observations=self.observations.take(rows))
 
 
-def gather(known: Sequence[CellDraws], quantity: Quantity) -> Gathered:
-    """What cells, at least one, say of a quantity."""
-    draws = [c.log_phi if quantity == "phi" else c.log_mean_lr for c in known]
+def trend_data(cells: Sequence[CellDraws], quantity: Quantity) -> TrendData:
+    """The data for a trend of a quantity over cells, at least one."""
+    draws = [c.log_phi if quantity == "phi" else c.log_mean_lr for c in cells]
     offset = float(np.median([np.median(d) for d in draws]))
-    ranges = [(c.log_range[0] - offset, c.log_range[1] - offset) if quantity == "phi" else None for c in known]
-    log_budget = np.log([float(c.budget) for c in known])
-    labels, optimizers = tuple(c.workload for c in known), tuple(c.optimizer for c in known)
+    ranges = [(c.log_range[0] - offset, c.log_range[1] - offset) if quantity == "phi" else None for c in cells]
+    log_budget = np.log([float(c.budget) for c in cells])
+    labels, optimizers = tuple(c.workload for c in cells), tuple(c.optimizer for c in cells)
     data = tuple(data_of(label) for label in labels)
-    levels = {GROUP: tuple(c.group for c in known)}
+    levels = {GROUP: tuple(c.group for c in cells)}
     if len(set(optimizers)) > 1:
         levels |= {"optimizer": optimizers}
         # With one optimizer a workload's intercept is its group's.
         levels |= {"architecture": labels} if len(set(labels)) > 1 else {}
     if 1 < len(set(data)) < len(set(labels)):
         levels |= {"data": data}
-    cells = Cells(log_budget - log_budget.mean(), levels, likelihoods([d - offset for d in draws], ranges))
-    return Gathered(quantity, known, cells, offset, float(np.exp(log_budget.mean())))
+    observations = Observations(
+        log_budget - log_budget.mean(), levels, likelihoods([d - offset for d in draws], ranges)
+    )
+    return TrendData(quantity, cells, observations, offset, float(np.exp(log_budget.mean())))
 
 
 def group_of(workload: str, optimizer: str) -> str:

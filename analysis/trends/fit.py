@@ -1,8 +1,8 @@
 """phi* and the LR that goes with it against the budget, over all workloads together.
 
-Each cell enters with all that its surface says: a wide interval weighs little, an optimum at the end of the range
-searched is a bound. A slope is refused from fewer than four budgets, and claimed only when it predicts left-out cells
-better than a constant and its interval leaves zero out.
+Each cell enters with its whole posterior: a wide interval weighs little, an optimum at the end of the range searched is
+a bound. A slope is refused from fewer than four budgets, and claimed only when it predicts left-out cells better than a
+constant and its interval excludes zero.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from phitune.analysis.answers.budget_model import NORMAL_90, BudgetModel, Kind, Quantity
-from phitune.analysis.trends.cell_draws import CellDraws, Gathered, data_of, group_of
-from phitune.analysis.trends.hierarchy import GROUP, Form, Hierarchy, Line, Round, fit
+from phitune.analysis.answers.budget_model import NORMAL_90, BudgetModel, Kind, Quantity, SlopeVerdict
+from phitune.analysis.trends.cell_draws import CellDraws, TrendData, data_of, group_of
+from phitune.analysis.trends.hierarchy import Hierarchy, Line, WarmStart, fit
+from phitune.analysis.trends.observations import GROUP, Form
 
 MIN_BUDGETS_FOR_SLOPE = 4
 QUANTITIES: tuple[Quantity, ...] = ("phi", "mean_lr")
@@ -21,139 +22,140 @@ QUANTITIES: tuple[Quantity, ...] = ("phi", "mean_lr")
 
 @dataclass(frozen=True)
 class Trend:
-    """A fitted trend of one quantity, ready to be asked for lines.
+    """A fitted trend of one quantity.
 
     Attributes:
-        gathered: What it rests on.
-        fitted: The chosen model.
-        reason: Why this model.
-        held_out: By name of the model; see `BudgetModel`.
-        line: The log-linear model, whether or not it was chosen; None if refused.
-        forms: All that were fitted.
+        data: What it was fitted to.
+        chosen: The chosen model.
+        verdict: Why that model.
+        located_budgets: The most budgets of one workload and optimizer at which phi* is located.
+        held_out: Predictive densities by name of the model; see `BudgetModel`.
+        sloped: The log-linear model, whether or not it was chosen; None if refused.
+        fits: All models that were fitted.
     """
 
-    gathered: Gathered
-    fitted: Hierarchy
-    reason: str
+    data: TrendData
+    chosen: Hierarchy
+    verdict: SlopeVerdict
+    located_budgets: int
     held_out: dict[str, float | None]
-    line: Hierarchy | None
-    forms: tuple[Hierarchy, ...]
+    sloped: Hierarchy | None
+    fits: tuple[Hierarchy, ...]
 
-    def begun(self, rows: NDArray[np.bool_]) -> dict[Form, Round]:
-        """The first rounds of a trend of some of the cells, by a mask (n,); see `hierarchy.fit`."""
-        return {fitted.form: fitted.begun(rows) for fitted in self.forms}
+    def warm_starts(self, rows: NDArray[np.bool_]) -> dict[Form, WarmStart]:
+        """Warm starts for refitting the subset of the cells that a mask (n,) selects."""
+        return {each.form: each.warm_start.take(rows) for each in self.fits}
 
     def model(self, optimizer: str, workload: str | None) -> BudgetModel:
-        """The line of a workload, or of one not searched yet (None), with an optimizer."""
+        """The line of a workload, or of a workload not searched yet (None), with an optimizer."""
         levels = {"optimizer": optimizer}
-        mine = [c for c in self.gathered.known if c.optimizer == optimizer and workload in (None, c.workload)]
+        cells = [c for c in self.data.cells if c.optimizer == optimizer and workload in (None, c.workload)]
         if workload is not None:
             levels |= {GROUP: group_of(workload, optimizer), "architecture": workload, "data": data_of(workload)}
-        # Lines that have nothing in common say nothing of another workload.
-        apart = workload is None and not self.fitted.form.pooled
-        fitted = self.line if apart and self.line is not None else self.fitted
-        found = fitted.line(levels)
-        a, b, c = (float(found.covariance[i, j]) for i, j in ((0, 0), (0, 1), (1, 1)))
-        kind: Kind = "log-linear" if fitted.form.slope else "constant"
+        # Separate lines have nothing in common, so they predict nothing of another workload.
+        separate = workload is None and not self.chosen.form.pooled
+        model = self.sloped if separate and self.sloped is not None else self.chosen
+        line = model.line(levels)
+        a, b, c = (float(line.covariance[i, j]) for i, j in ((0, 0), (0, 1), (1, 1)))
+        kind: Kind = "log-linear" if model.form.slope else "constant"
         return BudgetModel(
-            quantity=self.gathered.quantity,
+            quantity=self.data.quantity,
             workload=workload,
             optimizer=optimizer,
             kind=kind,
-            pooled=fitted.form.pooled,
-            reason=self.reason,
-            budgets=tuple(sorted({float(c.budget) for c in mine})),
-            reference_budget=self.gathered.reference,
-            workloads=len({c.workload for c in self.gathered.known}),
-            intercept=float(found.mean[0]) + self.gathered.offset,
-            slope=float(found.mean[1]),
+            pooled=model.form.pooled,
+            verdict=self.verdict,
+            located_budgets=self.located_budgets,
+            budgets=tuple(sorted({float(c.budget) for c in cells})),
+            reference_budget=self.data.reference,
+            workloads=len({c.workload for c in self.data.cells}),
+            intercept=float(line.mean[0]) + self.data.offset,
+            slope=float(line.mean[1]),
             covariance=((a, b), (b, c)),
-            within_sd=found.within,
-            slope_interval=_slope_interval(self.line.line(levels)) if self.line else None,
+            within_sd=line.within,
+            slope_interval=_slope_interval(self.sloped.line(levels)) if self.sloped else None,
             held_out=self.held_out,
         )
 
 
-def fit_trend(gathered: Gathered, draws: int = 16, begun: Mapping[Form, Round] | None = None) -> Trend:
-    """Fit and choose between a constant, a line partially pooled over the groups, and a line a group.
+def fit_trend(data: TrendData, draws: int = 16, warm_starts: Mapping[Form, WarmStart] | None = None) -> Trend:
+    """Fit and choose between a constant, a line partially pooled over the groups, and a separate line for each group.
 
     Args:
-        gathered: What the cells say.
+        data: The cells.
         draws: Of the standard deviations; see `hierarchy.fit`.
-        begun: From `Trend.begun`.
+        warm_starts: From `Trend.warm_starts`.
 
     Returns:
         The trend.
     """
-    cells, known = gathered.cells, gathered.known
+    starts = warm_starts or {}
 
     def fitted(form: Form) -> Hierarchy:
-        return fit(cells, form, draws=draws, begun=begun.get(form) if begun else None)
+        return fit(data.observations, form, draws=draws, warm_start=starts.get(form))
 
     constant = fitted(Form(slope=False))
-    plain = float(constant.held_out().sum())
-    scores: dict[str, float | None] = {"constant": plain, "log-linear": None, "unpooled": None}
-    trend = Trend(gathered, constant, "", scores, None, (constant,))
-    located = _located(known)
+    constant_score = float(constant.held_out().sum())
+    scores: dict[str, float | None] = {"constant": constant_score, "log-linear": None, "unpooled": None}
+    located = _located_budgets(data.cells)
     most = max(len(budgets) for budgets in located.values())
+    trend = Trend(data, constant, "few budgets", most, scores, None, (constant,))
     if most < MIN_BUDGETS_FOR_SLOPE:
-        few = f"a slope needs {MIN_BUDGETS_FOR_SLOPE} budgets of a workload at which φ* is located; there are {most}"
-        return replace(trend, reason=few)
+        return trend
     line = fitted(Form(slope=True))
     pointwise = line.held_out()
-    pooled = float(pointwise.sum())
-    trend = replace(trend, line=line, held_out=scores | {"log-linear": pooled}, forms=(constant, line))
+    line_score = float(pointwise.sum())
+    trend = replace(trend, sloped=line, held_out=scores | {"log-linear": line_score}, fits=(constant, line))
     if len(located) > 1 and min(len(budgets) for budgets in located.values()) >= MIN_BUDGETS_FOR_SLOPE:
-        alone = fitted(Form(slope=True, pooled=False))
-        ahead = alone.held_out() - pointwise
-        separate = pooled + float(ahead.sum())
-        trend = replace(trend, held_out=trend.held_out | {"unpooled": separate}, forms=(constant, line, alone))
+        separate = fitted(Form(slope=True, pooled=False))
+        ahead = separate.held_out() - pointwise
+        separate_score = line_score + float(ahead.sum())
+        trend = replace(trend, held_out=trend.held_out | {"unpooled": separate_score}, fits=(constant, line, separate))
         # Ahead by more than the difference's standard error (Vehtari, Gelman and Gabry 2017, eq. 24).
-        if separate > plain and ahead.sum() > np.sqrt(len(ahead)) * ahead.std():
-            reason = "a line for each workload alone predicts left-out cells better than common ones"
-            return replace(trend, fitted=alone, reason=reason)
-    if pooled <= plain:
-        return replace(trend, reason="a slope does not predict left-out cells better than a constant")
-    first = [cells.levels[GROUP].index(group) for group in located]
-    slopes = [_slope_interval(line.line({f: levels[i] for f, levels in cells.levels.items()})) for i in first]
+        if separate_score > constant_score and ahead.sum() > np.sqrt(len(ahead)) * ahead.std():
+            return replace(trend, chosen=separate, verdict="separate slopes")
+    if line_score <= constant_score:
+        return replace(trend, verdict="no better than constant")
+    levels = data.observations.levels
+    first = [levels[GROUP].index(group) for group in located]
+    slopes = [_slope_interval(line.line({f: each[i] for f, each in levels.items()})) for i in first]
     if all(low <= 0 <= high for low, high in slopes):
-        return replace(trend, reason="the slope's 90 % interval contains zero")
-    return replace(trend, fitted=line, reason="a slope predicts left-out cells better than a constant")
+        return replace(trend, verdict="interval contains zero")
+    return replace(trend, chosen=line, verdict="slope")
 
 
 def fit_models(
-    known: Sequence[CellDraws], trends: Sequence[Trend], everyone: Sequence[tuple[str, str]]
+    cells: Sequence[CellDraws], trends: Sequence[Trend], pairs: Sequence[tuple[str, str]]
 ) -> tuple[BudgetModel, ...]:
-    """For phi* and the mean LR at it: a line a workload and optimizer; the population's, if there are two workloads.
+    """For phi* and the mean LR at it: a line for each workload and optimizer; with two workloads, the population's too.
 
     Args:
-        known: What the cells say.
-        trends: Of `QUANTITIES`, in their order; none where no cell says anything.
-        everyone: All workloads with their optimizers, also those of which no cell says anything.
+        cells: The cells with draws.
+        trends: Of `QUANTITIES`, in their order; empty where no cell has draws.
+        pairs: All workloads with their optimizers, also those without draws.
     """
     models = []
-    pairs = {(c.workload, c.optimizer) for c in known}
+    fitted = {(c.workload, c.optimizer) for c in cells}
     for i, quantity in enumerate(QUANTITIES):
         trend = trends[i] if trends else None
-        for label, optimizer in sorted(set(everyone)):
-            if trend is not None and (label, optimizer) in pairs:
+        for label, optimizer in sorted(set(pairs)):
+            if trend is not None and (label, optimizer) in fitted:
                 models.append(trend.model(optimizer, label))
             else:
-                nothing = "no cell gives a φ* that could be fitted"
-                models.append(BudgetModel(quantity, label, optimizer, "none", pooled=False, reason=nothing))
-        for optimizer in sorted({c.optimizer for c in known}):
-            if trend is not None and sum(o == optimizer for _, o in pairs) >= 2:
+                models.append(BudgetModel(quantity, label, optimizer, "none", pooled=False, verdict="no cell"))
+        for optimizer in sorted({c.optimizer for c in cells}):
+            if trend is not None and sum(o == optimizer for _, o in fitted) >= 2:
                 models.append(trend.model(optimizer, None))
     return tuple(models)
 
 
-def _located(known: Sequence[CellDraws]) -> dict[str, set[int]]:
-    """The budgets of each group at which phi* was found or bounded."""
-    found: dict[str, set[int]] = {c.group: set() for c in known}
-    for c in known:
+def _located_budgets(cells: Sequence[CellDraws]) -> dict[str, set[int]]:
+    """The budgets of each group at which phi* is located or bounded."""
+    budgets: dict[str, set[int]] = {c.group: set() for c in cells}
+    for c in cells:
         if c.located:
-            found[c.group].add(c.budget)
-    return found
+            budgets[c.group].add(c.budget)
+    return budgets
 
 
 def _slope_interval(line: Line) -> tuple[float, float]:

@@ -3,76 +3,30 @@
     theta_i = a + sum_f e_f[level of i] + (b + d[workload of i]) t_i + covariates_i · c + r_i
 
 with normal priors on a, b and c, e_f ~ N(0, between_f^2), d ~ N(0, slope_between^2), r ~ N(0, within^2), and theta_i
-seen through the cell's own likelihood. All but the standard deviations is integrated exactly; these have log-normal
-priors and are integrated by importance sampling (`surrogate.posterior`). Likelihoods that are not normal are matched by
-normal ones where the model puts theta_i (`analysis.trends.sites`). Leave-one-cell-out predictions are exact given those
-(Rasmussen and Williams 2006, eq. 5.12).
+observed through the cell's likelihood. Everything but the standard deviations is integrated exactly; these have
+log-normal priors and are integrated by importance sampling (`surrogate.posterior`). Each likelihood is approximated by
+a Gaussian where the model puts theta_i (`trends.sites`). Leave-one-cell-out predictions are exact given those
+approximations (Rasmussen and Williams 2006, eq. 5.12).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phitune.analysis.surrogate import posterior
-from phitune.analysis.trends.likelihood import Likelihoods
-from phitune.analysis.trends.sites import LEAST_DENSITY, cavities, first_sites, inverse, matched, normal_density
+from phitune.analysis.trends.components import COVARIATE_SD, INTERCEPT_SD, PRIOR_SPREAD, SLOPE_SD, Components
+from phitune.analysis.trends.observations import GROUP, Form, Observations
+from phitune.analysis.trends.sites import LEAST_DENSITY, cavities, initial_sites, inverse, match_sites, normal_density
 
 Array = NDArray[np.float64]
-
-INTERCEPT_SD = 3.0
-SLOPE_SD = 1.0
-COVARIATE_SD = 1.0
-# Medians of the standard deviations' priors; each may well be e times more or less.
-BETWEEN, SLOPE_BETWEEN, WITHIN = 0.5, 0.1, 0.15
-PRIOR_SPREAD = 1.0
-GROUP = "workload"
-
-
-@dataclass(frozen=True)
-class Cells:
-    """What is known of n cells.
-
-    Attributes:
-        t: Log budget less that of a reference budget, shape (n,).
-        levels: For each factor (workload, and optimizer or data set where they vary) each cell's level.
-        seen: The cells' likelihoods of theta.
-        covariates: Standardised predictors, shape (n, q).
-    """
-
-    t: Array
-    levels: Mapping[str, tuple[str, ...]]
-    seen: Likelihoods
-    covariates: Array = field(default_factory=lambda: np.empty((0, 0)))
-
-    def take(self, rows: NDArray[np.bool_]) -> "Cells":
-        """Some of the cells, by a mask (n,)."""
-        levels = {f: tuple(v for v, keep in zip(all_, rows, strict=True) if keep) for f, all_ in self.levels.items()}
-        covariates = self.covariates[rows] if self.covariates.size else self.covariates
-        return Cells(self.t[rows], levels, self.seen.take(rows), covariates)
-
-    def at_level(self, factor: str, level: str | None) -> Array:
-        """1 for the cells at a level of a factor, 0 for the others, shape (n,)."""
-        return np.asarray(self._arrays[factor] == level, dtype=np.float64)
-
-    @cached_property
-    def _arrays(self) -> dict[str, NDArray[np.object_]]:
-        return {f: np.array(known, dtype=object) for f, known in self.levels.items()}
-
-
-@dataclass(frozen=True)
-class Form:
-    """Which model: with a slope or without; partially pooled, or an intercept and slope a group by itself."""
-
-    slope: bool
-    pooled: bool = True
 
 
 @dataclass(frozen=True)
 class Line:
-    """theta = intercept + slope · t for one group, or for one not seen yet.
+    """theta = intercept + slope · t for one group, or for a new one.
 
     Attributes:
         mean: Of (intercept, slope), shape (2,).
@@ -86,86 +40,69 @@ class Line:
 
 
 @dataclass(frozen=True)
-class _Parts:
-    """Covariance of theta as a sum of known matrices, each times the square of a standard deviation.
-
-    A diagonal matrix is given by its diagonal, shape (n,).
-    """
-
-    fixed: Array
-    names: tuple[str, ...]
-    matrices: tuple[Array, ...]
-    medians: Array
-
-    def covariance(self, theta: Array, noise: Array) -> Array:
-        """Of what is seen through sites of these variances (n,)."""
-        total = self.fixed.copy()
-        for value, matrix in zip(np.exp(2.0 * theta), self.matrices, strict=True):
-            if matrix.ndim == 1:
-                total.flat[:: len(matrix) + 1] += value * matrix
-            else:
-                total += value * matrix
-        total.flat[:: len(noise) + 1] += noise
-        return total
-
-
-@dataclass(frozen=True)
-class Round:
-    """What a round of fitting came to.
+class WarmStart:
+    """An intermediate state of a fit, from which a fit to the same cells or a subset can start.
 
     Attributes:
-        sd: Log standard deviations, by name.
+        log_sd: Log standard deviations, by name.
         site_mean, site_variance: The cells' sites, shape (n,).
     """
 
-    sd: Mapping[str, float]
+    log_sd: Mapping[str, float]
     site_mean: Array
     site_variance: Array
+
+    def take(self, rows: NDArray[np.bool_]) -> "WarmStart":
+        """The warm start for the subset of the cells that a mask (n,) selects."""
+        return WarmStart(self.log_sd, self.site_mean[rows], self.site_variance[rows])
 
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """A fitted model; made by `fit`."""
+    """A fitted model; see `fit`.
 
-    cells: Cells
+    Attributes:
+        data: What it was fitted to.
+        form: Its form.
+        components: Its covariance.
+        warm_start: For fits to subsets of the cells.
+        log_sds: Draws of the log standard deviations, shape (draws, p).
+        site_mean, site_variance: The cells' sites, shape (n,).
+    """
+
+    data: Observations
     form: Form
-    parts: _Parts
-    first_round: Round
-    settings: Array
+    components: Components
+    warm_start: WarmStart
+    log_sds: Array
     site_mean: Array
     site_variance: Array
 
-    def begun(self, rows: NDArray[np.bool_]) -> Round:
-        """The first round of a fit to some of the cells, by a mask (n,), taken from that to all of them."""
-        first = self.first_round
-        return Round(first.sd, first.site_mean[rows], first.site_variance[rows])
-
     def line(self, levels: Mapping[str, str], covariates: Array | None = None) -> Line:
-        """The line of a group; a level that no cell has, or is not given, is a new one.
+        """The line of a group; a level that no cell has, or that is missing, is a new one.
 
         Args:
             levels: Level by factor.
             covariates: The group's predictors, shape (q,).
         """
-        same = {f: self.cells.at_level(f, levels.get(f)) for f in self.cells.levels}
-        pairs = zip(self.settings, self._precisions, strict=True)
-        lines = [self._line(theta, precision, same, covariates) for theta, precision in pairs]
+        same = {f: self.data.at_level(f, levels.get(f)) for f in self.data.levels}
+        pairs = zip(self.log_sds, self._precisions, strict=True)
+        lines = [self._line(log_sd, precision, same, covariates) for log_sd, precision in pairs]
         mean = np.mean([line.mean for line in lines], axis=0)
         apart = np.array([line.mean - mean for line in lines])
         covariance = np.mean([line.covariance for line in lines], axis=0) + apart.T @ apart / len(lines)
         return Line(mean, covariance, float(np.sqrt(np.mean([line.within**2 for line in lines]))))
 
     def held_out(self) -> Array:
-        """Log density of what each cell says, predicted from the others, shape (n,)."""
-        grid, seen, powers = self.cells.seen.grid, self.cells.seen.values, self.cells.seen.powers
+        """Log predictive density of each cell's likelihood from the other cells, shape (n,)."""
+        likelihoods = self.data.likelihoods
         density, weight = [], []
-        for theta in self.settings:
-            mean, variance = cavities(
-                self.parts.covariance(theta, self.site_variance), self.site_mean, self.site_variance
-            )
-            normal = normal_density(powers, mean, variance) + LEAST_DENSITY
-            density.append(np.einsum("ij,ij->i", seen, normal) * (grid[1] - grid[0]))
-            # The settings were drawn with the cell in: weigh them as if it had been left out.
+        for log_sd in self.log_sds:
+            covariance = self.components.covariance(log_sd, self.site_variance)
+            mean, variance = cavities(covariance, self.site_mean, self.site_variance)
+            normal = normal_density(likelihoods.powers, mean, variance) + LEAST_DENSITY
+            density.append(np.einsum("ij,ij->i", likelihoods.values, normal) * likelihoods.step)
+            # The draws rest on the cell too: weigh them as if it had been left out.
             total = variance + self.site_variance
             weight.append(np.sqrt(total) * np.exp(np.minimum(0.5 * (self.site_mean - mean) ** 2 / total, 20.0)))
         weights = np.array(weight)
@@ -173,89 +110,60 @@ class Hierarchy:
 
     @cached_property
     def _precisions(self) -> list[Array]:
-        """Inverse covariance of what is seen through the sites at each setting."""
-        return [inverse(self.parts.covariance(theta, self.site_variance)) for theta in self.settings]
+        """Inverse covariance of the sites at each draw of the standard deviations."""
+        return [inverse(self.components.covariance(log_sd, self.site_variance)) for log_sd in self.log_sds]
 
-    def _line(self, theta: Array, precision: Array, same: Mapping[str, Array], covariates: Array | None) -> Line:
-        cells, sd = self.cells, dict(zip(self.parts.names, np.exp(theta), strict=True))
+    def _line(self, log_sd: Array, precision: Array, same: Mapping[str, Array], covariates: Array | None) -> Line:
+        data, sd = self.data, dict(zip(self.components.names, np.exp(log_sd), strict=True))
         slope_own = sd.get("slope", 0.0) if self.form.pooled else SLOPE_SD
         slope_all = SLOPE_SD if self.form.slope and self.form.pooled else 0.0
         effects = {f: sd.get(f, INTERCEPT_SD if f == GROUP and not self.form.pooled else 0.0) for f in same}
         level = INTERCEPT_SD**2 + sum(effects[f] ** 2 * same[f] for f in same)
         own = INTERCEPT_SD**2 + sum(value**2 for value in effects.values())
-        if cells.covariates.size:
-            z = np.zeros(cells.covariates.shape[1]) if covariates is None else covariates
-            level = level + COVARIATE_SD**2 * cells.covariates @ z
+        if data.covariates.size:
+            z = np.zeros(data.covariates.shape[1]) if covariates is None else covariates
+            level = level + COVARIATE_SD**2 * data.covariates @ z
             own += COVARIATE_SD**2 * float(z @ z)
-        slope = (slope_all**2 + slope_own**2 * same[GROUP]) * cells.t if self.form.slope else 0.0 * cells.t
+        slope = (slope_all**2 + slope_own**2 * same[GROUP]) * data.t if self.form.slope else 0.0 * data.t
         slope_variance = slope_all**2 + slope_own**2 if self.form.slope else 0.0
-        cross = np.stack([np.broadcast_to(level, cells.t.shape), slope])
+        cross = np.stack([np.broadcast_to(level, data.t.shape), slope])
         solved = precision @ cross.T
         return Line(solved.T @ self.site_mean, np.diag([own, slope_variance]) - cross @ solved, float(sd["within"]))
 
 
-def fit(cells: Cells, form: Form, seed: int = 0, draws: int = 16, begun: Round | None = None) -> Hierarchy:
+def fit(
+    data: Observations, form: Form, seed: int = 0, draws: int = 16, warm_start: WarmStart | None = None
+) -> Hierarchy:
     """Fit one form of the model.
 
     Args:
-        cells: At least one.
-        form: Which.
+        data: At least one cell.
+        form: The form.
         seed: Of the draws of the standard deviations.
-        draws: How many; 1 takes the most probable ones alone, which is faster and will do for means.
-        begun: The first round, if a fit to nearly the same cells is known: it takes most of the time.
+        draws: Number of draws; 1 takes the mode alone, which is faster and precise enough for means.
+        warm_start: From a fit to nearly the same cells; saves most of the time.
 
     Returns:
         The fitted model.
     """
-    parts = _parts(cells, form)
-    centre, spread = np.log(parts.medians), np.full(len(parts.medians), PRIOR_SPREAD)
-    rng = np.random.default_rng(seed)
+    components = Components.of(data, form)
 
-    def improved(last: Round) -> Round:
-        mean, variance = last.site_mean, last.site_variance
-        density = posterior.with_prior(_likelihood(parts, mean, variance), centre, spread)
-        theta = posterior.climb(density, np.array([last.sd[name] for name in parts.names]))
-        sites = matched(cells.seen, partial(parts.covariance, theta), mean, variance)
-        return Round(dict(zip(parts.names, theta.tolist(), strict=True)), *sites)
+    def improve(state: WarmStart) -> WarmStart:
+        mean, variance = state.site_mean, state.site_variance
+        start = np.array([state.log_sd[name] for name in components.names])
+        log_sd = posterior.climb(components.log_sd_posterior(mean, variance), start)
+        sites = match_sites(data.likelihoods, partial(components.covariance, log_sd), mean, variance)
+        return WarmStart(dict(zip(components.names, log_sd.tolist(), strict=True)), *sites)
 
     # Two rounds, no more: with the sites held, each makes the standard deviations smaller, and so the next sites.
-    first = begun or improved(Round(dict(zip(parts.names, centre, strict=True)), *first_sites(cells.seen)))
-    last = improved(first)
-    theta, mean, variance = np.array(list(last.sd.values())), last.site_mean, last.site_variance
+    if warm_start is None:
+        medians = dict(zip(components.names, np.log(components.medians), strict=True))
+        warm_start = improve(WarmStart(medians, *initial_sites(data.likelihoods)))
+    final = improve(warm_start)
+    log_sd, mean, variance = np.array(list(final.log_sd.values())), final.site_mean, final.site_variance
+    log_sds = log_sd[None, :]
     if draws > 1:
-        density = posterior.with_prior(_likelihood(parts, mean, variance), centre, spread)
-        settings = posterior.draw(density, posterior.mode(density, [theta], PRIOR_SPREAD), rng, draws, 3 * draws)
-    else:
-        settings = theta[None, :]
-    return Hierarchy(cells, form, parts, first, settings, mean, variance)
-
-
-def _parts(cells: Cells, form: Form) -> _Parts:
-    n, t = len(cells.t), cells.t
-    fixed = np.full((n, n), INTERCEPT_SD**2)
-    if cells.covariates.size:
-        fixed += COVARIATE_SD**2 * cells.covariates @ cells.covariates.T
-    codes = {f: np.unique(known, return_inverse=True)[1] for f, known in cells.levels.items()}
-    same = {f: (code[:, None] == code[None, :]).astype(np.float64) for f, code in codes.items()}
-    named: dict[str, tuple[Array, float]] = {}
-    if not form.pooled:
-        fixed += same[GROUP] * (INTERCEPT_SD**2 + (SLOPE_SD**2 * np.outer(t, t) if form.slope else 0.0))
-    else:
-        fixed += SLOPE_SD**2 * np.outer(t, t) if form.slope else 0.0
-        named |= {f: (matrix, BETWEEN) for f, matrix in same.items() if len(set(cells.levels[f])) > 1}
-        if form.slope and GROUP in named:
-            named["slope"] = (same[GROUP] * np.outer(t, t), SLOPE_BETWEEN)
-    named["within"] = (np.ones(n), WITHIN)
-    matrices = tuple(matrix for matrix, _ in named.values())
-    return _Parts(fixed, tuple(named), matrices, np.array([median for _, median in named.values()]))
-
-
-def _likelihood(parts: _Parts, mean: Array, variance: Array) -> posterior.Density:
-    def value(theta: Array) -> float:
-        return posterior.log_normal(mean, parts.covariance(theta, variance))
-
-    def slope(theta: Array) -> tuple[float, Array]:
-        height, slopes = posterior.log_normal_slope(mean, parts.covariance(theta, variance), parts.matrices)
-        return height, 2.0 * np.exp(2.0 * theta) * slopes
-
-    return posterior.Density(value, slope)
+        density = components.log_sd_posterior(mean, variance)
+        mode = posterior.mode(density, [log_sd], PRIOR_SPREAD)
+        log_sds = posterior.draw(density, mode, np.random.default_rng(seed), draws, 3 * draws)
+    return Hierarchy(data, form, components, warm_start, log_sds, mean, variance)

@@ -1,4 +1,4 @@
-"""What each cell says about one number, as a likelihood on a grid: skewed intervals and bounds enter as they are."""
+"""Likelihood of one number in each cell, on a grid, so that skewed posteriors and bounds enter as they are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,23 +13,28 @@ STEP = 0.05
 # The grid goes this far beyond all draws.
 MARGIN = 4.0
 LEAST_WIDTH = 0.05
-# Draws this close to an end of the range searched say "there or beyond".
+# Draws this close to an end of the range searched mean "there or beyond".
 AT_END = 0.1
-# What is "beyond" is as likely anywhere there as if it were spread over this much.
+# The mass beyond an end of the range is spread evenly, with the density it would have over this length.
 BEYOND = 2.0
 
 
 @dataclass(frozen=True)
 class Likelihoods:
-    """Of n cells.
+    """Likelihoods of n cells.
 
     Attributes:
-        grid: Shape (k,).
-        values: Likelihood of each cell at each point of the grid, shape (n, k), up to a factor a cell.
+        grid: Evenly spaced values, shape (k,).
+        values: Likelihood of each cell at each point of the grid, shape (n, k), up to a factor for each cell.
     """
 
     grid: Array
     values: Array
+
+    @property
+    def step(self) -> float:
+        """Spacing of the grid."""
+        return float(self.grid[1] - self.grid[0])
 
     @cached_property
     def powers(self) -> Array:
@@ -37,27 +42,26 @@ class Likelihoods:
         return np.stack([np.ones_like(self.grid), self.grid, self.grid**2], axis=1)
 
     def take(self, rows: NDArray[np.bool_]) -> "Likelihoods":
-        """Those of some cells, by a mask (n,)."""
+        """The subset of the cells that a mask (n,) selects."""
         return Likelihoods(self.grid, self.values[rows])
 
 
 def likelihoods(draws: Sequence[Array], ranges: Sequence[tuple[float, float] | None]) -> Likelihoods:
-    """From posterior draws under a flat prior.
+    """Likelihoods from posterior draws under a flat prior.
 
     Inside the range, a Gaussian kernel estimate of their density. Draws at an end of the range are information on one
-    side only: the optimum lies there or beyond, and beyond one place is as likely as another.
+    side only: the optimum lies there or beyond, with the same likelihood everywhere beyond.
 
     Args:
-        draws: Of each cell, shape (s,).
-        ranges: The range each cell's draws are confined to; None where there is none.
+        draws: Draws of each cell, shape (s,).
+        ranges: The range each cell's draws are confined to; None for an unbounded one.
     """
-    everything = np.concatenate(list(draws))
-    grid = np.arange(everything.min() - MARGIN, everything.max() + MARGIN + STEP, STEP)
-    rows = [_one(grid, *pair) for pair in zip(draws, ranges, strict=True)]
-    return Likelihoods(grid, np.array(rows))
+    pooled = np.concatenate(list(draws))
+    grid = np.arange(pooled.min() - MARGIN, pooled.max() + MARGIN + STEP, STEP)
+    return Likelihoods(grid, np.array([_on_grid(grid, *pair) for pair in zip(draws, ranges, strict=True)]))
 
 
-def _one(grid: Array, draws: Array, limits: tuple[float, float] | None) -> Array:
+def _on_grid(grid: Array, draws: Array, limits: tuple[float, float] | None) -> Array:
     low, high = limits or (-np.inf, np.inf)
     below, above = draws < low + AT_END, draws > high - AT_END
     inside = draws[~below & ~above]
@@ -71,5 +75,5 @@ def _one(grid: Array, draws: Array, limits: tuple[float, float] | None) -> Array
         reach = np.arange(-int(4 * width / STEP) - 1, int(4 * width / STEP) + 2) * STEP
         kernel = np.exp(-0.5 * (reach / width) ** 2) / (width * np.sqrt(2.0 * np.pi))
         value = value + np.convolve(counts / len(draws), kernel, mode="same" if len(kernel) <= len(grid) else "valid")
-    # A cell is never quite sure.
+    # No cell is quite certain.
     return np.asarray(value + 1e-6, dtype=np.float64)

@@ -1,7 +1,7 @@
-"""Normal stand-ins for what cells say of a number, matched where a model puts it: expectation propagation.
+"""Gaussian approximations of the cells' likelihoods, by expectation propagation.
 
-Minka 2001; Rasmussen and Williams 2006, section 3.6. A site is the normal factor, (mean, variance), that stands for
-one cell's likelihood.
+Minka 2001; Rasmussen and Williams 2006, section 3.6. A site is the Gaussian factor, (mean, variance), that replaces one
+cell's likelihood.
 """
 
 from collections.abc import Callable
@@ -19,36 +19,36 @@ SWEEPS = 12
 DAMPING = 0.7
 LEAST_PRECISION = 1e-4
 SETTLED = 0.01
-# A cell may lie anywhere at all.
+# Added to every predictive density: no value is impossible.
 LEAST_DENSITY = 1e-12
 
 
-def first_sites(seen: Likelihoods) -> tuple[Array, Array]:
-    """Sites that match each likelihood by itself: means and variances, shape (n,)."""
-    weight = seen.values / seen.values.sum(axis=1, keepdims=True)
-    mean = weight @ seen.grid
-    return mean, (weight * (seen.grid[None, :] - mean[:, None]) ** 2).sum(axis=1)
+def initial_sites(likelihoods: Likelihoods) -> tuple[Array, Array]:
+    """Sites with the moments of each likelihood alone: means and variances, shape (n,)."""
+    weight = likelihoods.values / likelihoods.values.sum(axis=1, keepdims=True)
+    mean = weight @ likelihoods.grid
+    return mean, (weight * (likelihoods.grid[None, :] - mean[:, None]) ** 2).sum(axis=1)
 
 
-def matched(
-    seen: Likelihoods, covariance: Callable[[Array], Array], mean: Array, variance: Array
+def match_sites(
+    likelihoods: Likelihoods, covariance: Callable[[Array], Array], mean: Array, variance: Array
 ) -> tuple[Array, Array]:
-    """Sites that match the likelihoods where a model with some covariance puts the cells.
+    """Sites that match the likelihoods where a model's covariance puts the cells.
 
     Args:
-        seen: The likelihoods of n cells.
-        covariance: Of what is seen through sites of given variances (n,): shape (n, n).
-        mean, variance: Sites to begin with, shape (n,).
+        likelihoods: Of n cells.
+        covariance: Function from the sites' variances (n,) to the covariance (n, n) of the sites.
+        mean, variance: Initial sites, shape (n,).
 
     Returns:
         Means and variances, shape (n,).
     """
     precision, shift = 1.0 / variance, mean / variance
-    powers = seen.powers
-    least = LEAST_DENSITY * seen.values @ powers
+    values, powers = likelihoods.values, likelihoods.powers
+    least = LEAST_DENSITY * values @ powers
     for _ in range(SWEEPS):
         cavity, spread = cavities(covariance(1.0 / precision), shift / precision, 1.0 / precision)
-        moments = (seen.values * normal_density(powers, cavity, spread)) @ powers + least
+        moments = (values * normal_density(powers, cavity, spread)) @ powers + least
         tilted = moments[:, 1] / moments[:, 0]
         tilted_variance = np.maximum(moments[:, 2] / moments[:, 0] - tilted**2, 1e-9)
         new = np.maximum(1.0 / np.maximum(tilted_variance, 1e-6) - 1.0 / spread, LEAST_PRECISION)
@@ -62,10 +62,10 @@ def matched(
 
 
 def cavities(covariance: Array, site_mean: Array, site_variance: Array) -> tuple[Array, Array]:
-    """Mean and variance of each theta given all cells but its own: two arrays (n,).
+    """Mean and variance of each theta given all other cells: two arrays (n,).
 
     Args:
-        covariance: Of what is seen through the sites, shape (n, n).
+        covariance: Of the sites, shape (n, n).
         site_mean, site_variance: The sites, shape (n,).
     """
     inverted = inverse(covariance)
@@ -74,7 +74,11 @@ def cavities(covariance: Array, site_mean: Array, site_variance: Array) -> tuple
 
 
 def inverse(covariance: Array) -> Array:
-    """Inverse of a covariance; raises `LinAlgError` if it is not positive definite."""
+    """Inverse of a covariance.
+
+    Raises:
+        LinAlgError: It is not positive definite.
+    """
     lower = posterior.factor(covariance)
     if lower is None:
         raise LinAlgError("the covariance of the cells is not positive definite")
@@ -82,7 +86,7 @@ def inverse(covariance: Array) -> Array:
 
 
 def normal_density(powers: Array, mean: Array, variance: Array) -> Array:
-    """Normal densities on a grid whose powers 0 to 2 are given (k, 3), shape (n, k)."""
+    """Normal densities (n, k) on a grid, from the powers 0 to 2 of the grid (k, 3), means (n,) and variances (n,)."""
     constant = -0.5 * (mean**2 / variance + np.log(2.0 * np.pi * variance))
     density = np.stack([constant, mean / variance, -0.5 / variance], axis=1) @ powers.T
     return np.asarray(np.exp(density, out=density), dtype=np.float64)

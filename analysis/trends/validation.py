@@ -1,8 +1,8 @@
 """What the recommendations cost where they were not fitted: a workload left out, the largest budget left out.
 
-Costs are read off the left-out cell's own fitted surface at the recommended phi and base LR - not at the best LR for
-that phi - and given as regret against the cell's oracle: the best that any family reached there. The others get more
-help: cosine, linear and REX stand at their own best LR in the very cell.
+Costs are read off the left-out cell's fitted surface at the recommended phi and base LR - not at the best LR for that
+phi - as regret against the cell's oracle: the best that any family reached there. The rivals have an advantage: cosine,
+linear and REX stand at their best LR in that very cell.
 """
 
 import math
@@ -14,20 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
+from phitune.analysis.families.compare import Comparison
 from phitune.analysis.families.gain import CONFIDENCE
-from phitune.analysis.guidelines.cell_guideline import CellGuideline
-from phitune.analysis.surface.cell_surface import CellSurface
-from phitune.analysis.surface.shapes import COSINE_PHI
-from phitune.analysis.trends.cell_draws import Gathered
+from phitune.analysis.results.table import CellKey
+from phitune.analysis.surface import COSINE_PHI, CellSurface
+from phitune.analysis.trends.cell_draws import TrendData
 from phitune.analysis.trends.fit import Trend, fit_trend
-from phitune.analysis.trends.hierarchy import Form, Round
+from phitune.analysis.trends.hierarchy import WarmStart
+from phitune.analysis.trends.observations import Form
 
 RIVALS = ("cosine", "linear", "rex")
 
-# Workload, optimizer, budget.
-CellName = tuple[str, str, int]
 # Log phi and log mean LR of each cell.
-Predicted = dict[CellName, tuple[float, float]]
+Predictions = dict[CellKey, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -35,16 +34,16 @@ class Fold:
     """Cells left out, and what they are predicted from.
 
     Attributes:
-        new: Whether they are predicted as a new workload's cells.
-        targets: Their workloads, optimizers and budgets.
-        rest: What the other cells say of `QUANTITIES`.
-        begun: The first rounds of their trends, as far as they are known.
+        new: Whether they are predicted as cells of a new workload.
+        targets: Their keys.
+        rest: The other cells' data, one for each of `QUANTITIES`.
+        warm_starts: For the trends of the other cells; empty where there are none.
     """
 
     new: bool
-    targets: tuple[CellName, ...]
-    rest: tuple[Gathered, ...]
-    begun: tuple[Mapping[Form, Round], ...]
+    targets: tuple[CellKey, ...]
+    rest: tuple[TrendData, ...]
+    warm_starts: tuple[Mapping[Form, WarmStart], ...]
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class LeftOut:
         own_base_lr: The base LR that goes with it.
         regret: Of UBA at the recommended phi and base LR; None where that LR is higher than any that went well there.
         constant_phi: Of phi = 2 at the base LR recommended for it (the same mean LR).
-        rivals: Of cosine, linear and REX, each at its own best LR in the cell.
+        rivals: Of cosine, linear and REX, each at its best LR in the cell.
     """
 
     workload: str
@@ -76,90 +75,91 @@ class LeftOut:
     rivals: dict[str, float | None]
 
 
-def folds(cells: Sequence[CellGuideline], surfaces: Sequence[CellSurface], trends: Sequence[Trend]) -> list[Fold]:
-    """Each workload left out; each workload's largest budget left out. None where nothing is left to predict from.
+def folds(keys: Sequence[CellKey], surfaces: Sequence[CellSurface], trends: Sequence[Trend]) -> list[Fold]:
+    """Each workload left out, then the largest budget of every workload; folds without targets are omitted.
 
     Args:
-        cells: All cells.
-        surfaces: Theirs.
-        trends: Of `QUANTITIES`, fitted to all cells whose surface says anything; none if there are no such.
+        keys: All cells, the budgets of a workload and optimizer in ascending order.
+        surfaces: Their surfaces.
+        trends: Of `QUANTITIES`, fitted to all cells with draws; empty if there are none.
     """
-    known = [c for c, s in zip(cells, surfaces, strict=True) if s.log_phi_draws.size]
-    labels = np.array([c.label for c in known])
-    # Cells come by budget, so the largest is what stays.
-    largest = {(c.label, c.optimizer): c.budget for c in known}
-    last = np.array([largest[c.label, c.optimizer] == c.budget for c in known], dtype=np.bool_)
-    found = [_fold(known, trends, labels == label, new=True) for label in sorted(set(labels))]
-    found.append(_fold(known, trends, last, new=False))
-    return [fold for fold in found if fold.targets]
+    fitted = [key for key, surface in zip(keys, surfaces, strict=True) if surface.log_phi_draws.size]
+    labels = np.array([label for label, _, _ in fitted])
+    largest = {(label, optimizer): budget for label, optimizer, budget in fitted}
+    last = np.array([largest[key[:2]] == key[2] for key in fitted], dtype=np.bool_)
+    by_workload = [_fold(fitted, trends, labels == label, new=True) for label in sorted(set(labels))]
+    return [fold for fold in (*by_workload, _fold(fitted, trends, last, new=False)) if fold.targets]
 
 
-def _fold(known: Sequence[CellGuideline], trends: Sequence[Trend], out: NDArray[np.bool_], new: bool) -> Fold:
-    rest = [c for c, gone in zip(known, out, strict=True) if not gone]
-    optimizers, groups = {c.optimizer for c in rest}, {(c.label, c.optimizer) for c in rest}
-    targets = [
-        (c.label, c.optimizer, c.budget)
-        for c, gone in zip(known, out, strict=True)
-        if gone and (c.optimizer in optimizers if new else (c.label, c.optimizer) in groups)
-    ]
+def _fold(keys: Sequence[CellKey], trends: Sequence[Trend], left_out: NDArray[np.bool_], new: bool) -> Fold:
+    rest = [key for key, out in zip(keys, left_out, strict=True) if not out]
+    optimizers, groups = {optimizer for _, optimizer, _ in rest}, {key[:2] for key in rest}
+    targets = tuple(
+        key
+        for key, out in zip(keys, left_out, strict=True)
+        if out and (key[1] in optimizers if new else key[:2] in groups)
+    )
     if not targets:
         return Fold(new, (), (), ())
     # Without the largest budgets it is another study: its trends are fitted from the start.
-    begun = tuple(t.begun(~out) if new else {} for t in trends)
-    return Fold(new, tuple(targets), tuple(t.gathered.take(~out) for t in trends), begun)
+    warm_starts = tuple(t.warm_starts(~left_out) if new else {} for t in trends)
+    return Fold(new, targets, tuple(t.data.take(~left_out) for t in trends), warm_starts)
 
 
-def predicted(fold: Fold) -> Predicted:
-    """Each left-out cell's log phi and log mean LR, from the others: as a new workload's, or a known one's."""
+def predict(fold: Fold) -> Predictions:
+    """Predictions for a fold's targets from the other cells, as cells of a new workload or of one that is known."""
     phis, lrs = (
-        fit_trend(gathered, draws=1, begun=begun) for gathered, begun in zip(fold.rest, fold.begun, strict=True)
+        fit_trend(data, draws=1, warm_starts=starts) for data, starts in zip(fold.rest, fold.warm_starts, strict=True)
     )
-    asked = {cell: (cell[1], None if fold.new else cell[0]) for cell in fold.targets}
-    models = {pair: (phis.model(*pair), lrs.model(*pair)) for pair in set(asked.values())}
+    lines = {key: (key[1], None if fold.new else key[0]) for key in fold.targets}
+    models = {line: (phis.model(*line), lrs.model(*line)) for line in set(lines.values())}
     return {
-        cell: (models[pair][0].predict(cell[2])[0], models[pair][1].predict(cell[2])[0]) for cell, pair in asked.items()
+        key: (models[line][0].predict(key[2])[0], models[line][1].predict(key[2])[0]) for key, line in lines.items()
     }
 
 
-def scored(
-    cells: Sequence[CellGuideline], surfaces: Sequence[CellSurface], found: Sequence[tuple[Fold, Predicted]]
+def score(
+    surfaces: Mapping[CellKey, CellSurface],
+    comparisons: Mapping[CellKey, Comparison],
+    predictions: Sequence[tuple[Fold, Predictions]],
 ) -> dict[str, Any]:
-    """What the predictions cost.
+    """Regret of the predictions.
 
     Returns:
         For `leave_workload_out` and `leave_largest_budget_out` a mapping of n, median and worst regrets, the gain over
         phi = 2 with its interval, how many recommended LRs were too high to be scored, and the rows (`LeftOut`).
     """
-    of = {(c.label, c.optimizer, c.budget): (c, s) for c, s in zip(cells, surfaces, strict=True)}
 
     def rows(new: bool) -> list[LeftOut]:
-        asked = [item for fold, predictions in found if fold.new == new for item in predictions.items()]
-        return [_left_out(*of[cell], *at) for cell, at in asked]
+        items = [item for fold, predicted in predictions if fold.new == new for item in predicted.items()]
+        return [_left_out(key, surfaces[key], comparisons[key], *at) for key, at in items]
 
     return {"leave_workload_out": summary(rows(True)), "leave_largest_budget_out": summary(rows(False))}
 
 
 def summary(rows: Sequence[LeftOut]) -> dict[str, Any]:
-    """What the rows say together; regrets in per cent."""
+    """The rows and their summary; regrets in per cent."""
     if not rows:
-        return {"n": 0, "note": "not enough cells", "rows": []}
+        return {"n": 0, "rows": []}
     scored = [r for r in rows if r.regret is not None]
-    found: dict[str, Any] = {"n": len(rows), "too_high_lr": len(rows) - len(scored)}
-    found["regret"] = _spread([r.regret for r in rows])
-    found["constant_phi"] = _spread([r.constant_phi for r in rows])
-    found |= {name: _spread([r.rivals.get(name) for r in rows]) for name in RIVALS}
-    found["gain_over_constant"] = _gain(scored)
-    return found | {"rows": [asdict(r) for r in rows]}
+    values: dict[str, Any] = {"n": len(rows), "too_high_lr": len(rows) - len(scored)}
+    values["regret"] = _spread([r.regret for r in rows])
+    values["constant_phi"] = _spread([r.constant_phi for r in rows])
+    values |= {name: _spread([r.rivals.get(name) for r in rows]) for name in RIVALS}
+    values["gain_over_constant"] = _gain(scored)
+    return values | {"rows": [asdict(r) for r in rows]}
 
 
-def _left_out(cell: CellGuideline, surface: CellSurface, log_phi: float, log_mean_lr: float) -> LeftOut:
+def _left_out(
+    key: CellKey, surface: CellSurface, comparison: Comparison, log_phi: float, log_mean_lr: float
+) -> LeftOut:
     shape, fit = surface.shape, surface.fit
-    assert shape is not None and fit is not None and cell.phi is not None and cell.uba_base_lr is not None
+    assert shape is not None and fit is not None and surface.phi is not None and surface.base_lr is not None
     log_phi = float(np.clip(log_phi, math.log(shape.low), math.log(shape.high)))
     lr, lr_at_2 = (
         math.exp(log_mean_lr - float(shape.log_mean(np.array([at]))[0])) for at in (log_phi, math.log(COSINE_PHI))
     )
-    reached = {f.family: float(fit.scale.forward(np.array([f.objective]))[0]) for f in cell.families}
+    reached = {f.family: float(fit.scale.forward(np.array([f.objective]))[0]) for f in comparison.families}
     oracle = min([fit.lowest, *(v for v in reached.values() if math.isfinite(v))])
 
     def percent(value: float) -> float | None:
@@ -167,13 +167,11 @@ def _left_out(cell: CellGuideline, surface: CellSurface, log_phi: float, log_mea
 
     at_2 = surface.regret(COSINE_PHI, lr_at_2) if shape.low <= COSINE_PHI <= shape.high else math.nan
     return LeftOut(
-        workload=cell.label,
-        optimizer=cell.optimizer,
-        budget=cell.budget,
+        *key,
         phi=math.exp(log_phi),
         base_lr=lr,
-        own_phi=cell.phi,
-        own_base_lr=cell.uba_base_lr,
+        own_phi=surface.phi,
+        own_base_lr=surface.base_lr,
         regret=percent(fit.lowest + surface.regret(math.exp(log_phi), lr)),
         constant_phi=percent(fit.lowest + at_2),
         rivals={name: percent(reached.get(name, math.nan)) for name in RIVALS},
@@ -181,14 +179,14 @@ def _left_out(cell: CellGuideline, surface: CellSurface, log_phi: float, log_mea
 
 
 def _spread(values: Sequence[float | None]) -> dict[str, float] | None:
-    known = np.array([v for v in values if v is not None], dtype=np.float64)
-    if not known.size:
+    finite = np.array([v for v in values if v is not None], dtype=np.float64)
+    if not finite.size:
         return None
     return {
-        "n": len(known),
-        "median": float(np.median(known)),
-        "mean": float(known.mean()),
-        "worst": float(known.max()),
+        "n": len(finite),
+        "median": float(np.median(finite)),
+        "mean": float(finite.mean()),
+        "worst": float(finite.max()),
     }
 
 

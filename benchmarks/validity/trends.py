@@ -7,8 +7,7 @@ import math
 import numpy as np
 
 from benchmarks.validity.surfaces import PHI_RANGE, Floats
-from phitune.analysis.trends.cell_draws import CellDraws, gather
-from phitune.analysis.trends.fit import fit_trend
+from phitune.analysis.trends import CellDraws, fit_trend, trend_data
 
 BUDGETS = (50, 100, 200, 400, 800)
 REFERENCE = 200.0
@@ -48,7 +47,7 @@ def coverage(studies: int, workloads: int = 4, seed: int = 0) -> dict[str, float
     for number in range(studies):
         rng = np.random.default_rng([seed, number])
         cells, lines, known = study(rng, workloads)
-        found = fit_trend(gather(cells, "phi"))
+        found = fit_trend(trend_data(cells, "phi"))
         own, new = found.model("sgd", "w0"), found.model("sgd", None)
         if own.kind != "log-linear" or own.slope_interval is None:
             continue

@@ -1,14 +1,16 @@
 """One small study in a real SQLite MLflow and its analysis, shared by the session."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.run import Analysis, analyze
 from phitune.analysis.results import StudyRef
-from tests.analysis.made_study import Recipe, write_study
+from tests.analysis.synthetic_study import Recipe, write_study
 
 STUDY = "made"
 SMALL = {"uba": 20, "others": 3, "replicates": 2}
@@ -18,6 +20,13 @@ RECIPES = [
     Recipe(10, 1.0, 120, full_budget=240, **SMALL),
     Recipe(100, 0.1, 60, uba=4, others=1, stop=False, replicates=0),
 ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_blas_thread() -> Iterator[None]:
+    """Threads of the BLAS make fits to small matrices many times slower on a busy machine."""
+    with threadpool_limits(1, "blas"):
+        yield
 
 
 @pytest.fixture(scope="session")

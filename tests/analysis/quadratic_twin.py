@@ -1,4 +1,4 @@
-"""The noisy quadratic's exact recursion (REFERENCES, section 6): a few-line reference whose truth is known."""
+"""The noisy quadratic's exact recursion (docs/method/quadratic.md): a few-line reference with a known optimum."""
 
 from dataclasses import dataclass
 

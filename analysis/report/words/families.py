@@ -3,6 +3,7 @@
 from phitune.analysis.answers.numbers import with_interval
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.words.refusals import why_not
+from phitune.analysis.report.words.verdicts import family_reason
 
 
 def family_lines(guidelines: Guidelines) -> list[str]:
@@ -34,5 +35,5 @@ def family_lines(guidelines: Guidelines) -> list[str]:
     if scores.why_not is not None:
         lines.append(f"No scores and performance profiles: {why_not(scores.why_not)}.")
     chosen = [c for c in guidelines.cells if c.family not in ("uba", None)]
-    lines += [f"{c.label}, {c.optimizer}, {c.budget} iterations: {c.family_reason}." for c in chosen]
+    lines += [f"{c.label}, {c.optimizer}, {c.budget} iterations: {family_reason(c)}." for c in chosen]
     return lines

@@ -1,7 +1,6 @@
 """Gains in plain words: a measured one has an interval; one from single runs or one pair is no evidence."""
 
 from phitune.analysis.answers.numbers import percent
-from phitune.analysis.families.compare import Comparison
 from phitune.analysis.families.gain import Gain
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 
@@ -28,13 +27,13 @@ def no_evidence(gain: Gain) -> str:
     return "single runs, no evidence" if gain.evidence == "explore" else "one pair, no evidence"
 
 
-def comparison_basis(comparison: Comparison) -> str:
+def comparison_basis(cell: CellGuideline) -> str:
     """Evidence behind the order of the families."""
-    if comparison.evidence == "exact":
+    if cell.comparison_evidence == "exact":
         return "no seed noise"
-    if comparison.evidence == "explore":
+    if cell.comparison_evidence == "explore":
         return "single runs, no evidence"
-    fewest = min(f.replicates for f in comparison.families)
+    fewest = min(f.replicates for f in cell.families)
     return f"{fewest} fresh seeds" if fewest > 1 else "one fresh seed, no evidence"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from phitune.analysis.answers.budget_model import BudgetModel
 from phitune.analysis.answers.numbers import number, percent
 from phitune.analysis.guidelines.guidelines import Guidelines
+from phitune.analysis.report.words.verdicts import slope_reason
 
 QUANTITIES = {"phi": "φ*", "mean_lr": "the mean LR that goes with φ*"}
 PREDICTORS = {"lambda_max": "the largest Hessian eigenvalue λ_max", "kappa": "the condition number κ of the Hessian"}
@@ -45,15 +46,15 @@ def _model_line(model: BudgetModel) -> str:
     subject = f"{model.workload} with {model.optimizer}" if model.workload else f"A new workload with {model.optimizer}"
     quantity = QUANTITIES[model.quantity]
     if model.kind == "none" or model.intercept is None:
-        return f"{subject}: no trend of {quantity} ({model.reason})."
+        return f"{subject}: no trend of {quantity} ({slope_reason(model)})."
     low, high = (number(v) for v in model.interval(model.reference_budget))
     middle = f"{number(math.exp(model.intercept))} [{low}, {high}] at {model.reference_budget:.0f} iterations"
     if model.kind == "constant":
-        return f"{subject}: {quantity} is {middle}, whatever the budget; {model.reason}."
+        return f"{subject}: {quantity} is {middle}, whatever the budget; {slope_reason(model)}."
     slope = f"{model.slope:.2f}"
     if model.slope_interval:
         slope += f" [{model.slope_interval[0]:.2f}, {model.slope_interval[1]:.2f}]"
-    return f"{subject}: {quantity} goes like T to the power {slope}, {middle}; {model.reason}."
+    return f"{subject}: {quantity} goes like T to the power {slope}, {middle}; {slope_reason(model)}."
 
 
 def _curvature_lines(curvature: dict[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from phitune.analysis.families.budget_curve import decreasing
 from phitune.analysis.families.budget_saved import BudgetSaved, budget_saved
 from phitune.analysis.families.compare import compare_cell
 from phitune.analysis.families.refusal import Refusal
-from tests.analysis.made_cells import cell
+from tests.analysis.synthetic_cells import cell
 
 BUDGETS = (50, 100, 200, 400)
 SHARE = 0.8

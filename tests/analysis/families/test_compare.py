@@ -7,8 +7,8 @@ from scipy.stats import ttest_rel
 
 from phitune.analysis.families.compare import compare_cell
 from phitune.analysis.families.ranks import rank_families
-from tests.analysis.made_study import Recipe, table
 from tests.analysis.quadratic_twin import expected_loss
+from tests.analysis.synthetic_study import Recipe, table
 
 
 def test_gain_is_the_paired_mean_with_scipys_t_interval() -> None:

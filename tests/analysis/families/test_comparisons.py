@@ -9,8 +9,8 @@ import pytest
 from phitune.analysis.families.comparisons import compare
 from phitune.analysis.families.refusal import Reason
 from phitune.analysis.report.words.refusals import CLAUSES, comparisons_dict
-from tests.analysis.made_cells import cell
-from tests.analysis.made_study import Recipe, table
+from tests.analysis.synthetic_cells import cell
+from tests.analysis.synthetic_study import Recipe, table
 
 BUDGETS = (50, 100, 200, 400)
 

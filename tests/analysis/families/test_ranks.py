@@ -8,7 +8,7 @@ from scipy.stats import friedmanchisquare
 from phitune.analysis.families.compare import compare_cell
 from phitune.analysis.families.ranks import Ranks, critical_difference, rank_families
 from phitune.analysis.families.refusal import Refusal
-from tests.analysis.made_cells import cell
+from tests.analysis.synthetic_cells import cell
 
 GOOD, MIDDLE, BAD = [0.10, 0.11], [0.20, 0.21], [0.30, 0.31]
 

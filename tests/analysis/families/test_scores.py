@@ -10,7 +10,7 @@ from scipy.stats import trim_mean
 from phitune.analysis.families.compare import compare_cell
 from phitune.analysis.families.refusal import Refusal
 from phitune.analysis.families.scores import FamilyScore, fitted_runs, interquartile_mean, run_scores, score_families
-from tests.analysis.made_cells import cell
+from tests.analysis.synthetic_cells import cell
 
 
 def test_equal_weights_give_scipys_trimmed_mean() -> None:

@@ -68,7 +68,7 @@ def test_another_family_must_beat_uba_by_more_than_the_uncertainty(guidelines: G
         if cell.family != "uba" and cell.comparison_evidence == "replicates":
             uba = next(f for f in cell.families if f.family == "uba")
             best = cell.families[0]
-            assert best.objective < uba.objective and "beats UBA" in cell.family_reason
+            assert best.objective < uba.objective and cell.family_verdict == "uba beaten"
 
 
 def test_validation_regret_is_not_negative(content: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from phitune.analysis.report.search_quality import search_quality
-from tests.analysis.made_study import Recipe, table
+from tests.analysis.synthetic_study import Recipe, table
 
 
 def test_counts_are_the_tables_and_families_add_up() -> None:

@@ -1,4 +1,4 @@
-"""One's own results from a CSV: what is taken, what is refused and how that is said."""
+"""A user's results from a CSV: what is accepted, and the message where it is not."""
 
 import json
 from pathlib import Path
@@ -23,14 +23,14 @@ ROWS = [
 ]
 
 
-def made(folder: Path, *rows: str, header: str = HEADER) -> Path:
+def write_csv(folder: Path, *rows: str, header: str = HEADER) -> Path:
     path = folder / "own.csv"
     path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8-sig")
     return path
 
 
 def test_a_plain_file_becomes_the_results_table(tmp_path: Path) -> None:
-    table, notes = read_csv(made(tmp_path, *ROWS))
+    table, notes = read_csv(write_csv(tmp_path, *ROWS))
     assert {c: str(table[c].dtype) for c in COLUMNS} == COLUMNS and not notes
     assert set(table["study"]) == {"own"} and set(table["status"]) == {"completed"} and set(table["mode"]) == {"min"}
     uba = table[table["family"] == "uba"]
@@ -41,37 +41,39 @@ def test_a_plain_file_becomes_the_results_table(tmp_path: Path) -> None:
 
 def test_seeds_of_a_configuration_are_its_replicates(tmp_path: Path) -> None:
     """Chosen on the first seed, judged on the others, paired."""
-    found = compare_cell(read_csv(made(tmp_path, *ROWS))[0])
-    uba = found.get("uba")
-    assert found.evidence == "replicates" and uba is not None and uba.replicates == 2
+    comparison = compare_cell(read_csv(write_csv(tmp_path, *ROWS))[0])
+    uba = comparison.get("uba")
+    assert comparison.evidence == "replicates" and uba is not None and uba.replicates == 2
     gain = uba.gains["linear"]
     assert gain.n == 2 and gain.percent == pytest.approx(100 * np.mean([0.11, 0.10]) / 0.62)
 
 
-def test_a_file_may_say_itself_what_are_replicates(tmp_path: Path) -> None:
+def test_a_file_may_mark_its_replicates(tmp_path: Path) -> None:
     rows = [row + phase for row, phase in zip(ROWS[:3], [",explore", ",replicate", ","], strict=True)]
-    table, _ = read_csv(made(tmp_path, *rows, header=HEADER + ",phase"))
+    table, _ = read_csv(write_csv(tmp_path, *rows, header=HEADER + ",phase"))
     assert table["phase"].tolist() == ["explore", "replicate", "explore"]
     assert table["finalist"].dropna().tolist() == ["line-2"]
 
 
 def test_trials_that_did_not_complete_need_no_objective(tmp_path: Path) -> None:
     rows = [f"{ROWS[0]},completed", "my-net,sgd,100,uba,9,nan,2.5,0,diverged", "my-net,sgd,100,uba,3,0.9,2.5,0,stopped"]
-    table, _ = read_csv(made(tmp_path, *rows, header=HEADER + ",status"))
+    table, _ = read_csv(write_csv(tmp_path, *rows, header=HEADER + ",status"))
     assert table["objective"].notna().tolist() == [True, False, False]
 
 
 def test_repeated_lines_are_left_out_and_counted(tmp_path: Path) -> None:
-    table, notes = read_csv(made(tmp_path, *ROWS, ROWS[0], ROWS[4], header=HEADER))
+    table, notes = read_csv(write_csv(tmp_path, *ROWS, ROWS[0], ROWS[4], header=HEADER))
     assert len(table) == len(ROWS) and notes == ["own.csv: 2 lines repeat another and are left out"]
 
 
-def test_columns_that_mean_nothing_here_are_named(tmp_path: Path) -> None:
-    assert read_csv(made(tmp_path, ROWS[0] + ",x", header=HEADER + ",host"))[1] == ["own.csv: columns not used: host"]
+def test_unused_columns_are_named(tmp_path: Path) -> None:
+    assert read_csv(write_csv(tmp_path, ROWS[0] + ",x", header=HEADER + ",host"))[1] == [
+        "own.csv: columns not used: host"
+    ]
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "message"),
     [
         ("n,sgd,ten,uba,0.1,0.5,2,0", r"line 3: budget: 'ten' is not allowed; it must be a positive whole number"),
         ("n,sgd,10.5,uba,0.1,0.5,2,0", r"budget: '10.5' is not allowed"),
@@ -88,14 +90,14 @@ def test_columns_that_mean_nothing_here_are_named(tmp_path: Path) -> None:
         ("my-net,sgd,100,uba,0.1,0.7,2.5,0", r"lines 2 and 3 are the same trial with different results"),
     ],
 )
-def test_a_bad_line_is_named_with_its_value(tmp_path: Path, row: str, told: str) -> None:
-    with pytest.raises(InputError, match=told) as error:
-        read_csv(made(tmp_path, ROWS[0], row))
+def test_a_bad_line_is_named_with_its_value(tmp_path: Path, row: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        read_csv(write_csv(tmp_path, ROWS[0], row))
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "told"),
+    ("column", "value", "message"),
     [
         ("status", "done", "status: 'done' is not allowed; it must be one of: completed, stopped, diverged, failed"),
         ("mode", "lower", "mode: 'lower' is not allowed; it must be one of: min, max"),
@@ -106,25 +108,25 @@ def test_a_bad_line_is_named_with_its_value(tmp_path: Path, row: str, told: str)
         ("seed", "0", "the column 'seed' stands there twice"),
     ],
 )
-def test_a_bad_optional_value_is_named(tmp_path: Path, column: str, value: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
-        read_csv(made(tmp_path, f"{ROWS[0]},{value}", header=f"{HEADER},{column}"))
+def test_a_bad_optional_value_is_named(tmp_path: Path, column: str, value: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_csv(write_csv(tmp_path, f"{ROWS[0]},{value}", header=f"{HEADER},{column}"))
 
 
-def test_a_missing_column_names_what_may_be_meant(tmp_path: Path) -> None:
+def test_a_missing_column_names_the_nearest_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"the column 'base_lr' is missing \(is it 'baselr'\?\); required: workload, "):
-        read_csv(made(tmp_path, ROWS[0], header=HEADER.replace("base_lr", "baselr")))
+        read_csv(write_csv(tmp_path, ROWS[0], header=HEADER.replace("base_lr", "baselr")))
 
 
-@pytest.mark.parametrize(("content", "told"), [(b"", "is missing"), (b"\xff\xfe\x00a", "cannot be read as CSV")])
-def test_a_file_that_is_no_csv_is_said(tmp_path: Path, content: bytes, told: str) -> None:
+@pytest.mark.parametrize(("content", "message"), [(b"", "is missing"), (b"\xff\xfe\x00a", "cannot be read as CSV")])
+def test_a_file_that_is_no_csv_is_reported(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "own.csv").write_bytes(content)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         read_csv(tmp_path / "own.csv")
 
 
-def test_nothing_completed_is_said(tmp_path: Path) -> None:
+def test_a_file_without_completed_trials_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no completed trial"):
-        read_csv(made(tmp_path, f"{ROWS[0]},diverged", header=HEADER + ",status"))
+        read_csv(write_csv(tmp_path, f"{ROWS[0]},diverged", header=HEADER + ",status"))
     with pytest.raises(InputError, match="no finished trial"):
-        read_csv(made(tmp_path))
+        read_csv(write_csv(tmp_path))

@@ -1,4 +1,4 @@
-"""Several studies and files as one table, and the command that is given them."""
+"""Several studies and files joined into one table."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import pytest
 
 from phitune.analysis.results import StudyRef, gather, load, write_parquet
 from phitune.trainables.errors import InputError
-from tests.analysis.made_study import Recipe, add_trials
-from tests.analysis.results.test_csv_file import HEADER, ROWS, made
+from tests.analysis.results.test_csv_file import HEADER, ROWS, write_csv
+from tests.analysis.synthetic_study import Recipe, add_trials
 
 
 def test_studies_are_joined_and_their_equal_cells_are_one(study: StudyRef) -> None:
@@ -23,22 +23,24 @@ def test_studies_are_joined_and_their_equal_cells_are_one(study: StudyRef) -> No
 
 
 def test_a_study_joins_a_file(study: StudyRef, tmp_path: Path) -> None:
-    found = gather([study.name, str(made(tmp_path, *ROWS))], study.tracking_uri)
-    assert set(found.table["study"]) == {"made", "own"} and len(found.studies) == 1
-    assert found.sources == (study.public_uri, str(tmp_path / "own.csv"))
+    gathered = gather([study.name, str(write_csv(tmp_path, *ROWS))], study.tracking_uri)
+    assert set(gathered.table["study"]) == {"made", "own"} and len(gathered.studies) == 1
+    assert gathered.sources == (study.public_uri, str(tmp_path / "own.csv"))
 
 
 @pytest.mark.parametrize(("column", "value"), [("mode", "max"), ("objective_name", "error"), ("full_budget", "900")])
 def test_a_cell_of_two_objectives_is_refused(study: StudyRef, tmp_path: Path, column: str, value: str) -> None:
     row = ROWS[0].replace("my-net", '"quadratic(kappa=100,noise=1)"')
     header = f"{HEADER},{column}" if column == "objective_name" else f"{HEADER},objective_name,{column}"
-    path = made(tmp_path, f"{row},{value}" if column == "objective_name" else f"{row},val_loss,{value}", header=header)
+    path = write_csv(
+        tmp_path, f"{row},{value}" if column == "objective_name" else f"{row},val_loss,{value}", header=header
+    )
     with pytest.raises(InputError, match=rf"{column}: the cell 'quadratic\(.*\) sgd 100' has .* in 'made' and"):
         gather([study.name, str(path)], study.tracking_uri)
 
 
 def test_mixed_directions_in_a_file_are_refused(tmp_path: Path) -> None:
-    path = made(tmp_path, f"{ROWS[0]},min", f"{ROWS[3]},max", header=HEADER + ",mode")
+    path = write_csv(tmp_path, f"{ROWS[0]},min", f"{ROWS[3]},max", header=HEADER + ",mode")
     with pytest.raises(InputError, match=r"mode: the cell 'my-net sgd 100' has min in 'own' and max in 'own'"):
         gather([str(path)])
 
@@ -48,21 +50,23 @@ def test_the_same_twice_is_refused(study: StudyRef) -> None:
         gather([study.name, str(study.out_dir)], study.tracking_uri)
 
 
-def test_a_completed_trial_without_a_figure_is_left_out_and_counted(tmp_path: Path, study: StudyRef) -> None:
+def test_completed_trials_without_an_objective_are_left_out_and_counted(tmp_path: Path, study: StudyRef) -> None:
     table = load(study)
     table.loc[table.index[table["status"] == "completed"][:2], "objective"] = float("nan")
     write_parquet(table, tmp_path / "some.parquet")
-    found = gather([str(tmp_path / "some.parquet")])
-    assert found.notes == ("2 completed trials have no finite objective and are left out",)
-    assert len(found.table) == len(table) - 2 and found.table["run_id"].is_unique
+    gathered = gather([str(tmp_path / "some.parquet")])
+    assert gathered.notes == ("2 completed trials have no finite objective and are left out",)
+    assert len(gathered.table) == len(table) - 2 and gathered.table["run_id"].is_unique
 
 
-@pytest.mark.parametrize(("content", "told"), [(None, "no file"), (b"x", "not a Parquet file"), ("other", "lacks the")])
-def test_a_parquet_file_that_is_no_results_table_is_said(tmp_path: Path, content: object, told: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "no file"), (b"x", "not a Parquet file"), ("other", "lacks the")]
+)
+def test_a_parquet_file_that_is_no_results_table_is_refused(tmp_path: Path, content: object, message: str) -> None:
     path = tmp_path / "t.parquet"
     if isinstance(content, bytes):
         path.write_bytes(content)
     elif content:
         pd.DataFrame({"a": [1]}).to_parquet(path)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         gather([str(path)])

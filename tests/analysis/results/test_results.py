@@ -1,4 +1,4 @@
-"""MLflow to the table."""
+"""The results table of a study in MLflow, and how a study is located."""
 
 import http.server
 import sqlite3
@@ -12,7 +12,7 @@ from phitune.analysis import results
 from phitune.analysis.results import StudyRef, find_study, study_ref
 from phitune.trainables.errors import InputError
 from tests.analysis.conftest import RECIPES
-from tests.analysis.made_study import table
+from tests.analysis.synthetic_study import table
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +54,13 @@ def test_curves_come_in_long_form(study: StudyRef, loaded: pd.DataFrame) -> None
     assert curve["value"].tolist() == [loaded["base_lr"].iloc[0]]
 
 
-def test_a_study_is_found_by_directory_and_by_name(study: StudyRef, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_resolves_by_directory_and_by_name(study: StudyRef, monkeypatch: pytest.MonkeyPatch) -> None:
     assert study.out_dir is not None
     assert find_study(str(study.out_dir)) == study
     assert find_study(study.name, study.tracking_uri).out_dir is None
     monkeypatch.chdir(study.out_dir.parent.parent)
-    found = find_study(study.name)
-    assert found.tracking_uri == study.tracking_uri and found.out_dir == Path("runs") / study.name
+    ref = find_study(study.name)
+    assert ref.tracking_uri == study.tracking_uri and ref.out_dir == Path("runs") / study.name
 
 
 def test_a_misspelt_study_names_the_one_there_is(study: StudyRef) -> None:
@@ -68,7 +68,7 @@ def test_a_misspelt_study_names_the_one_there_is(study: StudyRef) -> None:
         find_study("maade", study.tracking_uri)
 
 
-def test_asking_creates_no_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_up_creates_no_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="no MLflow database"):
@@ -90,18 +90,18 @@ def test_a_directory_without_study_json_is_no_study(tmp_path: Path) -> None:
         find_study(str(tmp_path))
 
 
-def test_a_damaged_study_json_is_said(tmp_path: Path) -> None:
+def test_a_damaged_study_json_is_reported(tmp_path: Path) -> None:
     (tmp_path / "study.json").write_text("{")
     with pytest.raises(InputError, match="damaged"):
         find_study(str(tmp_path))
 
 
-def test_a_server_that_is_not_there_is_said_at_once() -> None:
+def test_a_missing_server_is_reported_at_once() -> None:
     with pytest.raises(InputError, match="no MLflow server answers"):
         find_study("s", "http://127.0.0.1:9")
 
 
-def test_a_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_server_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
 
     class Hanging(http.server.BaseHTTPRequestHandler):
@@ -121,6 +121,6 @@ def test_a_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
         server.server_close()
 
 
-def test_credentials_stay_out_of_what_is_shown() -> None:
+def test_the_public_uri_has_no_credentials() -> None:
     assert StudyRef("s", "https://user:secret@host:5000/x").public_uri == "https://host:5000/x"
     assert StudyRef("s", "postgresql://u:p@db/mlflow").public_uri == "postgresql://db/mlflow"

@@ -1,4 +1,4 @@
-"""Reading MLflow twice over: as SQL and through its client, with a cache and without."""
+"""Reading MLflow as SQL and through its client, with a cache and without: all give the same table."""
 
 import shutil
 import sqlite3
@@ -13,15 +13,15 @@ from mlflow import MlflowClient
 from phitune.analysis.results import StudyRef, load, tidy
 from phitune.analysis.results.cache import CACHE_FILE
 from phitune.analysis.results.load import CLOCKS_DIFFER_MS, from_server
-from phitune.analysis.results.mlflow_store import client as mlflow_client
-from phitune.analysis.results.mlflow_store import sqlite as mlflow_sqlite
+from phitune.analysis.results.mlflow_runs import client as mlflow_client
+from phitune.analysis.results.mlflow_runs import sqlite as mlflow_sqlite
 from phitune.analysis.results.study_ref import sqlite_file
-from tests.analysis.made_study import Recipe, add_trials
+from tests.analysis.synthetic_study import Recipe, add_trials
 
 
 @pytest.fixture
 def copied(study: StudyRef, tmp_path: Path) -> StudyRef:
-    """The made study with a database and a directory of its own, which a test may change."""
+    """A copy of the study, with its database and directory, that a test may change."""
     database = tmp_path / "mlflow.db"
     shutil.copy(study.tracking_uri.removeprefix("sqlite:///"), database)
     (tmp_path / "out").mkdir()
@@ -45,7 +45,7 @@ def test_sql_and_mlflows_client_give_the_same_table(study: StudyRef) -> None:
     client.log_metric(odd, "final/val_loss", before, step=2 * 10**6)
 
 
-def test_what_was_read_is_not_read_again(copied: StudyRef) -> None:
+def test_cached_rows_are_not_read_again(copied: StudyRef) -> None:
     first = load(copied)
     client = MlflowClient(tracking_uri=copied.tracking_uri)
     client.set_tag(str(first["run_id"].iloc[0]), "phitune.origin", "changed behind the cache's back")
@@ -64,14 +64,14 @@ def test_a_deleted_run_is_gone_from_a_cached_table_too(copied: StudyRef) -> None
     assert set(first["run_id"]) - set(load(copied)["run_id"]) == {first["run_id"].iloc[3]}
 
 
-def test_a_broken_off_run_counts_once_it_is_whole(copied: StudyRef) -> None:
-    """A writer that is killed leaves a run with a status and without its figures; MLflow may end it as KILLED."""
+def test_an_interrupted_run_counts_once_it_is_complete(copied: StudyRef) -> None:
+    """A killed writer leaves a run with a status and without its metrics; MLflow may end it as KILLED."""
     before = load(copied)
     client = MlflowClient(tracking_uri=copied.tracking_uri)
     tags = client.get_run(str(before["run_id"].iloc[0])).data.tags
-    own = {key: text for key, text in tags.items() if key.startswith(("phitune.", "mlflow.parent"))}
+    shared = {key: text for key, text in tags.items() if key.startswith(("phitune.", "mlflow.parent"))}
     experiment = client.get_experiment_by_name(copied.name).experiment_id
-    run = client.create_run(experiment, tags=own | {"phitune.trial_id": "broken"}).info.run_id
+    run = client.create_run(experiment, tags=shared | {"phitune.trial_id": "broken"}).info.run_id
     client.set_terminated(run, "KILLED")
     assert len(load(copied)) == len(before)
     client.log_metric(run, "final/seconds", 1.0)
@@ -101,8 +101,8 @@ def test_a_cache_that_is_not_this_studys_is_ignored(copied: StudyRef, tmp_path: 
     assert [p.name for p in copied.out_dir.iterdir()] == [CACHE_FILE]
 
 
-def test_from_a_server_only_what_ended_after_the_study_is_read_again(copied: StudyRef) -> None:
-    """A server's way, through MLflow's client with a filter on the end time."""
+def test_from_a_server_only_runs_that_ended_after_the_study_are_read_again(copied: StudyRef) -> None:
+    """As from a server: through MLflow's client with a filter on the end time."""
     parent = mlflow_client.parent_run_id(copied)
     everything = mlflow_client.ended_trials(copied, parent)
     experiment = MlflowClient(tracking_uri=copied.tracking_uri).get_run(parent).info.experiment_id

@@ -19,12 +19,12 @@ def rows(family: str, parameter: str, best: float, low: float, high: float, n: i
     """Trials of a family whose loss is lowest at a value of its parameter, and of its neighbours where it has some."""
     rng = np.random.default_rng(0)
     values = np.exp(rng.uniform(np.log(low), np.log(high), n))
-    made = []
+    trials = []
     for number, value in enumerate(values):
         chosen = schedule(family, **{parameter: float(value)})
         mean_lr = float(np.exp(BEST_LOG_MEAN_LR + 0.5 * rng.standard_normal()))
         log_loss = 0.2 * np.log(value / best) ** 2 + 0.3 * (np.log(mean_lr) - BEST_LOG_MEAN_LR) ** 2
-        made.append(
+        trials.append(
             {
                 "study": "made", "trial_id": f"t{number}", "workload": "w", "optimizer": "sgd", "budget": 100,
                 "phase": "explore", "status": "completed", "family": family, "schedule": json.dumps(chosen.to_dict()),
@@ -33,7 +33,7 @@ def rows(family: str, parameter: str, best: float, low: float, high: float, n: i
                 "mode": "min", "metric_mode": "min",
             }
         )  # fmt: skip
-    return tidy(pd.DataFrame(made))
+    return tidy(pd.DataFrame(trials))
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_the_best_value_is_found(family: str, parameter: str, best: float, low: 
     assert surface.phi == pytest.approx(best, rel=0.2)
     at_best = float(schedule(family, **{parameter: float(surface.phi or 0)}).profile_mean)
     assert surface.base_lr == pytest.approx(np.exp(BEST_LOG_MEAN_LR) / at_best, rel=0.15)
-    [told] = build(table).cells[0].shapes
-    assert (told.family, told.parameter, told.best) == (family, parameter, surface.phi)
+    [guideline] = build(table).cells[0].shapes
+    assert (guideline.family, guideline.parameter, guideline.best) == (family, parameter, surface.phi)
 
 
 def test_rex_and_linear_lie_on_the_surface_of_rex_phi() -> None:

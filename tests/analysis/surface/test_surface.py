@@ -10,8 +10,8 @@ from phitune.analysis.surface.cell_surface import CellSurface
 from phitune.analysis.surface.fit import fit_surface
 from phitune.analysis.surface.outcomes import points
 from phitune.analysis.surface.shapes import Shape
-from tests.analysis.made_study import LR_RANGE, PHI_RANGE, Recipe, table
 from tests.analysis.quadratic_twin import expected_loss, truth
+from tests.analysis.synthetic_study import LR_RANGE, PHI_RANGE, Recipe, table
 
 
 def _loss_ratio(recipe: Recipe, surface: CellSurface) -> float:
@@ -23,7 +23,7 @@ def _loss_ratio(recipe: Recipe, surface: CellSurface) -> float:
 
 
 def _covers(recipe: Recipe, surface: CellSurface) -> bool:
-    """Whether the interval holds the true phi*, which is known to half a grid step (7.5 %)."""
+    """Whether the interval covers the true phi*, which is exact to half a grid step (7.5 %)."""
     assert surface.phi_interval is not None
     star = truth(recipe.kappa, recipe.c, recipe.budget, PHI_RANGE, LR_RANGE).phi
     return surface.phi_interval[0] / 1.08 <= star <= surface.phi_interval[1] * 1.08
@@ -104,10 +104,10 @@ def test_stopped_trials_enter_with_more_uncertainty_than_completed_ones() -> Non
     rows = table(Recipe(100, 1.0, 200))
     shape = Shape.of(rows)
     assert shape is not None
-    found = points(rows, shape)
-    stopped = np.array([o == "stopped" for o in found.origin])
+    trials = points(rows, shape)
+    stopped = trials.is_from("stopped")
     assert stopped.any()
-    assert found.extra[stopped].min() > np.median(found.extra[~stopped])
+    assert trials.extra[stopped].min() > np.median(trials.extra[~stopped])
 
 
 def test_a_stopped_trials_own_last_value_is_not_used_as_its_end() -> None:

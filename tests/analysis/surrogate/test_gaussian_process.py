@@ -69,6 +69,6 @@ def test_draws_have_the_predictions_mean_and_spread(data: gp.Data) -> None:
 
 def test_hyperparameter_draws_spread_around_the_mode(data: gp.Data) -> None:
     priors = gp.Priors()
-    found = gp.settings(data, priors, np.random.default_rng(0), draws=20)
-    noises = [h.noise for h in found.draws]
-    assert len(set(noises)) > 5 and min(noises) < found.mode.noise < max(noises)
+    posterior = gp.settings(data, priors, np.random.default_rng(0), draws=20)
+    noises = [h.noise for h in posterior.draws]
+    assert len(set(noises)) > 5 and min(noises) < posterior.mode.noise < max(noises)

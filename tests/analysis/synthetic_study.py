@@ -1,4 +1,4 @@
-"""A study in a real MLflow, by the contract that `search` writes to; its trials are the exact noisy quadratic."""
+"""A study in a real MLflow, as `search` writes it; its trials are the exact noisy quadratic."""
 
 import json
 from dataclasses import dataclass, field
@@ -20,7 +20,20 @@ REPLICATES = 3
 
 @dataclass(frozen=True)
 class Recipe:
-    """One cell to be made: the quadratic's kappa and noise, the budget, and how the search would have treated it."""
+    """Recipe of one cell: the quadratic's kappa and noise, the budget, and what the search would have run.
+
+    Attributes:
+        kappa, c: Of the quadratic.
+        budget, full_budget: In iterations.
+        uba: Number of UBA's explore trials.
+        others: Number of explore trials of each other family.
+        stop: Whether the worse half is stopped at a quarter of the budget.
+        families: The other families.
+        noise: Standard deviation of log loss between seeds; 0 for a deterministic workload.
+        replicates: Of each family's best trial.
+        optimizer: The optimizer's name.
+        lr_range: Range of base LR searched.
+    """
 
     kappa: float
     c: float
@@ -108,17 +121,17 @@ def _run(
 
 
 def _replicates(recipe: Recipe, explore: list[dict[str, Any]], rng: np.random.Generator) -> list[dict[str, Any]]:
-    done = [t for t in explore if t["status"] == "completed"]
+    completed = [t for t in explore if t["status"] == "completed"]
     out = []
-    # Seeds are shared between finalists: part of the luck is the seed's own.
-    luck = rng.standard_normal(recipe.replicates)
-    for family in dict.fromkeys(t["family"] for t in done):
-        best = min((t for t in done if t["family"] == family), key=lambda t: t["objective"])
+    # Seeds are shared between finalists: part of a replicate's noise belongs to the seed.
+    seed_noise = rng.standard_normal(recipe.replicates)
+    for family in dict.fromkeys(t["family"] for t in completed):
+        best = min((t for t in completed if t["family"] == family), key=lambda t: t["objective"])
         phi, lr = np.array([best["phi"]]), np.array([best["base_lr"]])
         loss = float(expected_loss(recipe.kappa, recipe.c, recipe.budget, phi, lr, family)[0])
         for k in range(recipe.replicates if recipe.noise else min(recipe.replicates, 1)):
-            own = rng.standard_normal()
-            value = loss * float(np.exp(recipe.noise * (0.8 * luck[k] + 0.6 * own)))
+            noise = 0.8 * seed_noise[k] + 0.6 * rng.standard_normal()
+            value = loss * float(np.exp(recipe.noise * noise))
             trial_id = best["trial_id"].replace("explore", "replicate") + f"-{k}"
             out.append(
                 best
@@ -135,13 +148,13 @@ def _replicates(recipe: Recipe, explore: list[dict[str, Any]], rng: np.random.Ge
 
 def _flat(trial: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     schedule = {"family": trial["family"]} | ({"phi": trial["phi"]} if trial["family"] == "uba" else {})
-    done = trial["status"] == "completed"
+    completed = trial["status"] == "completed"
     row = trial | {
         "study": "made", "run_id": trial["trial_id"], "cell": recipe.cell, "workload": recipe.label,
         "optimizer": recipe.optimizer, "budget": recipe.budget, "full_budget": recipe.full_budget,
         "schedule": json.dumps(schedule), "deterministic": recipe.noise == 0,
         "objective_name": "val_loss", "mode": "min",
-        "metric_name": "score", "metric_mode": "max", "objective": trial["objective"] if done else float("nan"),
+        "metric_name": "score", "metric_mode": "max", "objective": trial["objective"] if completed else float("nan"),
         "val_loss": trial["objective"], "val_metric": 1.0 / (1.0 + trial["objective"]), "seconds": 0.1,
     }  # fmt: skip
     row.pop("rung_step")
@@ -161,10 +174,10 @@ def write_study(uri: str, name: str, recipes: list[Recipe], running: int = 1) ->
 
 
 def add_trials(uri: str, name: str, *recipes: Recipe) -> str:
-    """Write the recipes' trials to a study, which is made if it is not there; the id of its parent run."""
+    """Write the recipes' trials to a new or existing study; returns the id of its parent run."""
     client = MlflowClient(tracking_uri=uri)
-    found = client.get_experiment_by_name(name)
-    experiment = found.experiment_id if found else client.create_experiment(name)
+    existing = client.get_experiment_by_name(name)
+    experiment = existing.experiment_id if existing else client.create_experiment(name)
     parents = client.search_runs([experiment], "tags.`phitune.kind` = 'study'")
     study = {"phitune.kind": "study", "mlflow.runName": name}
     parent = str((parents[0] if parents else client.create_run(experiment, tags=study)).info.run_id)
@@ -184,8 +197,8 @@ def _write_trial(client: MlflowClient, experiment: str, parent: str, trial: dict
     }  # fmt: skip
     if row["finalist"]:
         tags["finalist"] = row["finalist"]
-    own = {f"phitune.{key}": value for key, value in tags.items()} | {"mlflow.parentRunId": parent}
-    run = client.create_run(experiment, tags=own).info.run_id
+    tags = {f"phitune.{key}": value for key, value in tags.items()} | {"mlflow.parentRunId": parent}
+    run = client.create_run(experiment, tags=tags).info.run_id
     names = ("workload", "optimizer", "budget", "family", "base_lr", "mean_lr", "seed", "schedule")
     params = {key: row[key] for key in names} | ({"phi": row["phi"]} if row["family"] == "uba" else {})
     finals = {key: row[key] for key in ("val_loss", "val_metric", "steps", "seconds")}

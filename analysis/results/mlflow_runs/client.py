@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from phitune.analysis.results.mlflow_store.layout import (
+from phitune.analysis.results.mlflow_runs.layout import (
     KIND,
     LAST_METRIC,
     METRICS,
@@ -25,7 +25,7 @@ CURVES = ("lr", "train_loss", "val_loss", "val_metric", "ema_val_loss", "ema_val
 
 
 def parent_run(ref: StudyRef) -> Any:
-    """The study's parent run; if its directory knows none that is there, the one of that name that started last.
+    """The study's parent run: the one its directory names, or else the last one started in its experiment.
 
     Raises:
         InputError: The experiment has no run with the tag phitune.kind=study.
@@ -61,21 +61,21 @@ def ended_trials(ref: StudyRef, parent: str, after: int | None = None) -> pd.Dat
 
 
 def curves(ref: StudyRef, trial_ids: list[str], metrics: tuple[str, ...] = CURVES) -> pd.DataFrame:
-    """Training curves in long form: columns trial_id, metric, step, value. One request a trial and metric.
+    """Training curves in long form: columns trial_id, metric, step, value. One request for each trial and metric.
 
     Raises:
         InputError: No such finished trial.
     """
     client = client_of(ref)
-    wanted = {str(run.data.tags[TAGS["trial_id"]]): run.info.run_id for run in _trial_runs(ref, parent_run_id(ref))}
-    unknown = [t for t in trial_ids if t not in wanted]
+    run_ids = {str(run.data.tags[TAGS["trial_id"]]): run.info.run_id for run in _trial_runs(ref, parent_run_id(ref))}
+    unknown = [t for t in trial_ids if t not in run_ids]
     if unknown:
         raise InputError(f"trial_ids: {unknown[0]!r} is not a finished trial of {ref.name!r}")
     rows = [
         (trial, metric, point.step, point.value)
         for trial in trial_ids
         for metric in metrics
-        for point in client.get_metric_history(wanted[trial], metric)
+        for point in client.get_metric_history(run_ids[trial], metric)
     ]
     return pd.DataFrame(rows, columns=["trial_id", "metric", "step", "value"])
 

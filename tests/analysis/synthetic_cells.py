@@ -23,13 +23,17 @@ def cell(
     """
     rows = []
     for family, runs in values.items():
-        own = {"family": family, "phi": 2.0 if family == "uba" else float("nan"), "schedule": "{}"}
+        configuration = {"family": family, "phi": 2.0 if family == "uba" else float("nan"), "schedule": "{}"}
         name = f"{workload}-{budget}-{family}"
         mean = sum(runs) / len(runs)
-        rows.append(own | {"trial_id": name, "phase": "explore", "status": "completed", "objective": mean, "seed": 0})
+        rows.append(
+            configuration | {"trial_id": name, "phase": "explore", "status": "completed", "objective": mean, "seed": 0}
+        )
         for seed, value in enumerate(runs, start=1):
             status = "diverged" if family in diverged and seed == 1 else "completed"
             outcome = {"objective": value if status == "completed" else float("nan"), "status": status, "seed": seed}
-            rows.append(own | outcome | {"trial_id": f"{name}.{seed}", "phase": "replicate", "finalist": name})
+            rows.append(
+                configuration | outcome | {"trial_id": f"{name}.{seed}", "phase": "replicate", "finalist": name}
+            )
     shared = {"study": "made", "workload": workload, "optimizer": "sgd", "budget": budget, "base_lr": 0.1}
     return tidy(pd.DataFrame(rows).assign(mode=mode, deterministic=deterministic, cell=workload, **shared))

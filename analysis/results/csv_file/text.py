@@ -1,4 +1,4 @@
-"""The text of a CSV, column by column into words and numbers; an error names the line, the column and the value."""
+"""Columns of a CSV as words and numbers; an error names the line, the column and the value."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,30 +11,30 @@ from phitune.trainables.errors import InputError
 
 
 class CsvText:
-    """A file's cells as text; the index holds line numbers.
+    """The text of a file, by column; the index holds line numbers.
 
     Args:
-        path: For messages.
-        cells: Text, one row a line.
+        path: The file, for messages.
+        rows: Text, one row for each line.
     """
 
-    def __init__(self, path: Path, cells: pd.DataFrame) -> None:
+    def __init__(self, path: Path, rows: pd.DataFrame) -> None:
         self.path = path
-        self._cells = cells
-        self.columns: list[str] = [str(c) for c in cells.columns]
-        self.index = cells.index
+        self._rows = rows
+        self.columns: list[str] = [str(c) for c in rows.columns]
+        self.index = rows.index
 
     def __getitem__(self, column: str) -> "pd.Series[Any]":
         if column in self.columns:
-            return self._cells[column]
+            return self._rows[column]
         return pd.Series("", index=self.index, dtype=object)
 
     def at(self, line: Any, column: str) -> str:
         """One value, empty where the column is missing."""
-        return str(self._cells.at[line, column]) if column in self.columns else ""
+        return str(self._rows.at[line, column]) if column in self.columns else ""
 
     def error(self, line: Any, column: str, what: str, allowed: str) -> InputError:
-        """What is wrong in a line."""
+        """Error about a value, which names its line and column."""
         return InputError(f"{self.path}: line {line}: {column}: {self.at(line, column)!r} {what}; {allowed}")
 
     def words(self, column: str, default: str | None, allowed: Sequence[str] = ()) -> "pd.Series[Any]":
@@ -49,21 +49,25 @@ class CsvText:
                 raise self.error(line, column, "is not allowed", f"it must be one of: {', '.join(allowed)}")
         return out
 
-    def parsed(self, column: str, parse: Callable[[str], str]) -> "pd.Series[Any]":
-        """Text in its one way of writing.
+    def canonical(self, column: str, parse: Callable[[str], str]) -> "pd.Series[Any]":
+        """Text in its canonical form.
+
+        Args:
+            column: Its name.
+            parse: Function from a text to its canonical form.
 
         Raises:
             InputError: Empty, or the parser's error, with the line.
         """
-        known: dict[str, str] = {}
+        forms: dict[str, str] = {}
         for line, value in self[column].drop_duplicates().items():
             if not value:
                 raise self.error(line, column, "is empty", "every line needs one")
             try:
-                known[value] = parse(value)
+                forms[value] = parse(value)
             except InputError as error:
                 raise InputError(f"{self.path}: line {line}: {error}") from None
-        return self[column].map(known)
+        return self[column].map(forms)
 
     def numbers(
         self, column: str, default: float | None = None, whole: bool = False, positive: bool = False
@@ -72,12 +76,12 @@ class CsvText:
 
         Args:
             column: Its name.
-            default: What stands for an empty value; without one, none may be empty.
+            default: Replaces empty values; without one, none may be empty.
             whole: Whether they must be whole numbers.
             positive: Whether they must be above zero.
 
         Raises:
-            InputError: A value that is none of these.
+            InputError: Any other value.
         """
         out = pd.to_numeric(self[column], errors="coerce").astype(np.float64)
         empty = self[column] == ""
@@ -91,7 +95,7 @@ class CsvText:
             raise self.error(line, column, "is not allowed", f"it must be a {kind}")
         return out.where(~empty, default)
 
-    def loose(self, column: str) -> "pd.Series[float]":
+    def measurements(self, column: str) -> "pd.Series[float]":
         """Measured values: NaN where empty, not a number or infinite.
 
         Raises:
@@ -104,10 +108,15 @@ class CsvText:
         return out.where(np.isfinite(out))
 
     def require_finite(self, column: str, where: "pd.Series[bool]", allowed: str) -> None:
-        """Measured values that must be there.
+        """Check that measured values are present and finite.
+
+        Args:
+            column: Its name.
+            where: Mask of the lines to check.
+            allowed: What the message says a value must be.
 
         Raises:
-            InputError: One of them is not.
+            InputError: One of them is missing or not finite.
         """
-        for line in self.index[where & self.loose(column).isna()][:1]:
+        for line in self.index[where & self.measurements(column).isna()][:1]:
             raise self.error(line, column, "is not allowed", f"it must be {allowed}")

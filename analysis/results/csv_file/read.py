@@ -1,4 +1,4 @@
-"""One's own results from a CSV: checked line by line, brought into the results table."""
+"""A user's results from a CSV, checked line by line, as the results table."""
 
 import csv
 import json
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phitune.analysis.results.csv.text import CsvText
-from phitune.analysis.results.table import CELL, MODES, PHASES, STATUSES, require_completed, tidy
+from phitune.analysis.results.csv_file.text import CsvText
+from phitune.analysis.results.table import CELL, MODES, PHASES, STATUSES, require_completed, rung_columns, tidy
 from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import Schedule, family, from_dict, schedule
 from phitune.trainables.spec import Spec
@@ -29,7 +29,7 @@ _SAME_CONFIGURATION = [*CELL, "family", "schedule", "base_lr"]
 
 
 def read_csv(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """The results table of a CSV, and what was done to it in plain words.
+    """The results table of a CSV, and what was left out.
 
     Columns that must be there: `workload optimizer budget family base_lr objective`. Optional, with their defaults:
     `phi` (uba needs it), `schedule` (JSON with the family's parameters; the family with its phi), `seed` (0),
@@ -44,14 +44,15 @@ def read_csv(path: Path) -> tuple[pd.DataFrame, list[str]]:
         path: A comma-separated file in UTF-8 with a header.
 
     Returns:
-        The table in the types of `COLUMNS`, `study` being the file's stem; and one sentence for each thing left out.
+        The table in the types of `COLUMNS`, with the file's stem as `study`; and a sentence for each omission.
 
     Raises:
-        InputError: A column is missing, a value is not what it must be, two lines contradict each other.
+        InputError: A column is missing, a value is not allowed, or two lines contradict each other.
     """
     text = _read(path)
     notes = []
-    unused = [c for c in text.columns if c not in (*REQUIRED, *OPTIONAL) and not _is_rung(c)]
+    rungs = rung_columns(text.columns)
+    unused = [c for c in text.columns if c not in (*REQUIRED, *OPTIONAL) and c not in rungs]
     if unused:
         notes.append(f"{path.name}: columns not used: {', '.join(unused)}")
     out = _typed(text)
@@ -100,8 +101,8 @@ def _read(path: Path) -> CsvText:
 
 def _typed(text: CsvText) -> pd.DataFrame:
     out = pd.DataFrame(index=text.index)
-    out["workload"] = text.parsed("workload", lambda label: Spec.parse(label, "workload").label)
-    out["optimizer"] = text.parsed("optimizer", lambda label: Spec.parse(label, "optimizer").label)
+    out["workload"] = text.canonical("workload", lambda label: Spec.parse(label, "workload").label)
+    out["optimizer"] = text.canonical("optimizer", lambda label: Spec.parse(label, "optimizer").label)
     out["budget"] = text.numbers("budget", whole=True, positive=True)
     out["cell"] = out["workload"] + " " + out["optimizer"] + " " + out["budget"].map("{:.0f}".format)
     out["status"] = text.words("status", "completed", STATUSES)
@@ -114,18 +115,18 @@ def _typed(text: CsvText) -> pd.DataFrame:
     out["seed"] = text.numbers("seed", default=0.0, whole=True)
     out["full_budget"] = text.numbers("full_budget", default=np.nan, whole=True, positive=True)
     completed = out["status"] == "completed"
-    # A trial without a result is told by its status, not by a hole in the table.
+    # A trial without a result must say so by its status, not by an empty objective.
     text.require_finite("objective", completed, "a number in a completed trial; else give its status, such as diverged")
-    out["objective"] = text.loose("objective").where(completed)
-    for name in [*METRICS, *filter(_is_rung, text.columns)]:
-        out[name] = text.loose(name)
+    out["objective"] = text.measurements("objective").where(completed)
+    for name in [*METRICS, *rung_columns(text.columns)]:
+        out[name] = text.measurements(name)
     out["steps"] = text.numbers("steps", default=np.nan, whole=True)
     out["steps"] = out["steps"].fillna(out["budget"].where(completed))
-    built = _schedules(text)
+    schedules = _schedules(text)
     out["family"] = text["family"]
-    out["schedule"] = [json.dumps(each.to_dict()) for each in built]
-    out["phi"] = [getattr(each, "phi", np.nan) if each.family == "uba" else np.nan for each in built]
-    out["mean_lr"] = out["base_lr"] * _means(out["schedule"], out["budget"], built)
+    out["schedule"] = [json.dumps(each.to_dict()) for each in schedules]
+    out["phi"] = [getattr(each, "phi", np.nan) if each.family == "uba" else np.nan for each in schedules]
+    out["mean_lr"] = out["base_lr"] * _means(out["schedule"], out["budget"], schedules)
     out["trial_id"] = text.words("trial_id", None)
     out["trial_id"] = out["trial_id"].fillna(pd.Series([f"line-{line}" for line in out.index], index=out.index))
     return out.assign(phase=_phases(out, text))
@@ -139,53 +140,50 @@ def _phases(out: pd.DataFrame, text: CsvText) -> "pd.Series[Any]":
 
 
 def _with_finalists(out: pd.DataFrame, text: CsvText) -> pd.DataFrame:
-    """Replicates with the explore trial of their configuration, where none is named."""
+    """The rows with `finalist` filled in: the explore trial of the same configuration, where the file names none."""
     explore = out[out["phase"] == "explore"].drop_duplicates(_SAME_CONFIGURATION)
-    of = explore.set_index(_SAME_CONFIGURATION)["trial_id"]
-    found = pd.Series(of.reindex(pd.MultiIndex.from_frame(out[_SAME_CONFIGURATION])).to_numpy(), index=out.index)
+    by_configuration = explore.set_index(_SAME_CONFIGURATION)["trial_id"]
+    configurations = pd.MultiIndex.from_frame(out[_SAME_CONFIGURATION])
+    same = pd.Series(by_configuration.reindex(configurations).to_numpy(), index=out.index)
     replicate = out["phase"] == "replicate"
-    finalist = text.words("finalist", None).loc[out.index].fillna(found).where(replicate)
-    known = finalist.isin(out.loc[~replicate, "trial_id"])
-    for line in out.index[replicate & ~known][:1]:
+    finalist = text.words("finalist", None).loc[out.index].fillna(same).where(replicate)
+    explored = finalist.isin(out.loc[~replicate, "trial_id"])
+    for line in out.index[replicate & ~explored][:1]:
         raise text.error(line, "finalist", "is none", "a replicate repeats an explore trial of the file")
     return out.assign(finalist=finalist)
 
 
 def _schedules(text: CsvText) -> list[Schedule]:
     phis = text.numbers("phi", default=np.nan, positive=True)
-    made: dict[tuple[str, str, float | None], Schedule] = {}
+    schedules: dict[tuple[str, str, float | None], Schedule] = {}
     out = []
     for line, family_name, described, phi in zip(text.index, text["family"], text["schedule"], phis, strict=True):
         key = (family_name, described, None if np.isnan(phi) else float(phi))
-        if key not in made:
+        if key not in schedules:
             try:
-                made[key] = _built(*key)
+                schedules[key] = _schedule(*key)
             except (InputError, ValueError, TypeError) as error:
                 raise InputError(f"{text.path}: line {line}: {error}") from None
-        out.append(made[key])
+        out.append(schedules[key])
     return out
 
 
-def _built(name: str, described: str, phi: float | None) -> Schedule:
+def _schedule(name: str, described: str, phi: float | None) -> Schedule:
     has_phi = "phi" in family(name).own_fields()
     if not described:
         return schedule(name, **({"phi": phi} if has_phi and phi is not None else {}))
     values = json.loads(described)
     if not isinstance(values, dict) or values.get("family", name) != name:
         raise InputError(f"schedule: {described!r} is not allowed; it must be a JSON object of the family {name!r}")
-    built = from_dict({**values, "family": name})
-    if has_phi and phi is not None and not np.isclose(getattr(built, "phi", np.nan), phi):
+    described_schedule = from_dict({**values, "family": name})
+    if has_phi and phi is not None and not np.isclose(getattr(described_schedule, "phi", np.nan), phi):
         raise InputError(f"phi: {phi:g} is not the schedule's, {described!r}")
-    return built
+    return described_schedule
 
 
 def _means(
-    described: "pd.Series[str]", budgets: "pd.Series[float]", built: list[Schedule]
+    described: "pd.Series[str]", budgets: "pd.Series[float]", schedules: list[Schedule]
 ) -> "np.typing.NDArray[np.float64]":
     keys = list(zip(described, budgets, strict=True))
-    known = {key: each.mean(int(key[1])) for key, each in dict(zip(keys, built, strict=True)).items()}
-    return np.array([known[key] for key in keys], dtype=np.float64)
-
-
-def _is_rung(column: str) -> bool:
-    return column.startswith("rung_") and column[5:].isdecimal()
+    means = {key: each.mean(int(key[1])) for key, each in dict(zip(keys, schedules, strict=True)).items()}
+    return np.array([means[key] for key in keys], dtype=np.float64)

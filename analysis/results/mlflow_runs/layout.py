@@ -1,4 +1,4 @@
-"""Which tag, param or metric of a trial's MLflow run becomes which column of the results table."""
+"""The tags, params and metrics of a trial's MLflow run that become columns of the results table."""
 
 import pandas as pd
 
@@ -19,7 +19,7 @@ METRICS = {
     **{name: name for name in ("hessian_max", "hessian_min")},
 }
 RUNG, RUNG_COLUMN = "rung/", "rung_"
-# The writer logs it last and for every status, so a run that lacks it was broken off while it was written.
+# The writer logs it last and for every status: a run without it was interrupted while it was written.
 LAST_METRIC = METRICS["seconds"]
 PARENT = "mlflow.parentRunId"
 KIND, STATUS = "phitune.kind", TAGS["status"]
@@ -28,7 +28,8 @@ KIND, STATUS = "phitune.kind", TAGS["status"]
 def to_table(raw: pd.DataFrame, study: str) -> pd.DataFrame:
     """Raw columns (tags and params as text, metrics as numbers, `run_id`, `started` in ms) as rows of the table.
 
-    Where a stopped trial stood is not what it would have reached: only completed ones keep an objective. phi is UBA's.
+    Only completed trials keep an objective: the last value of a stopped one is not what it would have reached. phi is
+    UBA's.
     """
     out = raw.assign(study=study, deterministic=raw["deterministic"] == "true", started=raw["started"] / 1000.0)
     for column in ("budget", "full_budget", "seed", "steps", "phi", "base_lr", "mean_lr"):

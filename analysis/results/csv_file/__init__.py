@@ -1,0 +1,1 @@
+"""A user's results from a CSV."""

@@ -1,1 +1,0 @@
-"""Trials from MLflow: through its client, or as SQL from its embedded database."""
