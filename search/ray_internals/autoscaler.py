@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 def _check() -> None:
     from ray._private.state import state
-    from ray._raylet import GcsClient
+    from ray._raylet import InnerGcsClient  # type: ignore[attr-defined]
     from ray.core.generated.autoscaler_pb2 import AutoscalingState, GetClusterStatusReply
 
     require(state, "get_draining_nodes", "available_resources_per_node")
-    require(GcsClient, "get_cluster_status")
+    require(InnerGcsClient, "get_cluster_status")
     require_fields(GetClusterStatusReply, "autoscaling_state")
     require_fields(
         AutoscalingState, "pending_instance_requests", "pending_instances", "infeasible_gang_resource_requests"
