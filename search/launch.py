@@ -37,8 +37,8 @@ from phitune.search.stopping.watchdog import Watchdog
 from phitune.search.study.model import Study
 from phitune.search.tracking import Tracker, facts_of
 from phitune.search.tune.searcher import Proposer
+from phitune.trainables.training.checkpoint import CheckpointFolder
 from phitune.trainables.trial.actor import TrialActor
-from phitune.trainables.trial.checkpoint import CheckpointFolder
 from phitune.trainables.trial.relay import start_populations
 
 _PATIENCE = 30.0

@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from typing import Any
 
 from phitune.trainables.errors import InputError
-from phitune.trainables.own import import_own
 from phitune.trainables.schedules._base import Schedule
 from phitune.trainables.schedules.constant import Constant
 from phitune.trainables.schedules.cosine import Cosine
@@ -28,6 +27,7 @@ from phitune.trainables.schedules.sgdr import Sgdr
 from phitune.trainables.schedules.step import Step
 from phitune.trainables.schedules.uba import Uba
 from phitune.trainables.schedules.wsd import Wsd
+from phitune.trainables.user_class import import_class
 
 _DECAYS: tuple[type[Schedule], ...] = (Uba, RexPhi, Rex, Linear, Cosine, Step, MultiStep, Exponential, Polynomial)
 _PHASES: tuple[type[Schedule], ...] = (OneCycle, Wsd, Sgdr, DelayedLinear, InverseSqrt, Constant)
@@ -90,7 +90,7 @@ def from_dict(values: Mapping[str, Any]) -> Schedule:
 
 
 def _users_own(name: str) -> type[Schedule]:
-    cls = import_own(name, "family")
+    cls = import_class(name, "family")
     if not (isinstance(cls, type) and issubclass(cls, Schedule)):
         raise InputError(
             f"family: {name!r} is not allowed; it must be a subclass of phitune.trainables.schedules.Schedule"

@@ -16,17 +16,18 @@ import torch
 from torch import Tensor, nn
 
 from phitune.trainables.errors import InputError
-from phitune.trainables.population.obstacle import obstacle
-from phitune.trainables.population.population import Population, given
+from phitune.trainables.population.eligibility import alone_reason
+from phitune.trainables.population.population import Population, value_of
 from phitune.trainables.schedules import schedule
 from phitune.trainables.spec import Spec, Value
 from phitune.trainables.training import Step, Training, TrialConfig
 from phitune.trainables.workloads import Learner, Workload, workload
 from phitune.trainables.workloads.base import average_weight
-from phitune.trainables.workloads.torch.seeding import seeded, step_seed
-from phitune.trainables.workloads.torch.supervised import SupervisedWorkload
-from phitune.trainables.workloads.torch.torch_learner import TorchLearner
-from phitune.trainables.workloads.torch.torch_workload import Batch, TorchWorkload
+from phitune.trainables.workloads.learning.device import seeded, step_seed
+from phitune.trainables.workloads.learning.supervised import SupervisedWorkload
+from phitune.trainables.workloads.learning.torch_learner import TorchLearner
+from phitune.trainables.workloads.learning.torch_problem import Batch
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 Entry = str | Mapping[str, Value]
 
@@ -196,7 +197,7 @@ class WorkloadConformance:
         """In double precision, so that rounding is not taken for more; where trials cannot train together, skipped."""
         built = copy(network)
         built.recipe = network.recipe.changed({"precision": "fp64", "batch_size": 4, "accumulate": 1})
-        reasons = {name: obstacle(built, Spec(name), "cpu") for name in built.base_lr}
+        reasons = {name: alone_reason(built, Spec(name), "cpu") for name in built.base_lr}
         together = [name for name, reason in reasons.items() if not reason]
         for optimizer in together:
             lr = _middle(built, optimizer)
@@ -208,7 +209,7 @@ class WorkloadConformance:
                 stepping = slice(0, 2 if step else 1)
                 losses = population.step({member: Step(lr / (1 + step), None) for member in members[stepping]})
                 expected = [_train(learner, 1, lr / (1 + step))[0] for learner in alone[stepping]]
-                assert [float(given(loss)) for loss in losses] == pytest.approx(expected, rel=1e-9), (
+                assert [float(value_of(loss)) for loss in losses] == pytest.approx(expected, rel=1e-9), (
                     f"{optimizer}, step {step}"
                 )
             for averaged in (False, True) if optimizer == together[0] else ():

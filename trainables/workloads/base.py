@@ -101,7 +101,7 @@ class Learner(ABC):
 
 
 class Workload(ABC):
-    """Subclass this to add a workload; see `trainables.workloads.torch.supervised` for the usual kind.
+    """Subclass this to add a workload; see `trainables.workloads.learning.supervised` for the usual kind.
 
     A workload is built once a process and shared by the trials there: data sits on it, weights do not.
     Building one is cheap: data is loaded by the first learner. Its constructor's keyword arguments are the

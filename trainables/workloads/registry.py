@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import Any
 
 from phitune.trainables.errors import InputError
-from phitune.trainables.own import import_own
 from phitune.trainables.spec import Spec
+from phitune.trainables.user_class import import_class
 from phitune.trainables.workloads.base import Workload
 
 _TABLES = ("breast-cancer", "digits", "iris", "wine")
@@ -83,7 +83,7 @@ def _import(where: str) -> type[Workload]:
 
 
 def _users_own(name: str) -> type[Workload]:
-    cls = import_own(name, "workload")
+    cls = import_class(name, "workload")
     if not (isinstance(cls, type) and issubclass(cls, Workload)):
         raise InputError(
             f"workload: {name!r} is not allowed; it must be a subclass of phitune.trainables.workloads.Workload"

@@ -13,11 +13,11 @@ from torch.func import functional_call, vmap
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from phitune.trainables.population.rules.attention import attended, heads_attended
+from phitune.trainables.population.rules.attention import attention_rule, multi_head_attention_rule
 from phitune.trainables.population.rules.vmap import Rules
 
 ROWS = 3
-BY_RULES = {F.scaled_dot_product_attention: attended, F.multi_head_attention_forward: heads_attended}
+BY_RULES = {F.scaled_dot_product_attention: attention_rule, F.multi_head_attention_forward: multi_head_attention_rule}
 
 
 class Calls(TorchDispatchMode):  # type: ignore[no-untyped-call]

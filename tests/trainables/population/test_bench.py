@@ -11,13 +11,14 @@ import torch
 
 from phitune.trainables.errors import InputError
 from phitune.trainables.population import __main__ as command
-from phitune.trainables.population.bench.measure import Peak, Round, alone, figures, together
+from phitune.trainables.population.bench.measure import Peak, Timing, alone, figures, together
 from phitune.trainables.population.bench.synthetic import synthetic
 from phitune.trainables.population.rates import Work, clocked, copy_rate, matrix_rate, work
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch.torch_workload import Batch, TorchWorkload
+from phitune.trainables.workloads.learning.torch_problem import Batch
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 SGD = Spec("sgd")
 QUICK = ["--seconds", "0.01", "--device", "cpu"]
@@ -87,8 +88,8 @@ def test_the_form_of_convolutions_is_the_one_asked_for(form: str) -> None:
 
 
 def test_figures_are_as_they_are_said_to_be() -> None:
-    one = Round(1, 1, 0.5, 3, Work(flops=100, bytes=10), None)
-    many = Round(4, 2, 1.0, 3, Work(flops=0, bytes=60), 3 * 2**20, "loop")
+    one = Timing(1, 1, 0.5, 3, Work(flops=100, bytes=10), None)
+    many = Timing(4, 2, 1.0, 3, Work(flops=0, bytes=60), 3 * 2**20, "loop")
     row = figures(one, many, Peak(flops=1000, bytes=120))
     assert row == {
         "k": 4, "together": 2, "convolution": "loop", "rounds": 3, "ms_a_round": 1000, "ms_a_step": 250,
@@ -127,7 +128,7 @@ def test_memory_that_is_short_ends_the_table(capsys: pytest.CaptureFixture[str])
     command.main(["--bench", f"{__name__}:Greedy", "--rows", "1,2,4,8", *QUICK])
     table = capsys.readouterr().out.splitlines()[5:]
     assert [line.split()[0] for line in table] == ["1", "2", "4", "memory"]
-    assert table[-1].strip() == "memory for 2 at once; more would not tell more"
+    assert table[-1].strip() == "memory for 2 at once; more would show nothing new"
 
 
 def test_no_memory_for_any_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,14 +10,14 @@ from torch.nn import functional as F
 
 from phitune.trainables.population.population import Population
 from phitune.trainables.population.rows.stack import Stack
-from phitune.trainables.population.rules.convolution import FORMS, convolving, fastest, has_convolutions
-from phitune.trainables.population.rules.normalisation import normalised
+from phitune.trainables.population.rules.convolution import FORMS, convolution_rule, fastest_form, has_convolutions
+from phitune.trainables.population.rules.normalisation import batch_norm_rule
 from phitune.trainables.population.rules.vmap import Rules
 from phitune.trainables.spec import Spec
 from phitune.trainables.training import Step
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.digits import CnnDigits
-from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 SGD = Spec("sgd")
 ROWS = 3
@@ -31,7 +31,7 @@ class Dropping(CnnDigits):
 
 
 def by_rules(form: str) -> Rules:
-    return Rules({F.conv2d: convolving(form), F.batch_norm: normalised})
+    return Rules({F.conv2d: convolution_rule(form), F.batch_norm: batch_norm_rule})
 
 
 OTHERS = [form for form in FORMS if form != "grouped"]
@@ -160,7 +160,7 @@ def test_the_fastest_is_found_and_what_memory_is_short_for_is_not_taken() -> Non
             raise torch.OutOfMemoryError
         time.sleep(0.2 if form == "loop" else 0)
 
-    assert fastest(step, 16, "cpu") == "unfold"
+    assert fastest_form(step, 16, "cpu") == "unfold"
     assert sorted(set(tried)) == [4, 8, 16]
 
 
@@ -170,14 +170,14 @@ def test_an_error_that_is_not_of_memory_is_seen() -> None:
             raise RuntimeError("not yet implemented")
 
     with pytest.warns(UserWarning, match="not yet implemented"):
-        assert fastest(step, 5, "cpu") != "unfold"
+        assert fastest_form(step, 5, "cpu") != "unfold"
 
 
 def test_without_memory_for_two_the_form_does_not_matter() -> None:
     def step(form: str, rows: int) -> None:
         raise torch.OutOfMemoryError
 
-    assert fastest(step, 5, "cpu") == "grouped"
+    assert fastest_form(step, 5, "cpu") == "grouped"
 
 
 def test_a_stack_times_its_own_step_and_trains_on_as_before() -> None:
@@ -199,9 +199,9 @@ def test_networks_that_draw_are_timed_too() -> None:
     stack = Stack(Dropping(), SGD, ROWS, "cpu")
     for row in range(ROWS):
         stack.begin(row, row)
-    assert not stack.draws
+    assert not stack.stochastic
     assert stack.fastest_convolution() in FORMS
-    assert stack.draws
+    assert stack.stochastic
 
 
 def test_only_networks_with_convolutions_are_timed() -> None:
@@ -211,4 +211,4 @@ def test_only_networks_with_convolutions_are_timed() -> None:
 
 def test_an_unknown_form_is_told() -> None:
     with pytest.raises(ValueError, match="one of grouped, loop, unfold, not 'folded'"):
-        convolving("folded")
+        convolution_rule("folded")

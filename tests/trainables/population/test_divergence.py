@@ -12,7 +12,7 @@ import torch
 from phitune.trainables.population.population import Population
 from phitune.trainables.spec import Spec, Value
 from phitune.trainables.training import Step
-from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 from tests.trainables.population.own import Dropout, Tied, Vit, precise
 from tests.trainables.population.twins import Twins, gpt, made
 

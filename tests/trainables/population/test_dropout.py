@@ -111,4 +111,4 @@ def test_drawing_costs_nothing_where_nothing_is_drawn() -> None:
         twins = Twins(precise(kind, batch_size=8), "sgd")
         twins.enter(0)
         twins.train(1, 0.1)
-        assert twins.population.stack.draws == draws
+        assert twins.population.stack.stochastic == draws

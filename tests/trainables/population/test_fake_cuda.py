@@ -16,15 +16,15 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-import phitune.trainables.population.rules.draws as draws
-import phitune.trainables.workloads.torch.seeding as seeding
+import phitune.trainables.population.rules.randomness as draws
+import phitune.trainables.workloads.learning.device as seeding
 from phitune.trainables.population.rows.stack import Stack
 from phitune.trainables.population.rows.updates import Update
 from phitune.trainables.population.rules.convolution import FORMS
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 ROWS = 3
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}

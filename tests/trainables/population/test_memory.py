@@ -18,7 +18,7 @@ from phitune.trainables.population.rows.updates import Adam
 from phitune.trainables.spec import Spec
 from phitune.trainables.training import Step
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch.torch_workload import Batch
+from phitune.trainables.workloads.learning.torch_problem import Batch
 from tests.trainables.population.own import precise
 from tests.trainables.population.twins import Twins
 
@@ -117,16 +117,16 @@ def test_no_memory_for_one_is_told_and_changes_nothing(cramped: Cramped, room: t
 def test_libraries_that_get_no_memory_are_made_do_with_too(
     monkeypatch: pytest.MonkeyPatch, error: Exception, halved: bool
 ) -> None:
-    twins, slope = Twins(precise(MlpDigits), "sgd"), Stack._slope
+    twins, gradients = Twins(precise(MlpDigits), "sgd"), Stack._gradients
     for seed in range(4):
         twins.enter(seed)
 
     def short(stack: Stack, part: slice, seeds: Sequence[int]) -> Any:
         if len(seeds) > 2:
             raise error
-        return slope(stack, part, seeds)
+        return gradients(stack, part, seeds)
 
-    monkeypatch.setattr(Stack, "_slope", short)
+    monkeypatch.setattr(Stack, "_gradients", short)
     twins.train(2, 0.01)
     assert twins.population.stack.width == (2 if halved else 4)
     twins.check()

@@ -10,7 +10,7 @@ import pytest
 from phitune.trainables.population.ramp import ramp
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch.torch_workload import Batch
+from phitune.trainables.workloads.learning.torch_problem import Batch
 from tests.trainables.population.test_memory import Cramped
 
 # Far longer than all that is computed.
@@ -45,9 +45,9 @@ def test_as_many_as_pay(together: bool, most: int, expected: int) -> None:
     waits.together = together
     found = ramp(waits, Spec("sgd"), "cpu", most)
     assert found.rows == expected
-    assert max(found.tried, default=1) <= most
+    assert max(found.rates, default=1) <= most
     if not together:
-        assert len(found.tried) <= 2, "a doubling that does not pay is the last"
+        assert len(found.rates) <= 2, "a doubling that does not pay is the last"
 
 
 class Failing(MlpDigits):
@@ -68,5 +68,5 @@ def test_no_more_than_pass_at_once() -> None:
     cramped = Cramped()
     cramped.rows = []
     found = ramp(cramped, Spec("sgd"), "cpu", 64)
-    assert list(found.tried) == [2]
+    assert list(found.rates) == [2]
     assert found.rows <= 2

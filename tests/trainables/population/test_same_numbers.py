@@ -12,7 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from phitune.trainables.training import Step
-from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 from tests.trainables.population.own import Dropout, Frozen, OwnBatch, RandomFeatures, Tied, Vit, precise
 from tests.trainables.population.twins import GRADIENT, OPTIMIZERS, Twins, gpt, made
 from tests.trainables.workloads.test_vision import folder_of_images
@@ -22,7 +22,7 @@ WITHOUT = 0.2
 """At an LR below this part of the highest, a schedule that speaks of momentum says 0."""
 
 
-class Round(NamedTuple):
+class Turn(NamedTuple):
     """What happens to the trial at a place, and how those at some places step after that."""
 
     event: str
@@ -35,7 +35,7 @@ class Round(NamedTuple):
 places = st.integers(0, PLACES - 1)
 rounds = st.lists(
     st.builds(
-        Round,
+        Turn,
         event=st.sampled_from(["enter", "leave", "return", "look"]),
         place=places,
         stepping=st.sets(places),
@@ -49,7 +49,7 @@ rounds = st.lists(
 momenta = st.lists(st.sampled_from([None, 0.5, 0.95]), min_size=PLACES, max_size=PLACES)
 
 
-def lived(twins: Twins, lr: float, program: list[Round], momenta: list[float | None], steps: int) -> None:
+def lived(twins: Twins, lr: float, program: list[Turn], momenta: list[float | None], steps: int) -> None:
     """Has trials come, go and step until they have made so many steps in all."""
     seeds, here = count(), dict[int, int]()
 
@@ -132,7 +132,7 @@ def test_a_population_of_trials_that_come_and_go(kind: str, tmp_path_factory: py
     # To shrink a program that fails would take minutes.
     @settings(max_examples=examples, deadline=None, phases=set(Phase) - {Phase.shrink, Phase.explain})
     @given(program=rounds, momenta=momenta, optimizer=st.sampled_from(OPTIMIZERS))
-    def same(program: list[Round], momenta: list[float | None], optimizer: str) -> None:
+    def same(program: list[Turn], momenta: list[float | None], optimizer: str) -> None:
         adam = not optimizer.startswith("sgd")
         lived(Twins(built, optimizer, PLACES), lr * (0.1 if adam else 1.0), program, momenta, steps)
 

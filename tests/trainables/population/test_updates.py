@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from phitune.trainables.optimizers import optimizer as torchs
-from phitune.trainables.population.rows.updates import Now, update
+from phitune.trainables.population.rows.updates import StepInputs, update
 from phitune.trainables.spec import Spec
 from phitune.trainables.training import Step
+from phitune.trainables.workloads.learning.optimizers import build_optimizer
 from tests.trainables.population.twins import OPTIMIZERS, Twins, made
 
 ROWS, WIDTH = 3, 1000
@@ -40,14 +40,14 @@ def _memory(tensor: Tensor) -> tuple[int, int]:
 @pytest.mark.parametrize("still", [False, True])
 @pytest.mark.parametrize("label", OPTIMIZERS)
 def test_an_update_needs_no_memory(label: str, still: bool) -> None:
-    found = update(torchs(Spec.parse(label), [torch.zeros(WIDTH)], [], 0.1), torch.full((WIDTH,), 0.1))
+    found = update(build_optimizer(Spec.parse(label), [torch.zeros(WIDTH)], [], 0.1), torch.full((WIDTH,), 0.1))
     assert found is not None
     state = {name: torch.zeros(ROWS, WIDTH) for name in found.names}
     lr, momentum, step = torch.tensor([3 * [0.1], [0.0 if still else 0.5, 0.9, 0.9], 3 * [1.0]])[..., None]
-    now = Now(lr, momentum, step, still)
+    inputs = StepInputs(lr, momentum, step, still)
     weights, gradient = torch.randn(ROWS, WIDTH), torch.randn(ROWS, WIDTH)
     with Fresh() as fresh:
-        found.apply(weights, gradient, state, now)
+        found.apply(weights, gradient, state, inputs)
     assert max(fresh.sizes, default=0) < 4 * WIDTH
 
 

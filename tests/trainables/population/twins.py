@@ -16,7 +16,7 @@ from phitune.trainables.spec import Spec, Value
 from phitune.trainables.training import Step
 from phitune.trainables.workloads import Learner, workload
 from phitune.trainables.workloads.base import Diagnosis
-from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 OPTIMIZERS = ("sgd", "sgd(nesterov=true)", "sgd(momentum=0)", "adam", "adamw", "amsgrad")
 GRADIENT = Diagnosis(examples=100)

@@ -9,7 +9,7 @@ from pathlib import Path
 SCRIPT = """
 import asyncio, json, sys
 from phitune.trainables.errors import TaskGoneError
-from phitune.trainables.relay import PopulationHost
+from phitune.trainables.trial.relay import PopulationHost
 
 task = {
     "workload": sys.argv[1], "optimizer": "sgd", "budget": 4, "schedule": {"family": "linear"}, "base_lr": 0.1,
@@ -18,13 +18,13 @@ task = {
 
 async def train():
     host = PopulationHost(None, 1)
-    for call in (host.go_on("t"), host.report("t", 1.0)):
+    for call in (host.resume("t"), host.report("t", 1.0)):
         try:
             await call
         except TaskGoneError:
             print("gone")
-    assert await host.begin("t", json.dumps(task), 1)
-    await host.go_on("t")
+    assert await host.submit("t", json.dumps(task), 1)
+    await host.resume("t")
     while (report := await host.report("t", 5.0)) is None:
         pass
     print(json.loads(report["account"])["status"])
@@ -50,6 +50,6 @@ def test_a_task_that_is_not_there_is_told_apart_from_errors_in_one_that_is() -> 
 
 
 def test_it_ends_when_its_gpu_has_gone_wrong() -> None:
-    done = trained("tests.trainables.trial.test_trial:Poisoned")
+    done = trained("tests.trainables.training.test_task:Poisoned")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr, "it ends by itself, without a word: Ray tells its trials"

@@ -73,7 +73,7 @@ def test_output_layer_is_the_embedding() -> None:
 
 
 def test_biases_and_gains_do_not_decay() -> None:
-    from phitune.trainables.workloads.torch.torch_learner import TorchLearner
+    from phitune.trainables.workloads.learning.torch_learner import TorchLearner
 
     learner = workload(Spec("gpt-nano/stdlib")).learner(Spec("adamw"), 0, 1)
     assert isinstance(learner, TorchLearner)

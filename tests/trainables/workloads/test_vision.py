@@ -23,8 +23,8 @@ from phitune.trainables.spec import Spec, Value
 from phitune.trainables.testing.workloads import Entry, WorkloadConformance
 from phitune.trainables.training import Training, TrialConfig
 from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.data.augmentation import crops, random_crops
 from phitune.trainables.workloads.data.images import LabelledSTL10
-from phitune.trainables.workloads.torch.augmentation import crops, random_crops
 from phitune.trainables.workloads.vision import Vision
 
 SGD = Spec("sgd")

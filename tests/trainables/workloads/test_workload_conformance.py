@@ -11,8 +11,8 @@ from torch import nn
 from phitune.trainables.testing.workloads import Entry, WorkloadConformance
 from phitune.trainables.workloads.base import Split
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch.supervised import Data
-from phitune.trainables.workloads.torch.torch_workload import Batch
+from phitune.trainables.workloads.learning.supervised import Data
+from phitune.trainables.workloads.learning.torch_problem import Batch
 
 
 class TestMlpDigits(WorkloadConformance):

@@ -10,8 +10,8 @@ from phitune.trainables.errors import InputError
 from phitune.trainables.spec import Spec, Value
 from phitune.trainables.workloads import names, parameters, workload
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch.recipe import Recipe
-from phitune.trainables.workloads.torch.supervised import batch_indices
+from phitune.trainables.workloads.learning.recipe import Recipe
+from phitune.trainables.workloads.learning.supervised import batch_indices
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from torchvision.datasets import ImageFolder
 
 from phitune.trainables.workloads.base import Split
 from phitune.trainables.workloads.data.images import HELD_OUT, UnreadableImages, held_out
-from phitune.trainables.workloads.torch.supervised import Data
+from phitune.trainables.workloads.learning.supervised import Data
 
 _LAYOUT = "images are expected as train/CLASS/NAME.png, and in val/ and test/ likewise if there are any"
 _Files = list[tuple[str, int]]

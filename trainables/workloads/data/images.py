@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision import datasets
 
 from phitune.trainables.workloads.base import Split
-from phitune.trainables.workloads.torch.supervised import Data
+from phitune.trainables.workloads.learning.supervised import Data
 
 HELD_OUT = 10
 """One in so many training images is held out where a data set has no validation or test images."""

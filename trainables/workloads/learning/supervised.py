@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from phitune.trainables.workloads.base import Split
-from phitune.trainables.workloads.torch.torch_workload import Batch, TorchWorkload
-from phitune.trainables.workloads.torch.transfer import sent
+from phitune.trainables.workloads.learning.device import to_device
+from phitune.trainables.workloads.learning.torch_problem import Batch
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,7 @@ class SupervisedWorkload(TorchWorkload):
         train = self.split("train", device)
         at = list(zip(seeds, steps, strict=True))
         rows = [_host_indices(seed, step, len(train), self.recipe.batch_size) for seed, step in at]
-        indices = sent(torch.from_numpy(np.stack(rows)), device)
+        indices = to_device(torch.from_numpy(np.stack(rows)), device)
         inputs = train.inputs[indices]
         if type(self).augment is not SupervisedWorkload.augment:
             inputs = self.augment_each(inputs, [np.random.default_rng([seed, step, 1]) for seed, step in at])
@@ -131,7 +132,7 @@ def _host_indices(seed: int, step: int, count: int, size: int) -> NDArray[np.int
 @lru_cache(maxsize=8)
 def _order(seed: int, epoch: int, count: int, device: str) -> Tensor:
     """The order of an epoch's examples, [count]."""
-    return sent(torch.from_numpy(_drawn(seed, epoch, count)), device)
+    return to_device(torch.from_numpy(_drawn(seed, epoch, count)), device)
 
 
 @lru_cache(maxsize=512)

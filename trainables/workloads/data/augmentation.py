@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from phitune.trainables.workloads.torch.transfer import sent
+from phitune.trainables.workloads.learning.device import to_device
 
 
 def random_crops(images: Tensor, rng: np.random.Generator, pad: int, flip: bool) -> Tensor:
@@ -31,7 +31,7 @@ def random_crops_each(images: Tensor, rngs: Sequence[np.random.Generator], pad: 
         corners = rng.integers(0, 2 * pad + 1, (2, count))
         mirrored = rng.integers(0, 2, count) if flip else np.zeros(count, dtype=np.int64)
         places.append([*corners, mirrored])
-    top, left, mirror = sent(torch.from_numpy(np.array(places)), images.device).transpose(0, 1).flatten(1)
+    top, left, mirror = to_device(torch.from_numpy(np.array(places)), images.device).transpose(0, 1).flatten(1)
     return crops(images.flatten(0, 1), top, left, mirror > 0, pad).view_as(images)
 
 

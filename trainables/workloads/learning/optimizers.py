@@ -79,7 +79,7 @@ def check_optimizer(spec: Spec) -> None:
             raise InputError(f"optimizers.{spec.name}.{key}: 0 is not allowed; {spec.label} needs one above 0")
 
 
-def optimizer(
+def build_optimizer(
     spec: Spec, decayed: Iterable[torch.nn.Parameter], free: Iterable[torch.nn.Parameter], weight_decay: float
 ) -> Optimizer:
     """A torch optimizer with learning rate 0, to be set before every step.

@@ -1,4 +1,4 @@
-"""A trial as a search asks for it: trained from report to report, resumed from its checkpoint, failures told."""
+"""A trial as a search runs it: trained from report to report, resumed from its checkpoint, failures reported."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-from phitune.trainables.memory import out_of_memory
+from phitune.trainables.errors import out_of_memory
 from phitune.trainables.schedules import from_dict
 from phitune.trainables.spec import Spec
-from phitune.trainables.training import Ask, Diagnostics, Training, TrialConfig, alone
-from phitune.trainables.trial.checkpoint import Checkpoint
+from phitune.trainables.training.checkpoint import Checkpoint
+from phitune.trainables.training.config import Diagnostics, TrialConfig
+from phitune.trainables.training.requests import Request, serve
+from phitune.trainables.training.training import Training
 from phitune.trainables.workloads import Learner, Workload, workload
 
 _FINAL = ("val_loss", "val_metric", "ema_val_loss", "ema_val_metric")
@@ -23,11 +25,11 @@ _FINAL = ("val_loss", "val_metric", "ema_val_loss", "ema_val_metric")
 _LASTING = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 NewLearner = Callable[[Workload, TrialConfig], Learner]
-"""Gives a trial what it trains."""
+"""Builds the learner of a trial."""
 
 
 class Task:
-    """Trains one configuration; reports at its rungs and at the end.
+    """Trains one configuration, and reports at its rungs and at the end.
 
     Its text is JSON with the keys ``workload optimizer budget schedule base_lr seed objective rungs test diagnostics
     threads checkpoint``; ``rungs`` are the iterations at which to report besides the last, ``test`` whether to touch
@@ -39,19 +41,20 @@ class Task:
     is never changed), ``rungs`` (iteration and judged value of each so far), ``curve``, ``diagnosed``, ``final``,
     ``started``, ``seconds``, ``reason`` and ``traceback``.
 
-    An error is a result too; but for those that a fresh process may not meet (`may_pass`), which are raised.
+    An error is reported with the status ``failed``, except those that a fresh process may not meet (`may_pass`), which
+    are raised.
 
-    Task and account are text because Tune copies, flattens and saves every mapping it is given, key by key.
+    Task and account are text because Tune copies, flattens and saves every mapping key by key.
 
     Args:
         text: The task.
         device: A torch device.
-        new_learner: Where its learner comes from; None for the workload.
+        new_learner: Builds the learner; None for the workload's own.
     """
 
     def __init__(self, text: str, device: str = "cpu", new_learner: NewLearner | None = None) -> None:
         trial = json.loads(text)
-        place = trial.pop("checkpoint", None)
+        checkpoint = trial.pop("checkpoint", None)
         self._trial: Mapping[str, Any] = trial
         self._device = device
         self._new_learner = new_learner
@@ -59,31 +62,31 @@ class Task:
         self._spent = 0.0
         self._training: Training | None = None
         self._rungs: list[tuple[int, float]] = []
-        self._checkpoint = Checkpoint(Path(place["path"]), place["seconds"], trial) if place else None
+        self._checkpoint = Checkpoint(Path(checkpoint["path"]), checkpoint["seconds"], trial) if checkpoint else None
 
     def report(self) -> dict[str, Any]:
-        """Trains to the next report."""
-        return alone(self.asks(), self._answer)
+        """Trains to the next report and returns it."""
+        return serve(self.requests(), self._answer)
 
-    def asks(self) -> Generator[Ask, Any, dict[str, Any]]:
-        """`report`, in which somebody else sees to what is asked for."""
+    def requests(self) -> Generator[Request, Any, dict[str, Any]]:
+        """`report` as a generator of requests that its caller answers, so that many tasks can step together."""
         try:
-            return (yield from self._asks_to_next_report())
+            return (yield from self._requests_to_next_report())
         except Exception as error:
             if may_pass(error):
                 raise
-            # Told as a result, not raised: the process stays warm and the study goes on.
+            # Reported, not raised: the process stays warm and the study goes on.
             reason = f"{type(error).__name__}: {error}"
             return self._report("failed", reason=reason, traceback=traceback.format_exc())
 
-    def _asks_to_next_report(self) -> Generator[Ask, Any, dict[str, Any]]:
+    def _requests_to_next_report(self) -> Generator[Request, Any, dict[str, Any]]:
         config = self._trial
         if self._training is None:
             self._training = self._start()
         training = self._training
         number = sum(rung <= training.step for rung in config["rungs"]) + 1
         last = number > len(config["rungs"])
-        yield from training.asks(config["budget"] if last else config["rungs"][number - 1], self._save_if_due)
+        yield from training.requests(config["budget"] if last else config["rungs"][number - 1], self._save_if_due)
         if training.diverged:
             return self._report("diverged", reason=f"loss exploded or became NaN by iteration {training.step}")
         if last:
@@ -97,14 +100,14 @@ class Task:
         return {**self._report("running"), "rung": number, "judged": judged}
 
     def _start(self) -> Training:
-        """The trial as it was saved last, or at its first step."""
+        """The training as last saved, or at its first step."""
         saved = self._checkpoint.load() if self._checkpoint else None
         if saved is not None:
             try:
                 training = self._fresh()
                 training.load_state_dict(saved["training"])
             except Exception:
-                # A user's learner may have changed since; from its first step the trial is what it would have been.
+                # A user's learner may have changed since. From its first step the trial is exact too.
                 pass
             else:
                 self._rungs = [(step, value) for step, value in saved["rungs"]]
@@ -121,21 +124,21 @@ class Task:
             base_lr=config["base_lr"],
             seed=config["seed"],
         )
-        own = workload(Spec.of(config["workload"]))
+        shared = workload(Spec.of(config["workload"]))
         return Training(
-            own,
+            shared,
             trial,
             device=self._device,
             diagnostics=Diagnostics(**config["diagnostics"]),
-            learner=self._new_learner(own, trial) if self._new_learner else None,
+            learner=self._new_learner(shared, trial) if self._new_learner else None,
         )
 
-    def _answer(self, ask: Ask) -> Any:
-        assert self._training is not None, "it asks for nothing before it has started"
-        return self._training.answer(ask)
+    def _answer(self, request: Request) -> Any:
+        assert self._training is not None, "requests come from the training"
+        return self._training.answer(request)
 
     def _save_if_due(self) -> None:
-        """Keeps the trial by wall time, once it has passed a rung or where there is none."""
+        """Saves the trial if its checkpoint is due and, where it has rungs, it has passed one."""
         if self._checkpoint is None or not self._checkpoint.due or (self._trial["rungs"] and not self._rungs):
             return
         assert self._training is not None
@@ -143,14 +146,14 @@ class Task:
         try:
             training = self._training.state_dict()
         except Exception:
-            # A user's learner that cannot be saved can be trained.
+            # A user's learner that cannot be saved can still be trained.
             self._checkpoint = None
             return
         state = {"training": training, "rungs": self._rungs, "started": self._started, "seconds": self._seconds()}
         self._checkpoint.save(state, began)
 
     def _seconds(self) -> float:
-        """Time at work, in this process and those before it."""
+        """Wall time of training in this process and in those before it."""
         return self._spent + time.time() - self._resumed
 
     def _report(
@@ -183,6 +186,6 @@ def may_pass(error: Exception) -> bool:
 
 
 def spoils_process(error: BaseException) -> bool:
-    """Whether nothing more can be trained in a process that has met this error: its GPU answers with it from now on."""
+    """Whether no trial can be trained in the process after this error, because its GPU repeats it on every call."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(error, torch.AcceleratorError)

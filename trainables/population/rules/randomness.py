@@ -1,4 +1,4 @@
-"""Random numbers, as dropout needs them, that each row of a population draws as it would alone."""
+"""Random numbers in training, such as dropout's: each row of a population draws those that it would draw alone."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from phitune.trainables.workloads.torch.seeding import generators, seeded, step_seed
-from phitune.trainables.workloads.torch.torch_workload import Batch, TorchWorkload
+from phitune.trainables.workloads.learning.device import generators, seeded, step_seed
+from phitune.trainables.workloads.learning.torch_internals import DispatchMode, writes_in_place
+from phitune.trainables.workloads.learning.torch_problem import Batch
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 _States = list[Tensor]
 
 
-class RowDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """While it is active, what `vmap` with ``randomness="different"`` draws for all rows is drawn row by row.
+class RowwiseRandomness(DispatchMode):  # type: ignore[no-untyped-call]
+    """Context in which `vmap` with ``randomness="different"`` draws random numbers row by row.
 
-    On a CPU these are the numbers that `TorchLearner` draws; on a GPU its dropout is a kernel of its own, which draws
-    others. Either way they do not depend on which other rows there are.
+    On a CPU these are the numbers that `TorchLearner` draws; on a GPU its dropout is a fused kernel, which draws
+    others. Either way they do not depend on the other rows.
 
     Args:
-        states: Of the generators, of each row; they go on with what is drawn.
-        device: Whose generators.
+        states: States of the device's generators for each row; they advance with every draw.
+        device: The device of the generators.
     """
 
     def __init__(self, states: Sequence[_States], device: str) -> None:
@@ -37,35 +38,37 @@ class RowDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if torch.Tag.nondeterministic_seeded not in func.tags:
             return func(*args, **kwargs)
         if not any(isinstance(arg, Tensor | list) for arg in args):
-            raise NotImplementedError(f"{func} cannot draw for many")
-        chance, rows = generators(self._device), []
+            raise NotImplementedError(f"{func} cannot draw random numbers for many trials")
+        row_generators, rows = generators(self._device), []
         with seeded(0, self._device):
             for number, states in enumerate(self._states):
-                for generator, state in zip(chance, states, strict=True):
+                for generator, state in zip(row_generators, states, strict=True):
                     generator.set_state(state)
                 rows.append(func(*(self._row(arg, number, func) for arg in args), **kwargs))
-                self._states[number] = [generator.get_state() for generator in chance]
-        if func._schema.is_mutable:
-            # The rows are views.
+                self._states[number] = [generator.get_state() for generator in row_generators]
+        if writes_in_place(func):
+            # The rows are views of it.
             return args[0]
-        # A GPU's dropout gives what it let through too.
+        # Fused dropout on a GPU also returns its mask.
         return tuple(map(torch.stack, zip(*rows, strict=True))) if isinstance(rows[0], tuple) else torch.stack(rows)
 
     def _row(self, arg: Any, number: int, func: Any) -> Any:
-        """One row's part of what is drawn for all: of a tensor, or of the size of a new one."""
+        """One row's part of an argument: of a tensor, or of the size of a new one."""
         if not isinstance(arg, Tensor | list):
             return arg
         count = len(self._states)
         if count not in ([*arg[:1]] if isinstance(arg, list) else arg.shape[:1]):
-            raise NotImplementedError(f"{func} cannot draw for many")
+            raise NotImplementedError(f"{func} cannot draw random numbers for many trials")
         return arg[1:] if isinstance(arg, list) else arg[number]
 
 
-class Drawing(TorchFunctionMode):
-    """While it is active in a function that `vmap` calls, what is to be filled with chance has a place for every row.
+class RowwiseFactories(TorchFunctionMode):
+    """Context inside a function under `vmap` in which new tensors have the dimension of the rows.
+
+    So tensors that are filled with random numbers in place get different ones for each row.
 
     Args:
-        like: A tensor that has one.
+        like: A tensor with the dimension of the rows.
     """
 
     def __init__(self, like: Tensor) -> None:
@@ -77,25 +80,27 @@ class Drawing(TorchFunctionMode):
         if func is nn.functional.dropout:
             return _dropout(*args, **kwargs)
         if func is torch.empty:
-            usual = {"dtype": torch.get_default_dtype(), "device": torch.get_default_device()}
-            return self._like.new_empty(*args, **{**usual, **kwargs})
+            defaults = {"dtype": torch.get_default_dtype(), "device": torch.get_default_device()}
+            return self._like.new_empty(*args, **{**defaults, **kwargs})
         return func(*args, **kwargs)
 
 
 def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """As torch's on a CPU, which draws in the order of the input's memory; under `vmap` torch's own does not."""
+    """Torch's dropout on a CPU, which draws in the order of the input's memory; torch's own under `vmap` does not."""
     if not training or not 0 < p < 1:
         return nn.functional.dropout(input, p, training, inplace)
     noise = torch.empty_like(input).bernoulli_(1 - p).div_(1 - p)
     return input.mul_(noise) if inplace else input * noise
 
 
-def drawn(workload: TorchWorkload, seeds: Sequence[int], steps: Sequence[int], device: str) -> tuple[Batch, RowDraws]:
-    """`TorchWorkload.batches` and, after each trial's batch is drawn, what else its step draws."""
+def batches_and_randomness(
+    workload: TorchWorkload, seeds: Sequence[int], steps: Sequence[int], device: str
+) -> tuple[Batch, RowwiseRandomness]:
+    """`TorchWorkload.batches`, and the random numbers of each trial's step after its batch."""
     parts, states = [], []
     for seed, step in zip(seeds, steps, strict=True):
         with seeded(step_seed(seed, step), device):
             parts.append(workload.batch(seed, step, device))
             states.append([generator.get_state() for generator in generators(device)])
     inputs, targets = map(torch.stack, zip(*parts, strict=True))
-    return (inputs, targets), RowDraws(states, device)
+    return (inputs, targets), RowwiseRandomness(states, device)

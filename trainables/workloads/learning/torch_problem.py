@@ -1,39 +1,23 @@
-"""Workloads around a torch model: what a trial needs to know of the model and its data."""
+"""A model, its batches, a loss and a metric: what a `TorchLearner` trains."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any, Self
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from phitune.trainables.errors import InputError
-from phitune.trainables.optimizers import check_optimizer
-from phitune.trainables.spec import Spec
-from phitune.trainables.workloads.base import Learner, Split, Workload
-from phitune.trainables.workloads.torch.recipe import Recipe
-from phitune.trainables.workloads.torch.seeding import seeded, step_seed
+from phitune.trainables.workloads.base import Split
+from phitune.trainables.workloads.learning.device import seeded, step_seed
+from phitune.trainables.workloads.learning.recipe import Recipe
 
 Batch = tuple[Tensor, Tensor]
 """Inputs [batch, ...] and targets [batch, ...]."""
 
-DEFAULT_BASE_LR: Mapping[str, tuple[float, float]] = {
-    "sgd": (0.001, 1.0),
-    "adam": (1e-4, 0.1),
-    "adamw": (1e-4, 0.1),
-    "amsgrad": (1e-4, 0.1),
-    "schedulefree-sgd": (0.01, 10.0),
-    "schedulefree-adamw": (1e-4, 0.1),
-}
 
-
-class TorchWorkload(Workload):
+class TorchProblem(ABC):
     """A model, batches of (inputs, targets), a loss and a metric; classification unless overridden.
-
-    For data that fits in memory as tensors, subclass `workloads.torch.supervised.SupervisedWorkload` instead.
 
     Attributes:
         recipe: Batch size, weight decay and so on; a class sets its own, a study file may change any of it.
@@ -43,7 +27,6 @@ class TorchWorkload(Workload):
 
     recipe: Recipe = Recipe()
     decay_vectors: bool = True
-    base_lr: Mapping[str, tuple[float, float]] = DEFAULT_BASE_LR
 
     @abstractmethod
     def model(self) -> nn.Module:
@@ -55,7 +38,7 @@ class TorchWorkload(Workload):
         return model.double() if self.recipe.precision == "fp64" else model
 
     def precise(self, batch: Batch) -> Batch:
-        """A batch whose inputs, and targets that are numbers to be met, are in the recipe's precision."""
+        """The batch with its floating-point tensors in the recipe's precision."""
         if self.recipe.precision != "fp64":
             return batch
         inputs, targets = (part.double() if part.is_floating_point() else part for part in batch)
@@ -65,13 +48,13 @@ class TorchWorkload(Workload):
     def batch(self, seed: int, step: int, device: str) -> Batch:
         """The training batch of a step (from 0): a pure function of seed and step, so that resuming needs no state.
 
-        Torch's generators are seeded from the two when a learner calls it, for random transforms that draw from them.
+        A learner calls it with torch's generators seeded from the two, for random transforms that draw from them.
         """
 
     def batches(self, seeds: Sequence[int], steps: Sequence[int], device: str) -> Batch:
-        """The training batches of several trials, each at its step, [trials, batch, ...].
+        """The training batches of several trials, each at its own step, [trials, batch, ...].
 
-        Override it where they can be had faster than one after another; it must give what `batch` gives.
+        Override it where there is a faster way than one `batch` after another; the values must be those of `batch`.
         """
         parts = []
         for seed, step in zip(seeds, steps, strict=True):
@@ -93,7 +76,7 @@ class TorchWorkload(Workload):
         return nn.functional.cross_entropy(outputs, targets)
 
     def training_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss that is trained; `loss`, with label smoothing if the recipe has any."""
+        """The loss that is trained: `loss`, with label smoothing if the recipe has any."""
         if not self.recipe.label_smoothing:
             return self.loss(outputs, targets)
         return nn.functional.cross_entropy(outputs, targets, label_smoothing=self.recipe.label_smoothing)
@@ -101,29 +84,3 @@ class TorchWorkload(Workload):
     def metric(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Mean metric of a batch, a scalar tensor."""
         return (outputs.argmax(-1) == targets).float().mean()
-
-    def check(self, optimizer: Spec) -> None:
-        check_optimizer(optimizer)
-        own_loss = type(self).loss is not TorchWorkload.loss
-        if self.recipe.label_smoothing and own_loss and type(self).training_loss is TorchWorkload.training_loss:
-            raise InputError(
-                f"workloads.label_smoothing: {self.recipe.label_smoothing!r} is not allowed; {type(self).__name__} has "
-                "a loss of its own, without smoothing, so it must be 0"
-            )
-
-    def learner(self, optimizer: Spec, seed: int, horizon: int, device: str = "cpu") -> Learner:
-        from phitune.trainables.workloads.torch.torch_learner import TorchLearner
-
-        return TorchLearner(self, optimizer, seed, device)
-
-    @classmethod
-    def parameters(cls) -> dict[str, Any]:
-        return {**super().parameters(), **asdict(cls.recipe)}
-
-    @classmethod
-    def build(cls, spec: Spec, *parts: str) -> Self:
-        given = spec.params
-        recipe = {key: given.pop(key) for key in Recipe.names() if key in given}
-        built = cls(*parts, **given)
-        built.recipe = built.recipe.changed(recipe)
-        return built

@@ -11,16 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from phitune.trainables.diagnostics import gradient_norms, measure
-from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import schedule
 from phitune.trainables.spec import Spec
 from phitune.trainables.training import Diagnostics, Training, TrialConfig
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.base import Diagnosis, Split
+from phitune.trainables.workloads.learning.full_batch import measure
+from phitune.trainables.workloads.learning.supervised import Data, SupervisedWorkload
 from phitune.trainables.workloads.quadratic import Quadratic
-from phitune.trainables.workloads.torch.supervised import Data, SupervisedWorkload
-from phitune.trainables.workloads.torch.torch_learner import TorchLearner
 
 ALL = Diagnosis(gradient=True, hessian=True)
 CLASSES = 3
@@ -246,24 +244,3 @@ def test_the_quadratic_is_exact() -> None:
     assert measured["full_train_loss"] == pytest.approx(0.5 * h @ v)
     assert measured["full_grad_norm"] == pytest.approx(np.sqrt(h**2 @ v))
     assert (measured["hessian_min"], measured["hessian_max"]) == pytest.approx((0.1, 1.0))
-
-
-@pytest.mark.parametrize(("order", "optimizer", "lr"), [(2, "sgd", 0.1), (1, "adamw", 0.01)])
-def test_gradient_norms_of_every_step(order: int, optimizer: str, lr: float) -> None:
-    problem = workload(Spec("mlp/digits"))
-    config = TrialConfig(optimizer, 12, schedule("linear"), lr, seed=3)
-    norms = gradient_norms(problem, config, order)  # type: ignore[arg-type]
-    learner = problem.learner(Spec(optimizer), 3, 12)
-    assert isinstance(learner, TorchLearner)
-    expected = []
-    for step in range(12):
-        learner.step(lr * (1 - step / 12))
-        gradients = [p.grad for group in learner.optimizer.param_groups for p in group["params"]]
-        expected.append(float(np.linalg.norm(torch.cat([g.flatten() for g in gradients]).double(), ord=order)))
-    assert norms == pytest.approx(expected, rel=1e-5)
-
-
-def test_a_diverged_trial_has_no_gradient_norms() -> None:
-    config = TrialConfig("sgd", 50, schedule("linear"), 1e4, seed=3)
-    with pytest.raises(InputError, match="must not diverge"):
-        gradient_norms(workload(Spec("mlp/digits")), config, 2)  # type: ignore[arg-type]

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from phitune.trainables.spec import Spec
+from phitune.trainables.training.checkpoint import Checkpoint, CheckpointFolder
 from phitune.trainables.trial.actor import TrialActor
-from phitune.trainables.trial.checkpoint import Checkpoint, CheckpointFolder
 from phitune.trainables.workloads.base import Learner
 from phitune.trainables.workloads.digits import MlpDigits
 from phitune.trainables.workloads.quadratic import Quadratic

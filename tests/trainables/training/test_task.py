@@ -8,7 +8,7 @@ import torch
 
 from phitune.trainables.trial.actor import TrialActor
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch.torch_workload import Batch
+from phitune.trainables.workloads.learning.torch_problem import Batch
 
 TASK = {
     "workload": "quadratic",

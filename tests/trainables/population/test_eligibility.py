@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from phitune.trainables.population.obstacle import obstacle
+from phitune.trainables.population.eligibility import alone_reason
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads import Learner, workload
 from phitune.trainables.workloads.base import Split
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch.supervised import Data
+from phitune.trainables.workloads.learning.supervised import Data
 from tests.trainables.population.own import Dropout, Frozen, OwnBatch, Tied, precise
 from tests.trainables.population.twins import made
 
@@ -82,7 +82,7 @@ REASONS: dict[type[Head], str] = {
     Branch: "RuntimeError: vmap: .*data-dependent control flow",
     InEvaluation: "RuntimeError: vmap: .*item",
     Replaces: "its numbers would be others",
-    Permutes: "NotImplementedError: aten.randperm.default cannot draw for many",
+    Permutes: "NotImplementedError: aten.randperm.default cannot draw random numbers for many trials",
     Idle: "unused gets no gradient",
 }
 
@@ -97,16 +97,18 @@ def over(network: type[nn.Module]) -> MlpDigits:
 
 @pytest.mark.parametrize("network", REASONS, ids=lambda kind: kind.__name__)
 def test_what_is_found_by_trying(network: type[Head]) -> None:
-    reason = obstacle(over(network), SGD, "cpu")
+    reason = alone_reason(over(network), SGD, "cpu")
     assert reason and "\n" not in reason and len(reason) <= 200
     assert re.match(REASONS[network], reason), reason
 
 
 def test_what_is_told_by_looking() -> None:
-    assert obstacle(workload(Spec("quadratic")), SGD, "cpu") == "Quadratic is not a TorchWorkload"
-    assert obstacle(OwnLearner(), SGD, "cpu") == "OwnLearner has a learner of its own"
-    assert obstacle(MlpDigits(), Spec("schedulefree-sgd"), "cpu") == "schedulefree-sgd has no update for many at once"
-    assert obstacle(made("mlp/digits", compile=True), SGD, "cpu") == "its model is compiled (compile: true)"
+    assert alone_reason(workload(Spec("quadratic")), SGD, "cpu") == "Quadratic is not a TorchWorkload"
+    assert alone_reason(OwnLearner(), SGD, "cpu") == "OwnLearner has a learner of its own"
+    assert (
+        alone_reason(MlpDigits(), Spec("schedulefree-sgd"), "cpu") == "schedulefree-sgd has no update for many at once"
+    )
+    assert alone_reason(made("mlp/digits", compile=True), SGD, "cpu") == "its model is compiled (compile: true)"
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp64"])
@@ -114,7 +116,7 @@ def test_what_is_told_by_looking() -> None:
 def test_none_where_there_is_none(optimizer: str, precision: str) -> None:
     built = [made(f"{name}/digits", precision=precision) for name in ("mlp", "cnn", "resnet8", "logreg")]
     built += [precise(kind, precision=precision) for kind in (Tied, Frozen, OwnBatch, Dropout)]
-    assert [obstacle(each, Spec(optimizer), "cpu") for each in [*built, over(Head)]] == [""] * (len(built) + 1)
+    assert [alone_reason(each, Spec(optimizer), "cpu") for each in [*built, over(Head)]] == [""] * (len(built) + 1)
 
 
 def test_shortness_of_memory_is_no_obstacle() -> None:
@@ -123,7 +125,7 @@ def test_shortness_of_memory_is_no_obstacle() -> None:
             raise torch.OutOfMemoryError("no memory")
 
     with pytest.raises(torch.OutOfMemoryError):
-        obstacle(Full(), SGD, "cpu")
+        alone_reason(Full(), SGD, "cpu")
 
 
 def test_nothing_is_left_behind() -> None:
@@ -131,6 +133,6 @@ def test_nothing_is_left_behind() -> None:
     before = torch.get_rng_state()
     built = precise(Dropout)
     first = built.learner(SGD, 0, 1).step(0.1)
-    assert obstacle(built, SGD, "cpu") == ""
+    assert alone_reason(built, SGD, "cpu") == ""
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(torch.as_tensor(built.learner(SGD, 0, 1).step(0.1)), torch.as_tensor(first))

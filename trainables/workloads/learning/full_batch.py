@@ -1,11 +1,10 @@
-"""Measurements on the whole training set: loss, gradient norm and Hessian extremes; and a trial's gradient norms."""
+"""Measurements on the whole training set: loss, gradient norm and extreme eigenvalues of the Hessian."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,11 +13,8 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from phitune.trainables.errors import InputError
-from phitune.trainables.training import Training, TrialConfig
 from phitune.trainables.workloads.base import Diagnosis
-from phitune.trainables.workloads.torch.torch_learner import TorchLearner
-from phitune.trainables.workloads.torch.torch_workload import Batch, TorchWorkload
+from phitune.trainables.workloads.learning.torch_problem import Batch, TorchProblem
 
 _SEED = 0
 _TOLERANCE = 1e-3
@@ -29,10 +25,10 @@ _RESTARTS = 10
 _Operator = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def measure(workload: TorchWorkload, model: nn.Module, diagnosis: Diagnosis, device: str) -> dict[str, float]:
-    """``full_train_loss full_grad_norm hessian_max hessian_min`` of a model, as far as asked for.
+def measure(problem: TorchProblem, model: nn.Module, diagnosis: Diagnosis, device: str) -> dict[str, float]:
+    """The requested ones of ``full_train_loss full_grad_norm hessian_max hessian_min`` of a model.
 
-    All are of the mean of ``workload.loss`` over the training split without augmentation, with the model in the mode
+    All are of the mean of ``problem.loss`` over the training split without augmentation, with the model in the mode
     it is in, in its own precision: no label smoothing, no weight decay, no mixed precision. The model and its
     ``.grad`` are left alone. Examples pass in parts of the size of a training step's: the gradient needs a step's
     memory, the Hessian about three times that and, on the host, 20 float64 vectors as long as all parameters.
@@ -41,16 +37,16 @@ def measure(workload: TorchWorkload, model: nn.Module, diagnosis: Diagnosis, dev
     400, products with a vector, each as costly as two or three gradients.
 
     Args:
-        workload: Where loss and examples come from.
-        model: Its weights as they are.
-        diagnosis: What to measure, and on how many examples: a random subset drawn once and for all, so that trials
-            can be compared.
-        device: Where the model is.
+        problem: Source of the loss and the examples.
+        model: The model with its current weights.
+        diagnosis: What to measure, and on how many examples: a random subset that is the same for all trials, so that
+            they can be compared.
+        device: The model's device.
 
     Returns:
-        What is asked for, except what is not finite or, of the eigenvalues, what has not converged.
+        The requested measurements by name, without those that are not finite and eigenvalues that have not converged.
     """
-    loss = _TrainingLoss(workload, model, diagnosis.examples, device)
+    loss = _TrainingLoss(problem, model, diagnosis.examples, device)
     measured: dict[str, float] = {}
     if diagnosis.gradient:
         value, gradient = loss.gradient()
@@ -60,49 +56,11 @@ def measure(workload: TorchWorkload, model: nn.Module, diagnosis: Diagnosis, dev
     return {key: value for key, value in measured.items() if math.isfinite(value)}
 
 
-def gradient_norms(
-    workload: TorchWorkload, config: TrialConfig, order: Literal[1, 2], device: str = "cpu"
-) -> NDArray[np.float64]:
-    """Norm of the gradient over all parameters at every step of a trial that is run for it: food for `refine`.
-
-    The gradient is what the optimizer gets: of a batch, clipped if the recipe clips.
-
-    Args:
-        workload: The workload.
-        config: The trial, such as linear decay at its best base LR.
-        order: 2 for refining SGD, 1 for the Adam kinds (Defazio et al. 2023, arXiv 2310.07831).
-        device: A torch device.
-
-    Returns:
-        [horizon].
-
-    Raises:
-        InputError: The trial diverges.
-    """
-    training = Training(workload, config, points=1, device=device)
-    norms: list[Tensor] = []
-
-    def note(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        norms.append(nn.utils.get_total_norm(gradients, norm_type=float(order)))
-
-    if not isinstance(training.learner, TorchLearner):
-        raise TypeError(f"{type(training.learner).__name__} does not tell its gradients")
-    training.learner.optimizer.register_step_pre_hook(note)
-    training.advance(config.horizon)
-    if training.diverged:
-        raise InputError(
-            f"base_lr: {config.base_lr:g} is not allowed; a trial to refine must not diverge, this one did at "
-            f"iteration {training.step} of {config.horizon}"
-        )
-    return torch.stack(norms).double().cpu().numpy()
-
-
 class _TrainingLoss:
     """The mean loss over the training examples as a function of the model's trainable parameters."""
 
-    def __init__(self, workload: TorchWorkload, model: nn.Module, examples: int | None, device: str) -> None:
-        self._workload = workload
+    def __init__(self, problem: TorchProblem, model: nn.Module, examples: int | None, device: str) -> None:
+        self._problem = problem
         self._model = model
         self._examples = examples
         self._device = device
@@ -133,36 +91,36 @@ class _TrainingLoss:
 
     def _mean(self, derivative: Callable[[Tensor], tuple[Tensor, ...]]) -> tuple[float, list[Tensor]]:
         """The loss and a derivative of it, both averaged over the examples."""
-        total, count = 0.0, 0
+        loss_sum, count = 0.0, 0
         sums = [torch.zeros_like(p) for p in self._params]
         for inputs, targets in self._parts():
-            loss = self._workload.loss(self._workload.forward(self._model, inputs), targets)
-            torch._foreach_add_(sums, derivative(loss), alpha=len(targets))
-            total += float(loss.detach()) * len(targets)
+            loss = self._problem.loss(self._problem.forward(self._model, inputs), targets)
+            for each, part in zip(sums, derivative(loss), strict=True):
+                each.add_(part, alpha=len(targets))
+            loss_sum += float(loss.detach()) * len(targets)
             count += len(targets)
-        torch._foreach_div_(sums, count)
-        return total / count, sums
+        return loss_sum / count, [each / count for each in sums]
 
     def _parts(self) -> Iterator[Batch]:
         """The examples, in parts for which a training step has memory."""
-        recipe = self._workload.recipe
+        recipe = self._problem.recipe
         size = max(1, recipe.batch_size // recipe.accumulate)
-        chunks = self._workload.chunks("train", self._device) if self._examples is None else [self._subset]
-        for inputs, targets in map(self._workload.precise, chunks):
+        chunks = self._problem.chunks("train", self._device) if self._examples is None else [self._subset]
+        for inputs, targets in map(self._problem.precise, chunks):
             yield from zip(torch.split(inputs, size), torch.split(targets, size), strict=True)
 
     @cached_property
     def _subset(self) -> Batch:
-        """The same examples whatever the model, the seed and the sizes of the chunks."""
-        total = sum(len(targets) for _, targets in self._workload.chunks("train", self._device))
-        taken = np.zeros(total, dtype=bool)
-        taken[np.random.default_rng(_SEED).permutation(total)[: self._examples]] = True
-        picked, start = [], 0
-        for inputs, targets in self._workload.chunks("train", self._device):
-            where = torch.from_numpy(taken[start : start + len(targets)]).to(targets.device)
-            picked.append((inputs[where], targets[where]))
+        """The subset of the examples; it depends on neither model, seed nor chunk sizes."""
+        total = sum(len(targets) for _, targets in self._problem.chunks("train", self._device))
+        selection = np.zeros(total, dtype=bool)
+        selection[np.random.default_rng(_SEED).permutation(total)[: self._examples]] = True
+        parts, start = [], 0
+        for inputs, targets in self._problem.chunks("train", self._device):
+            where = torch.from_numpy(selection[start : start + len(targets)]).to(targets.device)
+            parts.append((inputs[where], targets[where]))
             start += len(targets)
-        return torch.cat([inputs for inputs, _ in picked]), torch.cat([targets for _, targets in picked])
+        return torch.cat([inputs for inputs, _ in parts]), torch.cat([targets for _, targets in parts])
 
 
 def _extremes(hessian_times: _Operator, dimension: int) -> dict[str, float]:
@@ -175,9 +133,9 @@ def _extremes(hessian_times: _Operator, dimension: int) -> dict[str, float]:
     farthest = _farthest(hessian_times, start)
     if farthest is None:
         return {}
-    known, left = ("hessian_max", "hessian_min") if farthest >= 0 else ("hessian_min", "hessian_max")
+    first, second = ("hessian_max", "hessian_min") if farthest >= 0 else ("hessian_min", "hessian_max")
     distance = _farthest(lambda vector: hessian_times(vector) - farthest * vector, start)
-    return {known: farthest} if distance is None else {known: farthest, left: farthest + distance}
+    return {first: farthest} if distance is None else {first: farthest, second: farthest + distance}
 
 
 def _farthest(operator: _Operator, start: NDArray[np.float64]) -> float | None:
@@ -191,7 +149,7 @@ def _farthest(operator: _Operator, start: NDArray[np.float64]) -> float | None:
     products = LinearOperator((start.size, start.size), matvec=lambda v: operator(v.ravel()), dtype=np.float64)
     vectors = min(start.size, _LANCZOS_VECTORS)
     try:
-        found = eigsh(
+        eigenvalues = eigsh(
             products,
             k=1,
             which="LM",
@@ -203,4 +161,4 @@ def _farthest(operator: _Operator, start: NDArray[np.float64]) -> float | None:
         )
     except ArpackNoConvergence:
         return None
-    return float(found[0])
+    return float(eigenvalues[0])

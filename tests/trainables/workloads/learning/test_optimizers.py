@@ -10,10 +10,10 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from phitune.trainables.errors import InputError
-from phitune.trainables.optimizers import check_optimizer, optimizer, set_lr
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.base import schedule_free
+from phitune.trainables.workloads.learning.optimizers import build_optimizer, check_optimizer, set_lr
 
 LRS = (0.1, 0.05, 0.2, 0.01, 0.0, 0.03)
 Parameters = Iterable[nn.Parameter]
@@ -53,7 +53,7 @@ def problem() -> tuple[nn.Linear, Callable[[nn.Linear, int], None]]:
 def test_takes_the_steps_of_the_one_it_is_named_after(label: str) -> None:
     ours, gradient = problem()
     plain, _ = problem()
-    mine = optimizer(Spec.parse(label), ours.parameters(), [], weight_decay=0.03)
+    mine = build_optimizer(Spec.parse(label), ours.parameters(), [], weight_decay=0.03)
     twin = TWINS[label](plain.parameters())
     for each in (mine, twin):
         if schedule_free(Spec.parse(label)):
@@ -97,7 +97,7 @@ def test_schedule_free_learner_is_judged_on_the_package_s_own_average(name: str)
 )
 def test_momentum_is_set_where_a_schedule_cycles_it(label: str, read: Callable[[dict[str, Any]], float]) -> None:
     layer, _ = problem()
-    made = optimizer(Spec(label), [layer.weight], [layer.bias], 0.0)
+    made = build_optimizer(Spec(label), [layer.weight], [layer.bias], 0.0)
     set_lr(made, 0.2)
     assert [(group["lr"], read(group)) for group in made.param_groups] == [(0.2, 0.9)] * 2
     set_lr(made, 0.3, momentum=0.8)
@@ -106,7 +106,7 @@ def test_momentum_is_set_where_a_schedule_cycles_it(label: str, read: Callable[[
 
 def test_sgd_without_momentum_stays_plain_under_a_schedule_that_cycles_it() -> None:
     layer, _ = problem()
-    made = optimizer(Spec.parse("sgd(momentum=0)"), [layer.weight], [layer.bias], 0.0)
+    made = build_optimizer(Spec.parse("sgd(momentum=0)"), [layer.weight], [layer.bias], 0.0)
     set_lr(made, 0.3, momentum=0.8)
     assert [group["momentum"] for group in made.param_groups] == [0, 0]
 
@@ -114,11 +114,11 @@ def test_sgd_without_momentum_stays_plain_under_a_schedule_that_cycles_it() -> N
 @pytest.mark.parametrize("label", ["sgd", "adam", "adamw", "amsgrad", "schedulefree-sgd", "schedulefree-adamw"])
 def test_decay_is_for_the_decayed_alone_and_an_optimizer_s_own_wins(label: str) -> None:
     layer, _ = problem()
-    made = optimizer(Spec(label), [layer.weight], [layer.bias], 0.1)
+    made = build_optimizer(Spec(label), [layer.weight], [layer.bias], 0.1)
     assert [group["weight_decay"] for group in made.param_groups] == [0.1, 0.0]
-    made = optimizer(Spec(label, (("weight_decay", 0.3),)), [layer.weight], [layer.bias], 0.1)
+    made = build_optimizer(Spec(label, (("weight_decay", 0.3),)), [layer.weight], [layer.bias], 0.1)
     assert [group["weight_decay"] for group in made.param_groups] == [0.3, 0.0]
-    assert len(optimizer(Spec(label), layer.parameters(), [], 0.1).param_groups) == 1
+    assert len(build_optimizer(Spec(label), layer.parameters(), [], 0.1).param_groups) == 1
 
 
 @pytest.mark.parametrize(
