@@ -18,8 +18,8 @@ def import_class(name: str, field: str) -> Any:
         field: The field that holds the name, for the message.
 
     Raises:
-        InputError: It cannot be imported, or importing the module ends the process (`sys.exit`), as parsing
-            arguments at the top of a module does.
+        InputError: It cannot be imported, or the module exits when it is imported, as one does that parses arguments
+            outside of ``if __name__ == "__main__"``.
     """
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
@@ -28,8 +28,8 @@ def import_class(name: str, field: str) -> Any:
         return getattr(import_module(module), attribute)
     except SystemExit as error:
         raise InputError(
-            f"{field}: cannot import {name!r}; importing {module} calls sys.exit({error.code!r}): what it does as a "
-            'script, such as parsing arguments, belongs under `if __name__ == "__main__":`'
+            f"{field}: cannot import {name!r} (importing {module} calls sys.exit({error.code!r}); what it does as a "
+            'script, such as parsing arguments, belongs under `if __name__ == "__main__":`)'
         ) from error
     except Exception as error:
         reason = " ".join(str(error).split())

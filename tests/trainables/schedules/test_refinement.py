@@ -14,7 +14,7 @@ from phitune.trainables.schedules import refine
 
 
 def slow_twin(norms: list[float], power: int, points: int, smoothing: float) -> list[float]:
-    """REFERENCES, section 4, in plain loops."""
+    """The formulas of docs/method/schedules.md (arXiv 2310.07831), in plain loops."""
     n = len(norms)
     half = math.floor(smoothing * n / 2)
     reflected = [*norms, *reversed(norms)]

@@ -22,7 +22,7 @@ def profile(name: str, x: float | NDArray[np.float64] = X, **parameters: object)
 
 @given(phi=phis, x=inside)
 def test_uba_is_the_tangent_form(phi: float, x: float) -> None:
-    """REFERENCES: u = 1 / (1 + φ/2 tan²(πx/2))."""
+    """docs/method/schedules.md: u = 1 / (1 + φ/2 tan²(πx/2))."""
     assert profile("uba", x, phi=phi) == pytest.approx(1 / (1 + phi / 2 * math.tan(math.pi * x / 2) ** 2), rel=1e-9)
 
 

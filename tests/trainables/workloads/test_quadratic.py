@@ -12,7 +12,7 @@ from phitune.trainables.workloads.quadratic import Quadratic
 
 
 def expected_loss(kappa: float, noise: float, dim: int, lrs: np.ndarray) -> float:
-    """REFERENCES §6 in a few lines: v ← (1 − ηh)² v + η² s, loss ½ Σ h v."""
+    """The recursion of docs/method/quadratic.md in a few lines: v ← (1 − ηh)² v + η² s, loss ½ Σ h v."""
     h = np.logspace(-np.log10(kappa), 0, dim)
     v = np.full(dim, 1 / dim)
     for lr in lrs:

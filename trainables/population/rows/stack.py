@@ -80,7 +80,7 @@ class Stack(Rows):
                 try:
                     self._gradients(slice(0, rows), range(rows))
                 except RuntimeError as error:
-                    if self.stochastic or not _is_randomness_error(error):
+                    if self.stochastic or not is_randomness_error(error):
                         raise
                     self.stochastic = True
                     self._gradients(slice(0, rows), range(rows))
@@ -179,7 +179,7 @@ class Stack(Rows):
                 continue
             except Exception as error:
                 no_memory = out_of_memory(error)
-                first_draw = not self.stochastic and _is_randomness_error(error)
+                first_draw = not self.stochastic and is_randomness_error(error)
                 if len(part) == 1 and not first_draw:
                     errors[part[0]] = _without_frames(error)
                     continue
@@ -269,7 +269,7 @@ class Stack(Rows):
         return contexts
 
 
-def _is_randomness_error(error: Exception) -> bool:
+def is_randomness_error(error: Exception) -> bool:
     """Whether it is `vmap`'s error about a model that draws random numbers."""
     return isinstance(error, RuntimeError) and "randomness" in str(error)
 
