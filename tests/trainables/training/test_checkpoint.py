@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class CutDigits(MlpDigits):
 
 def actor(path: Path, name: str, rungs: tuple[int, ...] = (10, 20), **change: Any) -> TrialActor:
     task = {
-        "workload": f"tests.trainables.trial.test_checkpoint:{name}",
+        "workload": f"{__name__}:{name}",
         "optimizer": "sgd",
         "budget": 40,
         "schedule": {"family": "uba", "phi": 1.0},
@@ -77,6 +78,12 @@ def account(actor: TrialActor) -> dict[str, Any]:
     return account
 
 
+@cache
+def uninterrupted(name: str, rungs: tuple[int, ...]) -> dict[str, Any]:
+    """The account of a trial that is never cut, without a checkpoint."""
+    return account(actor(Path(), name, rungs, checkpoint=None))
+
+
 @pytest.mark.parametrize("name", ["CutQuadratic", "CutDigits"])
 @pytest.mark.parametrize(
     ("rungs", "cut_at", "steps_again"),
@@ -86,7 +93,7 @@ def test_a_trial_goes_on_from_its_checkpoint_bit_for_bit(
     tmp_path: Path, name: str, rungs: tuple[int, ...], cut_at: int, steps_again: int
 ) -> None:
     Power.cut_at = None
-    whole = account(actor(tmp_path / "other", name, rungs))
+    whole = uninterrupted(name, rungs)
     Power.cut_at = cut_at
     with pytest.raises(SystemExit):
         account(actor(tmp_path / "checkpoint", name, rungs))

@@ -32,6 +32,7 @@ class TestSpirals(_Example):
     workload = "own_workload:Spirals(turns=2)"
 
 
+@pytest.mark.full
 class TestWaveShapes(_Example):
     folder = PLAIN
     workload = "waves:WaveShapes"
@@ -53,6 +54,7 @@ def test_workloads_of_the_studies_are_learnt(
     assert training.evaluate("test")["test_metric"] > at_least
 
 
+@pytest.mark.full
 def test_the_plain_script_runs_by_itself() -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(

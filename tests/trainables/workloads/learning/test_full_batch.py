@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from phitune.trainables.workloads.base import Diagnosis, Split
 from phitune.trainables.workloads.learning.full_batch import measure
 from phitune.trainables.workloads.learning.supervised import Data, SupervisedWorkload
 from phitune.trainables.workloads.quadratic import Quadratic
+from tests.trainables.population.twins import gpt
 
 ALL = Diagnosis(gradient=True, hessian=True)
 CLASSES = 3
@@ -188,7 +190,7 @@ def test_more_examples_than_there_are_means_all() -> None:
     [("mlp/digits", "sgd"), ("cnn/digits", "adamw"), ("mlp/digits", "schedulefree-sgd"), ("quadratic", "sgd")],
 )
 def test_measuring_changes_nothing(name: str, optimizer: str) -> None:
-    diagnostics = Diagnostics(gradient_points=5, hessian=True, examples=200)
+    diagnostics = Diagnostics(gradient_points=5, hessian=True, examples=40)
     plain, measured = start(name, optimizer), start(name, optimizer, diagnostics=diagnostics)
     for training in (plain, measured):
         training.advance(20)
@@ -210,13 +212,13 @@ def test_measuring_leaves_the_last_gradient_and_the_fused_kernels_as_they_were()
     learner = workload(Spec("mlp/digits")).learner(Spec("sgd"), seed=0, horizon=10)
     learner.step(0.1)
     norms = learner.norms()
-    learner.diagnose(ALL)
+    learner.diagnose(Diagnosis(gradient=True, hessian=True, examples=40))
     assert learner.norms() == norms
     assert torch.backends.cuda.flash_sdp_enabled()
 
 
 def test_measured_at_start_middle_and_end() -> None:
-    training = start("mlp/digits", diagnostics=Diagnostics(gradient_points=5, hessian=True))
+    training = start("mlp/iris", diagnostics=Diagnostics(gradient_points=5, hessian=True))
     training.advance(20)
     at = {point["step"]: point for point in training.diagnosed}
     assert list(at) == [0, 5, 10, 15, 20]
@@ -226,8 +228,8 @@ def test_measured_at_start_middle_and_end() -> None:
     assert at[20]["full_train_loss"] < at[0]["full_train_loss"]
 
 
-def test_attention_has_a_hessian() -> None:
-    learner = workload(Spec.parse("gpt-nano/stdlib")).learner(Spec("adamw"), seed=0, horizon=10)
+def test_attention_has_a_hessian(tmp_path: Path) -> None:
+    learner = gpt(tmp_path).learner(Spec("adamw"), seed=0, horizon=10)
     measured = learner.diagnose(Diagnosis(hessian=True, examples=4))
     assert measured["hessian_max"] > 0 > measured["hessian_min"]
     assert measured["full_grad_norm"] > 0
