@@ -50,7 +50,7 @@ def family(name: str) -> type[Schedule]:
         InputError: There is no family of that name, or it cannot be imported.
     """
     if ":" in name:
-        return _users_own(name)
+        return _user_family(name)
     if name not in _FAMILIES:
         near = get_close_matches(name, _FAMILIES, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
@@ -89,7 +89,7 @@ def from_dict(values: Mapping[str, Any]) -> Schedule:
     return schedule(parameters.pop("family"), **parameters)
 
 
-def _users_own(name: str) -> type[Schedule]:
+def _user_family(name: str) -> type[Schedule]:
     cls = import_class(name, "family")
     if not (isinstance(cls, type) and issubclass(cls, Schedule)):
         raise InputError(

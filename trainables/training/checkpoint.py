@@ -1,4 +1,4 @@
-"""A trial in flight, kept on disk by wall time, so that a new process goes on with it."""
+"""Checkpoints of trials in flight, saved by wall time, from which a new process resumes them."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _SLASH = "@"
 class Checkpoint:
     """One trial's file; replaced whole, so that it is never half written.
 
-    Saving is a convenience: what cannot be saved or read leaves the trial as if there were no file.
+    Saving is a convenience: if a state cannot be saved or a file not read, the trial goes on as without it.
 
     Args:
-        path: The file; every machine that may go on with the trial must see it there.
-        seconds: Wall time between two savings.
-        identity: What trains; a file of anything else is not read.
+        path: The file, on storage of every machine that may resume the trial.
+        seconds: Wall time between two saves.
+        identity: The task; a file of another task is not loaded.
     """
 
-    # A process that waits for its storage does not come to it with ever more.
+    # While one write hangs, the process starts no other.
     _writing: ClassVar[threading.Thread | None] = None
-    # A population's trials save themselves in one process, one after another.
+    # The trials of a population are saved by one process, one after another.
     _all: ClassVar[WeakSet[Checkpoint]] = WeakSet()
 
     def __init__(self, path: Path, seconds: float, identity: Any) -> None:
@@ -49,15 +49,18 @@ class Checkpoint:
 
     @property
     def due(self) -> bool:
-        """Whether the last saving was long enough ago and no other still waits for the storage."""
+        """Whether the last save was long enough ago and no write is still waiting for the storage."""
         return time.monotonic() >= self._due and not (Checkpoint._writing and Checkpoint._writing.is_alive())
 
     def save(self, state: dict[str, Any], began: float | None = None) -> bool:
-        """Replaces what was saved before; says whether that was done, which it may yet be if the storage hangs.
+        """Replaces the file.
 
         Args:
-            state: What to save.
-            began: When the state began to be put together, if that takes long (`time.monotonic`).
+            state: The state to save.
+            began: Time at which collecting the state began, if that takes long (`time.monotonic`).
+
+        Returns:
+            Whether the file was written in time; a write that hangs may still finish later.
         """
         began = time.monotonic() if began is None else began
         try:
@@ -66,12 +69,12 @@ class Checkpoint:
             # A user's learner may have a state that cannot be pickled.
             self._space(began)
             return False
-        done: list[bool] = []
-        writing = threading.Thread(target=lambda: done.append(self._write(content, began)), daemon=True)
+        results: list[bool] = []
+        writing = threading.Thread(target=lambda: results.append(self._write(content, began)), daemon=True)
         Checkpoint._writing = writing
         writing.start()
         writing.join(_PATIENCE)
-        return done == [True]
+        return results == [True]
 
     def _write(self, content: memoryview, began: float) -> bool:
         fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}")
@@ -83,7 +86,7 @@ class Checkpoint:
                 os.fsync(file.fileno())
             fresh.replace(self._path)
         except OSError:
-            # A full disk: the trial is worth more.
+            # A full disk must not end the trial.
             _remove(fresh)
             return False
         finally:
@@ -92,12 +95,12 @@ class Checkpoint:
 
     def _space(self, began: float) -> None:
         now = time.monotonic()
-        # On a slow disk savings are up to ten times as far apart, so that those of all trials of the process together
+        # On a slow disk saves are up to ten times as far apart, so that those of all trials of the process together
         # take at most a tenth of the time.
         self._due = now + max(self._seconds, min(9 * (now - began) * len(Checkpoint._all), 10 * self._seconds))
 
     def load(self) -> dict[str, Any] | None:
-        """What was saved last, if anything fit to go on from."""
+        """The last saved state of this task; None if there is none that can be read."""
         try:
             state: dict[str, Any] = _load(self._path)
         except Exception:
@@ -110,13 +113,13 @@ class Checkpoint:
 
 
 class CheckpointFolder:
-    """The checkpoints of a study, seen from where the study is run."""
+    """The checkpoints of a study, as seen from the machine that runs it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()
 
     def file_of(self, trial_id: str) -> Path:
-        """Where a trial is saved."""
+        """The checkpoint file of a trial."""
         return self._path / f"{trial_id.replace('/', _SLASH)}{_SUFFIX}"
 
     def discard(self, trial_id: str) -> None:
@@ -124,28 +127,28 @@ class CheckpointFolder:
         _remove(self.file_of(trial_id))
 
     def prune(self, in_flight: Iterable[str], most: int) -> None:
-        """Removes all but the newest ``most`` of the trials that may go on, and what was left half written."""
-        wanted = {self.file_of(trial_id) for trial_id in in_flight}
-        found = list(self._path.iterdir()) if self._path.is_dir() else []
-        newest = sorted((path for path in found if path in wanted), key=_age, reverse=True)
-        for path in {*found} - {*newest[:most]}:
+        """Removes all files but the newest ``most`` checkpoints of trials in flight; half-written files too."""
+        resumable = {self.file_of(trial_id) for trial_id in in_flight}
+        files = list(self._path.iterdir()) if self._path.is_dir() else []
+        newest = sorted((path for path in files if path in resumable), key=_mtime, reverse=True)
+        for path in {*files} - {*newest[:most]}:
             _remove(path)
 
 
 def try_beside(mark: Path) -> tuple[bool, str]:
-    """Writes where checkpoints go, and leaves nothing there.
+    """Tries to write to the folder of checkpoints, and removes what it wrote.
 
     Args:
-        mark: A file that another machine has put there.
+        mark: A file in that folder that another machine has written.
 
     Returns:
-        Whether it is seen here, and why nothing can be written, if that is so.
+        Whether this machine sees the file, and the reason why it cannot write there; empty if it can.
     """
     folder = mark.parent
     fresh = folder / f".try.{uuid.uuid4().hex}"
-    made: list[Path] = []
+    new_folders: list[Path] = []
     try:
-        made += [path for path in (folder, *folder.parents) if not path.exists()]
+        new_folders += [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         fresh.write_bytes(b"x")
         return mark.exists(), ""
@@ -154,12 +157,12 @@ def try_beside(mark: Path) -> tuple[bool, str]:
     finally:
         _remove(fresh)
         with suppress(OSError):
-            for path in made:
+            for path in new_folders:
                 path.rmdir()
 
 
 def _dumped(state: dict[str, Any]) -> memoryview:
-    """In torch's format where torch is at work: it is read back without the device that it came from."""
+    """Bytes of a state; in torch's format if torch is imported, so that loading needs no device of the old process."""
     content = io.BytesIO()
     if "torch" in sys.modules:
         sys.modules["torch"].save(state, content)
@@ -177,7 +180,7 @@ def _load(path: Path) -> Any:
         return pickle.load(file)
 
 
-def _age(path: Path) -> float:
+def _mtime(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:

@@ -30,7 +30,7 @@ _NOT_STDLIB = frozenset({"site-packages", "dist-packages", "__pycache__"})
 
 @dataclass(frozen=True)
 class _Size:
-    """A model, its batch, its full budget, and how many bytes are evaluated and how many windows of them at once."""
+    """Sizes of a model, its batch and budget; bytes of a split that are evaluated, and windows evaluated at once."""
 
     layers: int
     width: int
@@ -67,7 +67,7 @@ class Gpt(TorchWorkload):
             not hidden. Relative to the working directory.
 
     Raises:
-        InputError: A path is given for ``stdlib``. Whether there is text is looked at by `check`, and at first use.
+        InputError: A path is set for ``stdlib``. Missing text is an error of `check`, and of the first use.
     """
 
     metric_name = "bits per byte"

@@ -64,7 +64,7 @@ def workload(spec: Spec) -> Workload:
 def _class_and_parts(name: str) -> tuple[type[Workload], tuple[str, ...]]:
     """The class that a name stands for, and the halves of the name if its constructor takes them."""
     if ":" in name:
-        return _users_own(name), ()
+        return _user_workload(name), ()
     matching = (where for pattern, where in _WORKLOADS.items() if fnmatch(name, pattern) and name.count("/") < 2)
     where = next(matching, None)
     if where is None:
@@ -82,7 +82,7 @@ def _import(where: str) -> type[Workload]:
     return cls
 
 
-def _users_own(name: str) -> type[Workload]:
+def _user_workload(name: str) -> type[Workload]:
     cls = import_class(name, "workload")
     if not (isinstance(cls, type) and issubclass(cls, Workload)):
         raise InputError(

@@ -48,7 +48,8 @@ class Vision(SupervisedWorkload):
         size: Height and width of the images, for ``images`` alone; by default 64.
 
     Raises:
-        InputError: A value out of its range. Architecture and data are looked at by `check`, and at first use.
+        InputError: A value out of its range. Unknown architectures and missing data are errors of `check`, and of the
+            first use.
     """
 
     def __init__(

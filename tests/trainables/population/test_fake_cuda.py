@@ -119,7 +119,10 @@ def stepped(built: TorchWorkload, form: str) -> Log:
 @pytest.mark.parametrize("precision", TYPES)
 @pytest.mark.parametrize(
     ("label", "form"),
-    [(label, form) for label in ("cnn/digits", "resnet8/digits") for form in FORMS],
+    [
+        *(("cnn/digits", form) for form in FORMS),
+        *(pytest.param("resnet8/digits", form, marks=pytest.mark.full) for form in FORMS),
+    ],
 )
 def test_a_step_is_computed_in_its_precision(label: str, form: str, precision: str, fake: None) -> None:
     built = workload(Spec.of({"name": label, "precision": precision}))

@@ -325,6 +325,7 @@ def test_nobody_waits_for_a_task_that_has_ended() -> None:
             report.result(FOREVER)
 
 
+@pytest.mark.full
 def test_savings_of_all_trials_together_leave_time_to_train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A slow disk, on which savings of each trial by itself would take over two thirds of the time."""
     count, trainer = 16, JointTrainer("cpu")

@@ -126,11 +126,11 @@ def test_a_network_that_blows_up_has_diverged_and_stops_at_once() -> None:
     ("name", "optimizer", "lr", "at_least"),
     [
         ("mlp/digits", "sgd", 0.1, 0.95),
-        ("mlp/digits", "sgd(nesterov=true)", 0.1, 0.95),
         ("mlp/digits", "adamw", 0.01, 0.95),
-        ("mlp/digits", "schedulefree-sgd", 1.0, 0.95),
-        ("mlp/digits", "schedulefree-adamw", 0.01, 0.95),
-        ("cnn/digits", "sgd", 0.2, 0.9),
+        pytest.param("mlp/digits", "sgd(nesterov=true)", 0.1, 0.95, marks=pytest.mark.full),
+        pytest.param("mlp/digits", "schedulefree-sgd", 1.0, 0.95, marks=pytest.mark.full),
+        pytest.param("mlp/digits", "schedulefree-adamw", 0.01, 0.95, marks=pytest.mark.full),
+        pytest.param("cnn/digits", "sgd", 0.2, 0.9, marks=pytest.mark.full),
     ],
 )
 def test_digits_are_learnt(name: str, optimizer: str, lr: float, at_least: float) -> None:

@@ -40,7 +40,10 @@ class TestWaveShapes(_Example):
 
 @pytest.mark.parametrize(
     ("file", "optimizer", "lr", "at_least"),
-    [(EXAMPLES / "own_study.yaml", "adamw", 0.01, 0.9), (PLAIN / "waves_study.yaml", "sgd", 0.1, 0.8)],
+    [
+        pytest.param(EXAMPLES / "own_study.yaml", "adamw", 0.01, 0.9, marks=pytest.mark.full),
+        (PLAIN / "waves_study.yaml", "sgd", 0.1, 0.8),
+    ],
 )
 def test_workloads_of_the_studies_are_learnt(
     file: Path, optimizer: str, lr: float, at_least: float, monkeypatch: pytest.MonkeyPatch

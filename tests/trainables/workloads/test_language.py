@@ -89,6 +89,7 @@ def test_metric_is_the_loss_in_bits() -> None:
     assert evaluation.metric == pytest.approx(8.0, abs=0.2)
 
 
+@pytest.mark.full
 def test_learns_text_that_repeats(tmp_path: Path) -> None:
     """Its letters alone have an entropy of 3.5 bits; only with what came before can it be less than half."""
     (tmp_path / "book.txt").write_text("to be or not to be, that is the question. " * 600, encoding="utf-8")
@@ -144,7 +145,7 @@ def test_hidden_files_and_what_is_no_text_are_left_out(tmp_path: Path) -> None:
     for name in ("a.txt", ".hidden", "picture.bin", ".git/config", "below/b.py", "left/c.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"\0\1" if name.endswith("bin") else name.encode())
-    names = [file.relative_to(tmp_path).as_posix() for file in text_files(tmp_path, left_out=frozenset({"left"}))]
+    names = [file.relative_to(tmp_path).as_posix() for file in text_files(tmp_path, excluded=frozenset({"left"}))]
     assert names == ["a.txt", "picture.bin", "below/b.py"]
     whole = b"".join(bytes(data.numpy()) for data in split_text(tmp_path, text_files(tmp_path)).values())
     assert sorted(whole.split(b"\0")) == sorted([b"", b"a.txt", b"below/b.py", b"left/c.py"])

@@ -1,1 +1,1 @@
-"""What workloads around a torch model share: the learner, the recipe, seeds, data on a device."""
+"""Training of torch models: problem, recipe, optimizers, learner, measurements; base classes of workloads around it."""

@@ -33,7 +33,7 @@ def _schedulefree_adamw(groups: Any, **options: Any) -> Optimizer:
 
 @dataclass(frozen=True)
 class _Kind:
-    """How an optimizer is built, and the options a study file may give it with their defaults."""
+    """Builder of an optimizer, and the options that a study file may set, with their defaults."""
 
     build: Callable[..., Optimizer]
     options: dict[str, Value]

@@ -1,4 +1,4 @@
-"""How networks are trained besides schedule and optimizer: the parameters that all torch workloads share."""
+"""Training parameters besides schedule and optimizer, which all torch workloads share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PRECISIONS = ("fp32", "bf16", "fp64")
 
 @dataclass(frozen=True)
 class Recipe:
-    """A study file may give any of these with a workload: ``{name: mlp/digits, batch_size: 64, clip_norm: 1}``.
+    """Batch size, weight decay and so on; a study file may set any: ``{name: mlp/digits, batch_size: 64}``.
 
     Attributes:
         batch_size: Examples an iteration.

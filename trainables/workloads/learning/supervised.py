@@ -39,7 +39,7 @@ class SupervisedWorkload(TorchWorkload):
     `metric` too.
 
     Attributes:
-        chunk: Examples that are evaluated at once.
+        chunk: Number of examples evaluated at once.
     """
 
     chunk: int = 2000
@@ -49,7 +49,7 @@ class SupervisedWorkload(TorchWorkload):
         """``train``, ``val`` and ``test``; called once a process."""
 
     def preprocess(self, inputs: Tensor) -> Tensor:
-        """From stored inputs to the model's, on the device: for instance bytes to standardised floats."""
+        """Converts stored inputs to the model's, on the device: for instance bytes to standardised floats."""
         return inputs
 
     def augment(self, inputs: Tensor, rng: np.random.Generator) -> Tensor:
@@ -86,7 +86,7 @@ class SupervisedWorkload(TorchWorkload):
         return inputs.view(*indices.shape, *inputs.shape[1:]), train.targets[indices]
 
     def augment_each(self, inputs: Tensor, rngs: Sequence[np.random.Generator]) -> Tensor:
-        """`augment` of several trials' batches, [trials, batch, ...]; override it where all can be done at once."""
+        """`augment` of several trials' batches, [trials, batch, ...]; override it to do all at once."""
         return torch.stack([self.augment(part, rng) for part, rng in zip(inputs, rngs, strict=True)])
 
     def chunks(self, split: Split, device: str) -> Iterator[Batch]:
@@ -105,7 +105,7 @@ class SupervisedWorkload(TorchWorkload):
 
 
 def batch_indices(seed: int, step: int, count: int, size: int, device: str = "cpu") -> Tensor:
-    """Which examples make up a step's batch: without replacement within an epoch, in an order drawn for the epoch.
+    """Indices of the examples in a step's batch: drawn without replacement within an epoch, in a new order each epoch.
 
     An epoch's examples beyond its last whole batch are left out.
 
@@ -114,7 +114,7 @@ def batch_indices(seed: int, step: int, count: int, size: int, device: str = "cp
         step: From 0.
         count: Number of examples.
         size: Examples a batch; where there are fewer, every batch is all of them.
-        device: Where the result is to be.
+        device: Device of the result.
 
     Returns:
         Indices from 0 below ``count``, [size].
@@ -124,7 +124,7 @@ def batch_indices(seed: int, step: int, count: int, size: int, device: str = "cp
 
 
 def _host_indices(seed: int, step: int, count: int, size: int) -> NDArray[np.int64]:
-    """As `batch_indices`, where many trials take turns."""
+    """`batch_indices` on the host, cached for many trials that take turns."""
     epoch, position = divmod(step, max(1, count // size))
     return _many_orders(seed, epoch, count)[position * size : (position + 1) * size].astype(np.int64)
 
@@ -132,14 +132,14 @@ def _host_indices(seed: int, step: int, count: int, size: int) -> NDArray[np.int
 @lru_cache(maxsize=8)
 def _order(seed: int, epoch: int, count: int, device: str) -> Tensor:
     """The order of an epoch's examples, [count]."""
-    return to_device(torch.from_numpy(_drawn(seed, epoch, count)), device)
+    return to_device(torch.from_numpy(_permutation(seed, epoch, count)), device)
 
 
 @lru_cache(maxsize=512)
 def _many_orders(seed: int, epoch: int, count: int) -> NDArray[np.uint32]:
-    """The same for as many trials as a population may hold; 100 MB of CIFAR-10's."""
-    return _drawn(seed, epoch, count).astype(np.uint32)
+    """`_order` on the host for as many trials as a population may hold; 100 MB for CIFAR-10."""
+    return _permutation(seed, epoch, count).astype(np.uint32)
 
 
-def _drawn(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+def _permutation(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, epoch]).permutation(count)
