@@ -1,4 +1,4 @@
-"""Image classifiers: sizes from the papers, stems, shapes, reference twins, and what is told about bad names."""
+"""Image classifiers: sizes from the papers, stems, shapes, reference twins, and messages about bad names."""
 
 from __future__ import annotations
 
@@ -141,9 +141,9 @@ def test_what_cannot_be_is_told_in_one_line() -> None:
         ("vit-tiny", 3, 30, 10, "auto"): "do not divide into patches of 4×4",
         ("vit_b_16", 3, 40, 10, "imagenet"): "vit_b_16 does not take images of 40×40",
     }.items():
-        with pytest.raises(InputError, match=words) as told:
+        with pytest.raises(InputError, match=words) as error:
             check_classifier(*arguments)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(error.value)
 
 
 def test_checking_leaves_the_random_state_alone() -> None:

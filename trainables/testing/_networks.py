@@ -56,7 +56,7 @@ class NetworkConformance:
             pytest.skip("not a TorchWorkload: there is no torch network to look into")
         return built
 
-    def test_bad_recipes_are_told(self, network: TorchWorkload, entry: Entry) -> None:
+    def test_bad_recipes_are_refused(self, network: TorchWorkload, entry: Entry) -> None:
         for values in _BAD_RECIPES:
             with pytest.raises(InputError, match=next(reversed(values))):
                 changed(entry, values)

@@ -192,7 +192,7 @@ class ScheduleConformance:
 
     @_FEW
     @given(data=st.data())
-    def test_bad_values_are_told_in_one_line(self, data: st.DataObject) -> None:
+    def test_bad_values_are_refused_in_one_line(self, data: st.DataObject) -> None:
         valid = data.draw(self.parameters())
         no_numbers = [{name: value} for name in family(self.family).parameters for value in _NO_NUMBERS]
         for bad in (*self.bad, *no_numbers, *_BAD_COMPOSITION, {"no_such_parameter": 1.0}):
@@ -203,7 +203,7 @@ class ScheduleConformance:
 
     @_FEW
     @given(data=st.data())
-    def test_bad_steps_and_horizons_are_told(self, data: st.DataObject) -> None:
+    def test_bad_steps_and_horizons_are_refused(self, data: st.DataObject) -> None:
         instance = self.draw_schedule(data)
         for step, horizon in ((0, 0), (-1, 10), (math.nan, 10)):
             with pytest.raises(InputError):

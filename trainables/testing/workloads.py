@@ -70,7 +70,7 @@ class WorkloadConformance(NetworkConformance):
         assert built.objective in ("val_loss", "val_metric")
         assert built.metric_mode in ("min", "max")
 
-    def test_bad_parameters_and_options_are_told(self, built: Workload, entry: Entry) -> None:
+    def test_bad_parameters_and_options_are_refused(self, built: Workload, entry: Entry) -> None:
         with pytest.raises(InputError, match="no_such_parameter"):
             changed(entry, {"no_such_parameter": 1})
         for optimizer in built.base_lr:

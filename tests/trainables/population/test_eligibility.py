@@ -15,7 +15,7 @@ from phitune.trainables.workloads.base import Split
 from phitune.trainables.workloads.digits import MlpDigits
 from phitune.trainables.workloads.learning.supervised import Data
 from tests.trainables.population.own import Dropout, Frozen, OwnBatch, Tied, precise
-from tests.trainables.population.twins import made
+from tests.trainables.population.twins import precise_workload
 
 SGD = Spec("sgd")
 
@@ -96,30 +96,33 @@ def over(network: type[nn.Module]) -> MlpDigits:
 
 
 @pytest.mark.parametrize("network", REASONS, ids=lambda kind: kind.__name__)
-def test_what_is_found_by_trying(network: type[Head]) -> None:
+def test_reasons_seen_by_training_two_trials(network: type[Head]) -> None:
     reason = alone_reason(over(network), SGD, "cpu")
     assert reason and "\n" not in reason and len(reason) <= 200
     assert re.match(REASONS[network], reason), reason
 
 
-def test_what_is_told_by_looking() -> None:
+def test_reasons_seen_without_training() -> None:
     assert alone_reason(workload(Spec("quadratic")), SGD, "cpu") == "Quadratic is not a TorchWorkload"
     assert alone_reason(OwnLearner(), SGD, "cpu") == "OwnLearner has a learner of its own"
     assert (
         alone_reason(MlpDigits(), Spec("schedulefree-sgd"), "cpu") == "schedulefree-sgd has no update for many at once"
     )
-    assert alone_reason(made("mlp/digits", compile=True), SGD, "cpu") == "its model is compiled (compile: true)"
+    assert (
+        alone_reason(precise_workload("mlp/digits", compile=True), SGD, "cpu")
+        == "its model is compiled (compile: true)"
+    )
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp64"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_none_where_there_is_none(optimizer: str, precision: str) -> None:
-    built = [made(f"{name}/digits", precision=precision) for name in ("mlp", "cnn", "resnet8", "logreg")]
+    built = [precise_workload(f"{name}/digits", precision=precision) for name in ("mlp", "cnn", "resnet8", "logreg")]
     built += [precise(kind, precision=precision) for kind in (Tied, Frozen, OwnBatch, Dropout)]
     assert [alone_reason(each, Spec(optimizer), "cpu") for each in [*built, over(Head)]] == [""] * (len(built) + 1)
 
 
-def test_shortness_of_memory_is_no_obstacle() -> None:
+def test_too_little_memory_is_no_reason() -> None:
     class Full(MlpDigits):
         def data(self) -> dict[Split, Data]:
             raise torch.OutOfMemoryError("no memory")

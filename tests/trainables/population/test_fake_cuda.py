@@ -1,4 +1,4 @@
-"""Steps on a GPU as far as they can be taken without one.
+"""Steps on a GPU as far as they can run without one.
 
 Tensors have a device, a type and a shape but no numbers; torch decides for them which kernels a GPU would run, and
 raises where a GPU would. Backward passes need a real one.
@@ -71,7 +71,7 @@ class Log(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What asks for a GPU itself is told of one, or left out; the rest, all that is tested here, is as it stands."""
+    """Replaces what needs a real GPU; everything that is tested here runs unchanged."""
     # A GPU's generators exist only with its driver; no numbers are drawn.
     for module in (seeding, draws):
         monkeypatch.setattr(module, "generators", lambda device: [torch.default_generator])
@@ -88,8 +88,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         with torch.device(device):
             return built.model()
 
-    def with_decay(made: Update, options: dict[str, Any], decay: Tensor) -> None:
-        made._options, made._decay = options, decay
+    def with_decay(update: Update, options: dict[str, Any], decay: Tensor) -> None:
+        update._options, update._decay = options, decay
 
     monkeypatch.setattr(TorchWorkload, "fresh_model", fresh_model)
     monkeypatch.setattr(Update, "__init__", with_decay)
@@ -128,9 +128,9 @@ def test_a_step_is_computed_in_its_precision(label: str, form: str, precision: s
     built = workload(Spec.of({"name": label, "precision": precision}))
     assert isinstance(built, TorchWorkload)
     log = stepped(built, form)
-    found = {name: types for name, types in log.types.items() if any(part in name for part in COMPUTED)}
-    assert found
-    assert all(types == {TYPES[precision]} for types in found.values()), found
+    computed = {name: types for name, types in log.types.items() if any(part in name for part in COMPUTED)}
+    assert computed
+    assert all(types == {TYPES[precision]} for types in computed.values()), computed
     assert log.waits == []
 
 

@@ -43,11 +43,11 @@ class Waits(MlpDigits):
 def test_as_many_as_pay(together: bool, most: int, expected: int) -> None:
     waits = Waits()
     waits.together = together
-    found = ramp(waits, Spec("sgd"), "cpu", most)
-    assert found.rows == expected
-    assert max(found.rates, default=1) <= most
+    result = ramp(waits, Spec("sgd"), "cpu", most)
+    assert result.rows == expected
+    assert max(result.rates, default=1) <= most
     if not together:
-        assert len(found.rates) <= 2, "a doubling that does not pay is the last"
+        assert len(result.rates) <= 2, "a doubling that does not pay is the last"
 
 
 class Failing(MlpDigits):
@@ -67,6 +67,6 @@ def test_steps_that_fail_are_not_timed() -> None:
 def test_no_more_than_pass_at_once() -> None:
     cramped = Cramped()
     cramped.rows = []
-    found = ramp(cramped, Spec("sgd"), "cpu", 64)
-    assert list(found.rates) == [2]
-    assert found.rows <= 2
+    result = ramp(cramped, Spec("sgd"), "cpu", 64)
+    assert list(result.rates) == [2]
+    assert result.rows <= 2

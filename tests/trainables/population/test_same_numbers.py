@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from phitune.trainables.training import Step
 from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 from tests.trainables.population.own import Dropout, Frozen, OwnBatch, RandomFeatures, Tied, Vit, precise
-from tests.trainables.population.twins import GRADIENT, OPTIMIZERS, Twins, gpt, made
+from tests.trainables.population.twins import GRADIENT, OPTIMIZERS, Twins, gpt, precise_workload
 from tests.trainables.workloads.pictures import folder_of_images
 
 PLACES = 4
@@ -68,7 +68,7 @@ def run(twins: Twins, lr: float, program: list[Turn], momenta: list[float | None
             twins.step(requests)
         return len(requests)
 
-    done = 0
+    total = 0
     enter(0)
     for event, place, stepping, times, lrs in program:
         if event == "enter" and place not in here:
@@ -79,23 +79,23 @@ def run(twins: Twins, lr: float, program: list[Turn], momenta: list[float | None
             twins.return_(here[place])
         elif event == "look" and place in here:
             twins.members[here[place]].evaluate("val", averaged=True)
-        for _ in range(times if done < steps else 0):
-            done += step(stepping, lrs)
+        for _ in range(times if total < steps else 0):
+            total += step(stepping, lrs)
     if not here:
         enter(0)
-    while done < steps:
-        done += step(set(range(PLACES)), [0.1, 0.3, 0.5, 1.0])
+    while total < steps:
+        total += step(set(range(PLACES)), [0.1, 0.3, 0.5, 1.0])
     twins.check(diagnosis=GRADIENT)
 
 
 def images(folder: Path) -> TorchWorkload:
-    return made("cnn/images", root=folder_of_images(folder, {"train": 20}), size=16, batch_size=8)
+    return precise_workload("cnn/images", root=folder_of_images(folder, {"train": 20}), size=16, batch_size=8)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "amsgrad"])
 def test_all_that_is_a_trials_changes_places_with_it(optimizer: str) -> None:
     """After a dozen steps, when averages are no longer the weights themselves."""
-    twins = Twins(made("cnn/digits", batch_size=16), optimizer)
+    twins = Twins(precise_workload("cnn/digits", batch_size=16), optimizer)
     for seed in range(3):
         twins.enter(seed)
     twins.train(12, 0.003)
@@ -108,11 +108,11 @@ def test_all_that_is_a_trials_changes_places_with_it(optimizer: str) -> None:
 
 KINDS: dict[str, tuple[Callable[[Path], TorchWorkload], float, int, int]] = {
     # The workload, its highest LR with SGD, steps in all, examples of hypothesis.
-    "mlp": (lambda _: made("mlp/digits"), 0.1, 60, 4),
-    "cnn": (lambda _: made("cnn/digits", batch_size=16), 0.1, 60, 3),
-    "resnet8": (lambda _: made("resnet8/digits", batch_size=8), 0.1, 40, 2),
-    "logreg": (lambda _: made("logreg/wine"), 0.1, 60, 3),
-    "table": (lambda _: made("mlp/iris", batch_size=16), 0.1, 60, 3),
+    "mlp": (lambda _: precise_workload("mlp/digits"), 0.1, 60, 4),
+    "cnn": (lambda _: precise_workload("cnn/digits", batch_size=16), 0.1, 60, 3),
+    "resnet8": (lambda _: precise_workload("resnet8/digits", batch_size=8), 0.1, 40, 2),
+    "logreg": (lambda _: precise_workload("logreg/wine"), 0.1, 60, 3),
+    "table": (lambda _: precise_workload("mlp/iris", batch_size=16), 0.1, 60, 3),
     "gpt": (lambda folder: gpt(folder, batch_size=2), 0.1, 60, 2),
     "images": (images, 0.05, 40, 2),
     "vit": (lambda _: precise(Vit, batch_size=16), 0.01, 40, 2),

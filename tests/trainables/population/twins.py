@@ -22,7 +22,7 @@ OPTIMIZERS = ("sgd", "sgd(nesterov=true)", "sgd(momentum=0)", "adam", "adamw", "
 GRADIENT = Diagnosis(examples=100)
 
 
-def made(name: str, **params: Value) -> TorchWorkload:
+def precise_workload(name: str, **params: Value) -> TorchWorkload:
     built = workload(Spec.of({"name": name, "precision": "fp64", **params}))
     assert isinstance(built, TorchWorkload)
     return built
@@ -32,7 +32,7 @@ def gpt(folder: Path, **params: Value) -> TorchWorkload:
     """A GPT on so little text that it is judged quickly."""
     text = folder / "text.txt"
     text.write_text(" ".join(str(number * number) for number in range(1000)), encoding="utf-8")
-    return made("gpt-nano/text", path=str(text), **params)
+    return precise_workload("gpt-nano/text", path=str(text), **params)
 
 
 class Twins:

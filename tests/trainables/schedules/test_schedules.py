@@ -127,11 +127,11 @@ def test_inverse_sqrt_with_its_warmup_is_the_transformers() -> None:
 
 def test_defaults_of_every_family_have_a_mean_in_closed_form() -> None:
     for name in families():
-        made = schedule(
+        instance = schedule(
             name, **{"uba": {"phi": 3}, "rex-phi": {"phi": 3}, "refined": {"values": [0, 1, 0.5]}}.get(name, {})
         )
         middles = (np.arange(200_000) + 0.5) / 200_000
-        assert made.mean(100) == pytest.approx(float(made.profile(middles).mean()), rel=1e-5)
+        assert instance.mean(100) == pytest.approx(float(instance.profile(middles).mean()), rel=1e-5)
 
 
 def test_required_parameters_are_those_without_a_default() -> None:

@@ -130,11 +130,11 @@ def test_a_trial_that_cannot_use_its_checkpoint_starts_again(tmp_path: Path, spo
     if spoilt == "torn":
         path.write_bytes(path.read_bytes()[:-100])
     if spoilt == "of another learner":
-        kept = Checkpoint(path, 0, json.loads(json.dumps(actor(path, "CutDigits")._task._trial)))
-        state = kept.load()
+        checkpoint = Checkpoint(path, 0, json.loads(json.dumps(actor(path, "CutDigits")._task._trial)))
+        state = checkpoint.load()
         assert state is not None
         state["training"]["learner"] = {}
-        assert kept.save(state)
+        assert checkpoint.save(state)
     again = account(actor(path, "CutDigits"))
     assert Power.steps == 40
     assert (again["status"], again["steps"]) == ("completed", 40)

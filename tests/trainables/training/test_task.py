@@ -26,7 +26,7 @@ TASK = {
 
 
 class Poisoned(MlpDigits):
-    """What a GPU says once a kernel has gone wrong on it, whatever it is asked then."""
+    """Every step raises the error that a GPU repeats on every call once a kernel has failed."""
 
     def batch(self, seed: int, step: int, device: str) -> Batch:
         raise torch.AcceleratorError("CUDA error: device-side assert triggered")

@@ -45,11 +45,11 @@ def trained(workload: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_task_that_is_not_there_is_told_apart_from_errors_in_one_that_is() -> None:
-    done = trained("mlp/digits")
-    assert (done.returncode, done.stdout.split()) == (0, ["gone", "gone", "completed"]), done.stderr
+    process = trained("mlp/digits")
+    assert (process.returncode, process.stdout.split()) == (0, ["gone", "gone", "completed"]), process.stderr
 
 
 def test_it_ends_when_its_gpu_has_gone_wrong() -> None:
-    done = trained("tests.trainables.training.test_task:Poisoned")
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr, "it ends by itself, without a word: Ray tells its trials"
+    process = trained("tests.trainables.training.test_task:Poisoned")
+    assert process.returncode == 1
+    assert "Traceback" not in process.stderr, "it ends by itself, without a word: Ray tells its trials"

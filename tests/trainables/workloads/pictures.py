@@ -24,7 +24,7 @@ Listing = dict[str, object]
 """Attributes of one of torchvision's classes: the names and checksums of the files written here."""
 
 
-def made(name: str, **params: Value) -> Vision:
+def vision(name: str, **params: Value) -> Vision:
     built = workload(Spec.of({"name": name, **params}))
     assert isinstance(built, Vision)
     return built

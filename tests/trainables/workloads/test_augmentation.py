@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from phitune.trainables.workloads.data.augmentation import crops, random_crops
-from tests.trainables.workloads.pictures import made, whole
+from tests.trainables.workloads.pictures import vision, whole
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -39,17 +39,17 @@ def test_every_place_and_both_directions_are_drawn() -> None:
 
 
 def test_augmentation_is_a_function_of_the_generator_and_keeps_its_input(cifar: str) -> None:
-    built = made("resnet8/cifar10", root=cifar)
+    built = vision("resnet8/cifar10", root=cifar)
     inputs = built.split("train", "cpu").inputs[:64]
-    kept = inputs.clone()
+    before = inputs.clone()
     first, same, other = (built.augment(inputs, np.random.default_rng(seed)) for seed in (5, 5, 6))
-    assert torch.equal(first, same) and not torch.equal(first, other) and not torch.equal(first, kept)
-    assert torch.equal(inputs, kept)
+    assert torch.equal(first, same) and not torch.equal(first, other) and not torch.equal(first, before)
+    assert torch.equal(inputs, before)
 
 
 def test_digits_are_not_mirrored(mnist: str) -> None:
     """A mirrored one would not be a window of the padded original."""
-    built = made("cnn/fashion-mnist", root=mnist)
+    built = vision("cnn/fashion-mnist", root=mnist)
     inputs = built.split("train", "cpu").inputs[:40]
     for before, after in zip(inputs, built.augment(inputs, np.random.default_rng(0)), strict=True):
         windows = torch.nn.functional.pad(before[0], (4, 4, 4, 4)).unfold(0, 28, 1).unfold(1, 28, 1).flatten(0, 1)
@@ -57,7 +57,7 @@ def test_digits_are_not_mirrored(mnist: str) -> None:
 
 
 def test_evaluation_is_not_augmented(cifar: str) -> None:
-    built = made("resnet8/cifar10", root=cifar)
+    built = vision("resnet8/cifar10", root=cifar)
     before = whole(built, "train")[0].clone()
     batches = [built.batch(0, step, "cpu")[0] for step in (0, 1)]
     assert not torch.equal(batches[0], batches[1])

@@ -60,7 +60,7 @@ def test_workloads_of_the_studies_are_learnt(
 @pytest.mark.full
 def test_the_plain_script_runs_by_itself() -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "train.py"],
         cwd=PLAIN,
         env=environment,
@@ -69,7 +69,7 @@ def test_the_plain_script_runs_by_itself() -> None:
         capture_output=True,
         text=True,
     )
-    assert "epoch 10: accuracy 0." in done.stdout
+    assert "epoch 10: accuracy 0." in process.stdout
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_learns_text_that_repeats(tmp_path: Path) -> None:
 
 
 def test_targets_are_the_next_bytes_and_windows_come_from_their_split(tmp_path: Path) -> None:
-    """Bytes that count from 1 to 251: a target is its input's successor, and the place in the file is told."""
+    """Bytes that count from 1 to 251: a target is its input's successor, which tells its place in the file."""
     content = bytes(1 + place % 251 for place in range(40_000))
     (tmp_path / "count").write_bytes(content)
     built = text(tmp_path / "count")
@@ -160,18 +160,18 @@ def test_the_standard_library_is_there_and_nothing_that_was_installed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [
         ("", r"workloads\.gpt-nano/text\.path: '' is not allowed; it must be a file of text or a folder"),
         ("nowhere", r"workloads\.gpt-nano/text\.path: 'nowhere' is not allowed; there is no such file"),
     ],
 )
-def test_missing_text_is_told_before_a_search_starts(path: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_missing_text_is_refused_before_a_search_starts(path: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         workload(Spec.of({"name": "gpt-nano/text", "path": path})).check(Spec("sgd"))
 
 
-def test_an_empty_folder_too_little_text_and_a_path_for_the_library_are_told(tmp_path: Path) -> None:
+def test_an_empty_folder_too_little_text_and_a_path_for_the_library_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="or none in it"):
         text(tmp_path).check(Spec("sgd"))
     (tmp_path / "short.txt").write_text("too short", encoding="utf-8")

@@ -12,7 +12,7 @@ from phitune.trainables.schedules import schedule
 from phitune.trainables.spec import Value
 from phitune.trainables.testing.workloads import Entry, WorkloadConformance
 from phitune.trainables.training import Training, TrialConfig
-from tests.trainables.workloads.pictures import SGD, made
+from tests.trainables.workloads.pictures import SGD, vision
 
 
 @pytest.mark.parametrize(
@@ -26,21 +26,21 @@ from tests.trainables.workloads.pictures import SGD, made
     ],
 )
 def test_full_budget_is_known_without_data(name: str, iterations: int) -> None:
-    assert made(name, root="nowhere").full_budget == iterations
+    assert vision(name, root="nowhere").full_budget == iterations
 
 
 def test_full_budget_follows_batch_size_and_epochs() -> None:
-    assert made("resnet20/cifar10", batch_size=1000, epochs=3).full_budget == 3 * 45
-    assert made("resnet20/cifar10", batch_size=60_000, epochs=3).full_budget == 3
+    assert vision("resnet20/cifar10", batch_size=1000, epochs=3).full_budget == 3 * 45
+    assert vision("resnet20/cifar10", batch_size=60_000, epochs=3).full_budget == 3
 
 
 def test_transformers_decay_no_vectors() -> None:
-    decays = {name: made(f"{name}/cifar10").decay_vectors for name in ("resnet20", "resnet18", "vit-tiny", "swin_t")}
+    decays = {name: vision(f"{name}/cifar10").decay_vectors for name in ("resnet20", "resnet18", "vit-tiny", "swin_t")}
     assert decays == {"resnet20": True, "resnet18": True, "vit-tiny": False, "swin_t": False}
 
 
 def test_same_seed_same_numbers_also_after_a_resume(cifar: str) -> None:
-    built = made("resnet8/cifar10", root=cifar, batch_size=32)
+    built = vision("resnet8/cifar10", root=cifar, batch_size=32)
 
     def losses(seed: int) -> list[float]:
         learner = built.learner(SGD, seed, 10)
@@ -67,7 +67,7 @@ def test_same_seed_same_numbers_also_after_a_resume(cifar: str) -> None:
     ],
 )
 def test_a_step_and_an_evaluation(name: str, cifar: str) -> None:
-    built = made(name, root=cifar, batch_size=8)
+    built = vision(name, root=cifar, batch_size=8)
     built.check(SGD)
     learner = built.learner(SGD, 0, 10)
     classes = 100 if "100" in name else 10
@@ -77,14 +77,14 @@ def test_a_step_and_an_evaluation(name: str, cifar: str) -> None:
 
 
 def test_stl10_trains(stl10: str) -> None:
-    built = made("cnn/stl10", root=stl10, batch_size=8)
+    built = vision("cnn/stl10", root=stl10, batch_size=8)
     built.check(SGD)
     learner = built.learner(SGD, 0, 10)
     assert np.isfinite(float(learner.step(0.01))) and np.isfinite(learner.evaluate("test").loss)
 
 
 def test_a_made_data_set_is_learnt(mnist: str) -> None:
-    built = made("mlp/mnist", root=mnist, batch_size=40)
+    built = vision("mlp/mnist", root=mnist, batch_size=40)
     training = Training(built, TrialConfig("sgd", 120, schedule("linear"), 0.03, 0), points=4)
     training.advance(120)
     assert training.curve[-1]["train_loss"] < 0.3 * training.curve[0]["train_loss"]
@@ -102,14 +102,14 @@ def test_a_made_data_set_is_learnt(mnist: str) -> None:
         ({"sise": 64}, r"cifar10\.sise: unknown parameter; .*root, stem, epochs, size, batch_size"),
     ],
 )
-def test_bad_parameters_are_told(params: dict[str, Value], words: str) -> None:
+def test_bad_parameters_are_refused(params: dict[str, Value], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        made("resnet20/cifar10", **params)
+        vision("resnet20/cifar10", **params)
 
 
 def test_unknown_architecture_is_told_before_a_search(cifar: str) -> None:
     with pytest.raises(InputError, match="unknown architecture 'resnet21'; did you mean 'resnet"):
-        made("resnet21/cifar10", root="nowhere").check(SGD)
+        vision("resnet21/cifar10", root="nowhere").check(SGD)
 
 
 class _OnMnist(WorkloadConformance):

@@ -97,32 +97,32 @@ def test_schedule_free_learner_is_judged_on_the_package_s_own_average(name: str)
 )
 def test_momentum_is_set_where_a_schedule_cycles_it(label: str, read: Callable[[dict[str, Any]], float]) -> None:
     layer, _ = problem()
-    made = build_optimizer(Spec(label), [layer.weight], [layer.bias], 0.0)
-    set_lr(made, 0.2)
-    assert [(group["lr"], read(group)) for group in made.param_groups] == [(0.2, 0.9)] * 2
-    set_lr(made, 0.3, momentum=0.8)
-    assert [(group["lr"], read(group)) for group in made.param_groups] == [(0.3, 0.8)] * 2
+    optimizer = build_optimizer(Spec(label), [layer.weight], [layer.bias], 0.0)
+    set_lr(optimizer, 0.2)
+    assert [(group["lr"], read(group)) for group in optimizer.param_groups] == [(0.2, 0.9)] * 2
+    set_lr(optimizer, 0.3, momentum=0.8)
+    assert [(group["lr"], read(group)) for group in optimizer.param_groups] == [(0.3, 0.8)] * 2
 
 
 def test_sgd_without_momentum_stays_plain_under_a_schedule_that_cycles_it() -> None:
     layer, _ = problem()
-    made = build_optimizer(Spec.parse("sgd(momentum=0)"), [layer.weight], [layer.bias], 0.0)
-    set_lr(made, 0.3, momentum=0.8)
-    assert [group["momentum"] for group in made.param_groups] == [0, 0]
+    optimizer = build_optimizer(Spec.parse("sgd(momentum=0)"), [layer.weight], [layer.bias], 0.0)
+    set_lr(optimizer, 0.3, momentum=0.8)
+    assert [group["momentum"] for group in optimizer.param_groups] == [0, 0]
 
 
 @pytest.mark.parametrize("label", ["sgd", "adam", "adamw", "amsgrad", "schedulefree-sgd", "schedulefree-adamw"])
 def test_decay_is_for_the_decayed_alone_and_an_optimizer_s_own_wins(label: str) -> None:
     layer, _ = problem()
-    made = build_optimizer(Spec(label), [layer.weight], [layer.bias], 0.1)
-    assert [group["weight_decay"] for group in made.param_groups] == [0.1, 0.0]
-    made = build_optimizer(Spec(label, (("weight_decay", 0.3),)), [layer.weight], [layer.bias], 0.1)
-    assert [group["weight_decay"] for group in made.param_groups] == [0.3, 0.0]
+    optimizer = build_optimizer(Spec(label), [layer.weight], [layer.bias], 0.1)
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.1, 0.0]
+    optimizer = build_optimizer(Spec(label, (("weight_decay", 0.3),)), [layer.weight], [layer.bias], 0.1)
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.3, 0.0]
     assert len(build_optimizer(Spec(label), layer.parameters(), [], 0.1).param_groups) == 1
 
 
 @pytest.mark.parametrize(
-    ("label", "told"),
+    ("label", "message"),
     [
         ("sdg", "unknown optimizer 'sdg'; did you mean 'sgd'"),
         ("lion", "unknown optimizer 'lion'; optimizers: sgd"),
@@ -140,6 +140,6 @@ def test_decay_is_for_the_decayed_alone_and_an_optimizer_s_own_wins(label: str) 
         ("schedulefree-adamw(beta1=0)", r"schedulefree-adamw\.beta1: 0 is not allowed"),
     ],
 )
-def test_bad_optimizers_are_told(label: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_bad_optimizers_are_refused(label: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         check_optimizer(Spec.parse(label))
