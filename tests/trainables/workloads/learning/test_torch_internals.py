@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from phitune.trainables.population.eligibility import alone_reason
-from phitune.trainables.population.rows.stack import is_randomness_error
+from phitune.trainables.population.rows.passes import is_randomness_error
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.learning import torch_internals
