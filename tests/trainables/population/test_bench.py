@@ -179,6 +179,7 @@ def test_without_a_gpu_none_can_be_asked_for() -> None:
         command.main(["--bench", "mlp/digits", "--device", "cuda"])
 
 
+@pytest.mark.full
 def test_bad_input_is_one_line_and_exit_code_2() -> None:
     process = subprocess.run(
         [sys.executable, "-m", "phitune.trainables.population", "--bench", "mlp/digits", "--rows", "many"],

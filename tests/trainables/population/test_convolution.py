@@ -94,7 +94,7 @@ def test_rows_may_share_their_inputs_or_their_weights(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", OTHERS)
-@pytest.mark.parametrize("name", ["cnn/digits", "resnet8/digits"])
+@pytest.mark.parametrize("name", ["cnn/digits", pytest.param("resnet8/digits", marks=pytest.mark.full)])
 def test_a_population_has_the_same_numbers_in_every_form(name: str, form: str) -> None:
     # In single precision ten steps with batch normalisation grow rounding a thousandfold.
     built = digits(name, precision="fp64")

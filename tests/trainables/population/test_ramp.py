@@ -39,7 +39,10 @@ class Waits(MlpDigits):
         return self.quick.batches(seeds, steps, device)
 
 
-@pytest.mark.parametrize(("together", "most", "expected"), [(True, 8, 8), (True, 7, 4), (True, 1, 1), (False, 8, 1)])
+@pytest.mark.parametrize(
+    ("together", "most", "expected"),
+    [(True, 8, 8), pytest.param(True, 7, 4, marks=pytest.mark.full), (True, 1, 1), (False, 8, 1)],
+)
 def test_as_many_as_pay(together: bool, most: int, expected: int) -> None:
     waits = Waits()
     waits.together = together
