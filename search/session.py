@@ -33,7 +33,7 @@ from phitune.search.tune.scheduler import Scheduler
 from phitune.search.tune.searcher import Proposer
 from phitune.search.tune.tuner import train
 from phitune.trainables.atomic import whole_file
-from phitune.trainables.trial.checkpoint import CheckpointFolder
+from phitune.trainables.training.checkpoint import CheckpointFolder
 from phitune.trainables.trial.relay import start_populations
 
 _ALL = 10**6

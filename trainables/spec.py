@@ -19,11 +19,11 @@ Value = str | int | float | bool
 
 @dataclass(frozen=True)
 class Spec:
-    """What is named, with which parameters.
+    """A name with parameters.
 
     Attributes:
         name: Such as ``mlp/digits`` or ``sgd``.
-        items: The parameters that were given, sorted by key.
+        items: The parameters, sorted by key.
     """
 
     name: str
@@ -71,14 +71,14 @@ class Spec:
 
     @property
     def label(self) -> str:
-        """One string for tags, tables and the command line; `parse` is the way back."""
+        """One string for tags, tables and the command line; `parse` is its inverse."""
         if not self.items:
             return self.name
         return f"{self.name}({','.join(f'{key}={_text(value)}' for key, value in self.items)})"
 
     @property
     def entry(self) -> str | dict[str, Value]:
-        """As it stands in a study file."""
+        """The entry of a study file."""
         return {"name": self.name, **self.params} if self.items else self.name
 
 

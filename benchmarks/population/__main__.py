@@ -18,7 +18,7 @@ import torch
 from benchmarks import machine
 from benchmarks.population.report import report
 from benchmarks.population.single import packed
-from phitune.trainables.population.bench.measure import alone, figures, made_workload, peak, together
+from phitune.trainables.population.bench.measure import alone, bench_workload, figures, peak, together
 from phitune.trainables.spec import Spec
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -68,7 +68,7 @@ def main() -> None:
 def _measured(label: str, given: argparse.Namespace, device: str) -> dict[str, Any]:
     made_up = label.endswith(("cifar10", "cifar100", "mnist"))
     precise = f"{label}(precision={given.precision})"
-    workload, optimizer = made_workload(precise, made_up), Spec.parse(given.optimizer, "optimizers")
+    workload, optimizer = bench_workload(precise, made_up), Spec.parse(given.optimizer, "optimizers")
     most = peak(workload, device, given.seconds)
     one = alone(workload, optimizer, device, given.seconds)
     found: dict[str, Any] = {

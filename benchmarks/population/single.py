@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from phitune.trainables.population.bench.measure import made_workload
+from phitune.trainables.population.bench.measure import bench_workload
 from phitune.trainables.population.rates import clock, wait
 from phitune.trainables.spec import Spec
 
@@ -66,7 +66,7 @@ def _free(device: str) -> int:
 
 def _train(label: str, synthetic: bool, optimizer: str, device: str, seconds: float) -> None:
     """Prints a line when it is ready, waits for one, and prints its steps a second."""
-    workload, spec = made_workload(label, synthetic), Spec.parse(optimizer, "optimizers")
+    workload, spec = bench_workload(label, synthetic), Spec.parse(optimizer, "optimizers")
     learner, lr = workload.learner(spec, 0, workload.full_budget, device), workload.base_lr[spec.name][0]
     learner.step(lr)
     wait(device)

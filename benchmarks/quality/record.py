@@ -17,8 +17,8 @@ from phitune.search.study.model import Cell
 from phitune.trainables.spec import Spec
 from phitune.trainables.training import Training, TrialConfig
 from phitune.trainables.workloads import workload
-from phitune.trainables.workloads.torch.torch_learner import TorchLearner
-from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
+from phitune.trainables.workloads.learning.torch_learner import TorchLearner
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 # The average that a learner keeps itself.
 _OWN = 10

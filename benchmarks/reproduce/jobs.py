@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import torch
 
-from phitune.trainables.diagnostics import gradient_norms
 from phitune.trainables.schedules import Schedule, from_dict
 from phitune.trainables.schedules.refinement import refine
 from phitune.trainables.spec import Spec
 from phitune.trainables.training import Diagnostics, Training, TrialConfig
+from phitune.trainables.training.gradient_norms import gradient_norms
 from phitune.trainables.workloads import workload
-from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 Result = dict[str, Any]
 

@@ -27,7 +27,7 @@ from phitune.search.records.journal import Journal
 from phitune.search.stopping.ladder import Ladder, rungs
 from phitune.search.study.model import parse_study
 from phitune.search.tune.searcher import Live, Proposer
-from phitune.trainables.trial.checkpoint import CheckpointFolder
+from phitune.trainables.training.checkpoint import CheckpointFolder
 
 # Trials' mean duration in seconds, of simulated time; only their spread matters.
 _MEAN, _SPREAD = 100.0, 0.5

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from phitune.trainables.workloads.base import Split
-from phitune.trainables.workloads.torch.recipe import Recipe
-from phitune.trainables.workloads.torch.supervised import Data, SupervisedWorkload
+from phitune.trainables.workloads.learning.recipe import Recipe
+from phitune.trainables.workloads.learning.supervised import Data, SupervisedWorkload
 
 
 class Spirals(SupervisedWorkload):

@@ -40,7 +40,7 @@ def workloads() -> None:
     """List the workloads, their full budgets and optimizers."""
     from phitune.trainables.spec import Spec
     from phitune.trainables.workloads import names, parameters, workload
-    from phitune.trainables.workloads.torch.recipe import Recipe
+    from phitune.trainables.workloads.learning.recipe import Recipe
 
     for name in names():
         built = workload(Spec(name))

@@ -96,16 +96,16 @@ def _found(kind: tuple[Spec, Spec, Resources], looking: Any, tell: Callable[[str
 
 def _look(spec: Spec, optimizer: Spec, gpu: float, rows: int | None, most: int) -> tuple[int, str]:
     """Where trials will train, on a part of a GPU or none: how many together, and what is to be said of it."""
-    from phitune.trainables.population.obstacle import obstacle
+    from phitune.trainables.population.eligibility import alone_reason
     from phitune.trainables.population.ramp import ramp
-    from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
+    from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
     built, device = workload(spec), "cuda" if gpu else "cpu"
-    if reason := obstacle(built, optimizer, device):
+    if reason := alone_reason(built, optimizer, device):
         return 1, f"one at a time: {reason}"
     if rows is not None:
         return rows, f"{rows} at a time"
-    assert isinstance(built, TorchWorkload), "others have an obstacle"
+    assert isinstance(built, TorchWorkload), "other workloads train alone"
     found = ramp(built, optimizer, device, most, share=gpu)
     if found.rows == 1:
         return 1, "one at a time, together they are no faster"

@@ -16,7 +16,7 @@ from phitune.search.cluster.nodes import living
 from phitune.search.cluster.slots import places
 from phitune.search.study.model import Study
 from phitune.trainables.errors import InputError
-from phitune.trainables.trial.checkpoint import try_beside
+from phitune.trainables.training.checkpoint import try_beside
 
 # Seconds for the answers. A node without one is done without: it may be about to leave.
 _PATIENCE = 30.0

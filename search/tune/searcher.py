@@ -15,7 +15,7 @@ from phitune.search.records.record import Record, Trial
 from phitune.search.stopping.ladder import rungs
 from phitune.search.stopping.retries import Failure, Retries
 from phitune.search.study.model import Cell, Study
-from phitune.trainables.trial.checkpoint import CheckpointFolder
+from phitune.trainables.training.checkpoint import CheckpointFolder
 
 # Share of a cell's trials by which a workload may be ahead of the others, so that its trials follow one another.
 HEAD_START = 0.1

@@ -1,8 +1,7 @@
-"""Image classifiers: sizes from the papers, stems, shapes, reference twins, and what is told about bad names."""
+"""Image classifiers: sizes from the papers, stems, shapes, reference twins, and messages about bad names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,15 +14,6 @@ from phitune.trainables.models.classifiers import check_classifier, classifier, 
 from phitune.trainables.models.resnet import resnet
 from phitune.trainables.models.stems import torchvision_names, torchvision_network
 from phitune.trainables.models.vit import VisionTransformer
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small lose time to a second thread where other processes compute too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def parameters(network: nn.Module) -> int:
@@ -99,9 +89,17 @@ def test_large_images_get_the_stem_as_it_is() -> None:
     assert network.conv1.stride == (2, 2)
 
 
-@pytest.mark.parametrize("name", ["resnext50_32x4d", "densenet121", "efficientnet_b0", "convnext_tiny", "mnasnet0_5",
-                                  "mobilenet_v2", "mobilenet_v3_small", "regnet_x_400mf", "shufflenet_v2_x0_5",
-                                  "squeezenet1_0", "squeezenet1_1", "vgg11_bn"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_1", "vgg11_bn"),
+        *(
+            pytest.param(name, marks=pytest.mark.full)
+            for name in ("resnext50_32x4d", "densenet121", "efficientnet_b0", "convnext_tiny", "mnasnet0_5",
+                         "mobilenet_v2", "regnet_x_400mf", "squeezenet1_0")
+        ),
+    ],
+)  # fmt: skip
 def test_cifar_stems_keep_the_resolution(name: str) -> None:
     # Shapes need no numbers; RegNets cannot be built without.
     device = "cpu" if name.startswith("regnet") else "meta"
@@ -125,7 +123,7 @@ def test_cifar_stems_keep_the_resolution(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn", "resnet8", "resnet20", "vit-tiny", "mobilenet_v3_small"])
-@pytest.mark.parametrize(("channels", "size"), [(1, 28), (3, 32), (3, 96)])
+@pytest.mark.parametrize(("channels", "size"), [(1, 28), (3, 32), pytest.param(3, 96, marks=pytest.mark.full)])
 def test_networks_take_all_data_sets(name: str, channels: int, size: int) -> None:
     check_classifier(name, channels, size, 7, "auto")
     images = torch.randn(2, input_channels(name, channels), size, size)
@@ -143,9 +141,9 @@ def test_what_cannot_be_is_told_in_one_line() -> None:
         ("vit-tiny", 3, 30, 10, "auto"): "do not divide into patches of 4×4",
         ("vit_b_16", 3, 40, 10, "imagenet"): "vit_b_16 does not take images of 40×40",
     }.items():
-        with pytest.raises(InputError, match=words) as told:
+        with pytest.raises(InputError, match=words) as error:
             check_classifier(*arguments)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(error.value)
 
 
 def test_checking_leaves_the_random_state_alone() -> None:

@@ -54,8 +54,8 @@ class _Block(nn.Module):
         """Every second row and column, and zeros in the added channels."""
         if not self.added:
             return x
-        kept = x[:, :, :: self.stride, :: self.stride]
-        return nn.functional.pad(kept, (0, 0, 0, 0, 0, self.added))
+        strided = x[:, :, :: self.stride, :: self.stride]
+        return nn.functional.pad(strided, (0, 0, 0, 0, 0, self.added))
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:

@@ -1,5 +1,5 @@
-"""Many trials of one workload trained at once on one device.
+"""Many trials of one workload trained together on one device.
 
 Their weights are the rows of one matrix; a step is one forward and backward pass over all of them
-(`torch.func.vmap`), each with its own batch, LR and step counter.
+(`torch.func.vmap`), each row with its own batch, LR and step counter.
 """

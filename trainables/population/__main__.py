@@ -1,6 +1,6 @@
-"""`python -m phitune.trainables.population --bench WORKLOAD`: what a population gains on this machine.
+"""`python -m phitune.trainables.population --bench WORKLOAD`: the speed-up of a population on this machine.
 
-Needs torch, torchvision, NumPy, SciPy and scikit-learn alone.
+Needs torch, torchvision, NumPy, SciPy and scikit-learn only.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any, NoReturn
 import torch
 
 from phitune.trainables.errors import InputError, SurroundingsError
-from phitune.trainables.population.bench.measure import Round, alone, figures, made_workload, peak, together
+from phitune.trainables.population.bench.measure import Timing, alone, bench_workload, figures, peak, together
 from phitune.trainables.population.rules.convolution import FORMS
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads.base import schedule_free
-from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 _HEAD = (
     f"{'k':>6} {'ms a round':>11} {'ms a step':>10} {'steps/s':>9} {'× alone':>8} {'MiB a trial':>12}"
@@ -34,18 +34,18 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str]) -> None:
-    """Prints the table, and writes it."""
-    given = _parsed(arguments)
-    device = _device(given.device)
-    workload = made_workload(given.bench, given.synthetic, given.precision)
-    optimizer = Spec.parse(given.optimizer, "optimizers")
+    """Prints the table; with ``--json`` also writes it."""
+    options = _options(arguments)
+    device = _device(options.device)
+    workload = bench_workload(options.bench, options.synthetic, options.precision)
+    optimizer = Spec.parse(options.optimizer, "optimizers")
     workload.check(optimizer)
     if schedule_free(optimizer):
-        raise InputError(f"optimizer: {given.optimizer!r} is not allowed; it trains one network at a time")
-    most = peak(workload, device, given.seconds)
-    one = alone(workload, optimizer, device, given.seconds)
+        raise InputError(f"optimizer: {options.optimizer!r} is not allowed; it trains one network at a time")
+    most = peak(workload, device, options.seconds)
+    one = alone(workload, optimizer, device, options.seconds)
     machine = _machine(device)
-    print(f"{given.bench} with {optimizer.label}, {workload.recipe.precision}, batch {workload.recipe.batch_size}")
+    print(f"{options.bench} with {optimizer.label}, {workload.recipe.precision}, batch {workload.recipe.batch_size}")
     print(f"{machine}: {most.flops / 1e12:.3g} TFLOP/s in a matmul, {most.bytes / 1e9:.3g} GB/s in a copy")
     print(
         f"a step: {one.work.flops / 1e9:.3g} GFLOP, {one.work.bytes / 1e6:.3g} MB read and written if nothing is cached"
@@ -53,35 +53,36 @@ def main(arguments: list[str]) -> None:
     print(_HEAD)
     print(_line("alone", figures(one, one, most)), flush=True)
     rows = []
-    for many in _rounds(given, workload, optimizer, device):
+    for many in _timings(options, workload, optimizer, device):
         rows.append(figures(one, many, most))
         print(_line(str(many.trials), rows[-1]), flush=True)
-    if given.json is not None:
-        told = {
-            "workload": given.bench, "synthetic": given.synthetic, "optimizer": optimizer.label,
+    if options.json is not None:
+        content = {
+            "workload": options.bench, "synthetic": options.synthetic, "optimizer": optimizer.label,
             "precision": workload.recipe.precision, "machine": machine, "peak": asdict(most),
             "work": asdict(one.work), "alone": figures(one, one, most), "rows": rows,
         }  # fmt: skip
-        given.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _rounds(given: argparse.Namespace, workload: TorchWorkload, optimizer: Spec, device: str) -> Iterator[Round]:
-    """A round at each k, up to the first for which memory is short."""
-    for k in given.rows:
+def _timings(options: argparse.Namespace, workload: TorchWorkload, optimizer: Spec, device: str) -> Iterator[Timing]:
+    """Timings for each number of rows, up to the first for which memory is short."""
+    for k in options.rows:
         try:
-            many = together(workload, optimizer, k, device, given.seconds, given.convolution)
+            many = together(workload, optimizer, k, device, options.seconds, options.convolution)
         except torch.OutOfMemoryError:
             print(f"{k:>6} out of memory")
             return
         yield many
         if many.together < k:
-            print(f"{'':>6} memory for {many.together} at once; more would not tell more")
+            print(f"{'':>6} memory for {many.together} at once; more would show nothing new")
             return
 
 
-def _parsed(arguments: list[str]) -> argparse.Namespace:
+def _options(arguments: list[str]) -> argparse.Namespace:
     parser = _Parser(
-        "python -m phitune.trainables.population", description="What training many trials at once gains here."
+        "python -m phitune.trainables.population",
+        description="The speed-up of training many trials at once on this machine.",
     )
     parser.add_argument("--bench", metavar="WORKLOAD", required=True, help="As in a study: NAME or NAME(key=value).")
     parser.add_argument("--rows", type=_counts, default=[1, 4, 16, 64, 256], help="Trials at once: 1,4,16,64,256.")

@@ -1,4 +1,4 @@
-"""A crew at work in a thread, for callers that come with one task each."""
+"""A `JointTrainer` in a thread of its own, for callers that submit one task each."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from phitune.trainables.errors import TaskGoneError
-from phitune.trainables.population.crew import Crew, Report
+from phitune.trainables.population.trainer import JointTrainer, Report
 
-# Seconds after which a task that nobody asks for is held to have nobody left: its process has died.
+# Seconds without a call after which a task's process is taken for dead.
 LEASE = 20.0
 
 
 @dataclass(eq=False)
-class _Guest:
-    """A task that is here.
+class _Submission:
+    """A task in the host's care.
 
     Attributes:
-        rows: How many trials its population holds.
-        seen: When it was last asked for.
-        lost: Why it cannot be told to go on any more.
-        report: Its next.
+        rows: Capacity of its population.
+        last_call: Time of its process's last call (`time.monotonic`).
+        failure: Reason why it cannot be resumed.
+        report: Its next report.
     """
 
     rows: int
-    seen: float
-    lost: Exception | None = None
+    last_call: float
+    failure: Exception | None = None
     report: Future[Report] = field(default_factory=Future)
 
-    def tell(self, outcome: Report | Exception) -> None:
-        """Its report or why there is none, unless it was told something already."""
+    def resolve(self, outcome: Report | Exception) -> None:
+        """Sets the report or the error in its place, unless one is set."""
         if self.report.done():
             return
         if isinstance(outcome, Exception):
@@ -42,127 +42,131 @@ class _Guest:
 
 
 class Host:
-    """Takes tasks, trains them together and gives their reports; its methods may be called from any thread.
+    """Accepts tasks, trains them together in a thread and returns their reports; thread-safe.
 
     Args:
         device: A torch device.
-        lease: Seconds for which a task stays without being asked for.
+        lease: Seconds without a call after which a task is dropped.
     """
 
     def __init__(self, device: str, lease: float = LEASE) -> None:
         self._device = device
-        self._crew = Crew(device)
+        self._trainer = JointTrainer(device)
         self._lease = lease
-        self._guests: dict[str, _Guest] = {}
-        self._orders: list[tuple[_Guest, Callable[[], None]]] = []
-        self._ordered = threading.Condition()
+        self._submissions: dict[str, _Submission] = {}
+        self._commands: list[tuple[_Submission, Callable[[], None]]] = []
+        self._changed = threading.Condition()
         threading.Thread(target=self._work, name="population", daemon=True).start()
 
     @property
     def stuck(self) -> bool:
-        """Whether its thread has not been around for long, though a task that should be gone is still here."""
-        with self._ordered:
-            return any(time.monotonic() - guest.seen > 2 * self._lease for guest in self._guests.values())
+        """Whether the thread has been busy so long that a task whose lease ended long ago has not been dropped."""
+        with self._changed:
+            return any(time.monotonic() - each.last_call > 2 * self._lease for each in self._submissions.values())
 
-    def begin(self, key: str, text: str, rows: int) -> bool:
-        """Takes a task (`Crew.begin`) of a population of so many trials; says whether there is room for it."""
-        with self._ordered:
-            others = sum(1 / guest.rows for other, guest in self._guests.items() if other != key)
-            if others + 1 / rows > 1 + 1e-9:
+    def submit(self, key: str, text: str, rows: int) -> bool:
+        """Accepts a task (`JointTrainer.add`) if there is room for it.
+
+        Returns:
+            Whether it was accepted.
+        """
+        with self._changed:
+            load = sum(1 / other.rows for name, other in self._submissions.items() if name != key)
+            if load + 1 / rows > 1 + 1e-9:
                 return False
-            self._forget(key)
-            guest = self._guests[key] = _Guest(rows, time.monotonic())
-            self._order(guest, lambda: self._crew.begin(key, text, rows))
+            self._drop(key)
+            submission = self._submissions[key] = _Submission(rows, time.monotonic())
+            self._enqueue(submission, lambda: self._trainer.add(key, text, rows))
         return True
 
-    def go_on(self, key: str) -> None:
+    def resume(self, key: str) -> None:
         """Has a task train to its next report.
 
         Raises:
-            TaskGoneError: There is no such task, or no longer.
+            TaskGoneError: The host does not know the task, or has dropped it.
         """
-        with self._ordered:
-            guest = self._guest(key)
-            guest.report = Future()
-            self._order(guest, lambda: self._go_on(key, guest))
+        with self._changed:
+            submission = self._submission(key)
+            submission.report = Future()
+            self._enqueue(submission, lambda: self._resume(key, submission))
 
     def report(self, key: str) -> Future[Report]:
-        """The report that a task was told to train to, or an error that a fresh process may not meet.
+        """The report to which the task was last resumed, or an error that a fresh process may not meet.
 
         Raises:
-            TaskGoneError: There is no such task, or no longer; the future may say so too.
+            TaskGoneError: The host does not know the task, or has dropped it; the future may raise it too.
         """
-        with self._ordered:
-            return self._guest(key).report
+        with self._changed:
+            return self._submission(key).report
 
-    def end(self, key: str) -> None:
-        """Forgets a task, if it is here."""
-        with self._ordered:
-            guest = self._forget(key)
-            if guest is not None:
-                self._order(guest, lambda: self._crew.end(key))
+    def remove(self, key: str) -> None:
+        """Removes a task, if it is here."""
+        with self._changed:
+            submission = self._drop(key)
+            if submission is not None:
+                self._enqueue(submission, lambda: self._trainer.remove(key))
 
-    def _guest(self, key: str) -> _Guest:
-        if key not in self._guests:
+    def _submission(self, key: str) -> _Submission:
+        if key not in self._submissions:
             raise TaskGoneError(key)
-        guest = self._guests[key]
-        guest.seen = time.monotonic()
-        return guest
+        submission = self._submissions[key]
+        submission.last_call = time.monotonic()
+        return submission
 
-    def _forget(self, key: str) -> _Guest | None:
-        guest = self._guests.pop(key, None)
-        if guest is not None:
-            guest.tell(TaskGoneError(key))
-        return guest
+    def _drop(self, key: str) -> _Submission | None:
+        submission = self._submissions.pop(key, None)
+        if submission is not None:
+            submission.resolve(TaskGoneError(key))
+        return submission
 
-    def _order(self, guest: _Guest, order: Callable[[], None]) -> None:
-        self._orders.append((guest, order))
-        self._ordered.notify()
+    def _enqueue(self, submission: _Submission, command: Callable[[], None]) -> None:
+        self._commands.append((submission, command))
+        self._changed.notify()
 
     def _work(self) -> None:
         while True:
             self._turn()
 
     def _turn(self) -> None:
-        """What was ordered, and a round; waits where there is nothing to do."""
-        with self._ordered:
-            if self._crew.idle and not self._orders:
-                self._ordered.wait(self._lease)
-            for key, guest in list(self._guests.items()):
-                if time.monotonic() - guest.seen > self._lease:
-                    self.end(key)
-            orders, self._orders = self._orders, []
-            guests = dict(self._guests)
-        for guest, order in orders:
+        """Runs the queued commands and one step of the trainer; waits if there are neither commands nor work."""
+        with self._changed:
+            if self._trainer.idle and not self._commands:
+                self._changed.wait(self._lease)
+            for key, submission in list(self._submissions.items()):
+                if time.monotonic() - submission.last_call > self._lease:
+                    self.remove(key)
+            commands, self._commands = self._commands, []
+            submissions = dict(self._submissions)
+        for submission, command in commands:
             try:
-                order()
+                command()
             except Exception as error:
-                with self._ordered:
-                    guest.lost = error
-                    guest.tell(error)
-        self._round(guests)
-        if not guests:
-            # Others may train on this device before somebody comes here again.
-            self._crew.give_back()
+                with self._changed:
+                    submission.failure = error
+                    submission.resolve(error)
+        self._step(submissions)
+        if not submissions:
+            # Others may train on this device before the next task comes.
+            self._trainer.release_memory()
 
-    def _go_on(self, key: str, guest: _Guest) -> None:
-        if guest.lost is not None:
-            raise guest.lost
-        self._crew.go_on(key)
+    def _resume(self, key: str, submission: _Submission) -> None:
+        if submission.failure is not None:
+            raise submission.failure
+        self._trainer.resume(key)
 
-    def _round(self, guests: Mapping[str, _Guest]) -> None:
-        """A round of the crew, and what came of it for those that were here when it began."""
-        outcomes: Mapping[str, Report | Exception]
+    def _step(self, submissions: Mapping[str, _Submission]) -> None:
+        """One step of the trainer; resolves the reports of those that were here when it began."""
+        results: Mapping[str, Report | Exception]
         try:
-            done = self._crew.round()
-            outcomes = {**done.reports, **done.errors}
+            outcomes = self._trainer.step()
+            results = {**outcomes.reports, **outcomes.errors}
         except Exception as error:
-            # Nobody may wait for ever: those that train are told, and those that wait find themselves gone.
-            self._crew = Crew(self._device)
-            outcomes = dict.fromkeys(guests, error)
-            for key, guest in guests.items():
-                guest.lost = TaskGoneError(key)
-        with self._ordered:
-            for key, guest in guests.items():
-                if key in outcomes:
-                    guest.tell(outcomes[key])
+            # No caller may wait for ever: tasks in training get the error, idle ones TaskGoneError when resumed.
+            self._trainer = JointTrainer(self._device)
+            results = dict.fromkeys(submissions, error)
+            for key, submission in submissions.items():
+                submission.failure = TaskGoneError(key)
+        with self._changed:
+            for key, submission in submissions.items():
+                if key in results:
+                    submission.resolve(results[key])

@@ -1,4 +1,4 @@
-"""The learners of many trials, which step together."""
+"""Learners of many trials that step together."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from torch import Tensor
 
 from phitune.trainables.population.rows.stack import Stack
 from phitune.trainables.spec import Spec
-from phitune.trainables.training import Step
+from phitune.trainables.training.requests import Step
 from phitune.trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split
-from phitune.trainables.workloads.torch.seeding import seeded
-from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
+from phitune.trainables.workloads.learning.device import seeded
+from phitune.trainables.workloads.learning.full_batch import measure
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
-_Outcome = TypeVar("_Outcome")
+_Value = TypeVar("_Value")
 
 
 class Population:
-    """Up to ``capacity`` trials of one workload and optimizer on one device; they come and go as they like.
+    """Up to ``capacity`` trials of one workload and optimizer on one device, which enter and leave at any time.
 
     Args:
-        workload: Shared by the trials.
-        optimizer: Shared by the trials.
-        capacity: The most trials at once.
+        workload: The trials' workload.
+        optimizer: The trials' optimizer.
+        capacity: Largest number of trials at once.
         device: A torch device.
         convolution: See `Stack`.
 
@@ -51,11 +52,11 @@ class Population:
 
     @property
     def full(self) -> bool:
-        """Whether nobody else can enter."""
+        """Whether all places are taken."""
         return len(self) == self.stack.capacity
 
     def enter(self, seed: int) -> Member:
-        """A fresh learner.
+        """Adds a fresh learner.
 
         Raises:
             ValueError: The population is full.
@@ -69,28 +70,32 @@ class Population:
         return member
 
     def leave(self, member: Member) -> None:
-        """Gives a learner's place to others; it must not be used after that."""
+        """Removes a learner, which must not be used after that."""
         last = self._members.pop()
         if last is not member:
             self.stack.move(last.row, member.row)
             self._members[member.row], last.row = last, member.row
 
-    def step(self, wanted: Mapping[Member, Step]) -> list[Loss | Exception]:
-        """One iteration of some learners; returns, in the same order, their losses or why there is none."""
-        # Those that step are the first rows; so few change places when one comes or goes.
-        waiting = [member for member in self._members[: len(wanted)] if member not in wanted]
-        for member in wanted:
-            if member.row >= len(wanted):
-                self._swap(member.row, waiting.pop().row)
-        stepping = self._members[: len(wanted)]
-        steps = [wanted[member] for member in stepping]
+    def step(self, requests: Mapping[Member, Step]) -> list[Loss | Exception]:
+        """One iteration of some learners.
+
+        Returns:
+            The loss of each, or the error in its place, in the order of the requests.
+        """
+        # Learners that step are moved to the first rows; so few rows are swapped when one comes or goes.
+        idle = [member for member in self._members[: len(requests)] if member not in requests]
+        for member in requests:
+            if member.row >= len(requests):
+                self._swap(member.row, idle.pop().row)
+        stepping = self._members[: len(requests)]
+        steps = [requests[member] for member in stepping]
         seeds, lrs, momenta = [m.seed for m in stepping], [s.lr for s in steps], [s.momentum for s in steps]
-        given, errors = self.stack.step(seeds, lrs, momenta)
-        losses = _Losses(given)
-        return [errors.get(member.row) or Loss(losses, member.row) for member in wanted]
+        tensor, errors = self.stack.step(seeds, lrs, momenta)
+        losses = _Losses(tensor)
+        return [errors.get(member.row) or Loss(losses, member.row) for member in requests]
 
     def evaluate(self, members: Sequence[Member], split: Split, averaged: bool) -> list[Evaluation | Exception]:
-        """Loss and metric of some learners over a split, or why there is none."""
+        """Loss and metric of some learners over a split, or the error in their place."""
         return self.stack.evaluate([member.row for member in members], split, averaged)
 
     def _swap(self, first: int, second: int) -> None:
@@ -111,21 +116,19 @@ class Member(Learner):
         self.row = row
 
     def step(self, lr: float, momentum: float | None = None) -> float:
-        return float(given(self._population.step({self: Step(lr, momentum)})[0]))
+        return float(value_of(self._population.step({self: Step(lr, momentum)})[0]))
 
     def evaluate(self, split: Split, averaged: bool = False) -> Evaluation:
-        return given(self._population.evaluate([self], split, averaged)[0])
+        return value_of(self._population.evaluate([self], split, averaged)[0])
 
     def norms(self) -> Norms:
         return Norms(*self._population.stack.norms(self.row))
 
     def diagnose(self, diagnosis: Diagnosis) -> dict[str, float]:
-        from phitune.trainables.diagnostics import measure
-
         population = self._population
         model = population.stack.module(self.row).eval()
         try:
-            # A data loader draws even where nothing is shuffled.
+            # A data loader draws random numbers even where nothing is shuffled.
             with seeded(0, population.device):
                 return measure(population.workload, model, diagnosis, population.device)
         finally:
@@ -139,7 +142,7 @@ class Member(Learner):
 
 
 class _Losses:
-    """One step's losses; they are fetched from the device when one of them is looked at."""
+    """Losses of one step, fetched from the device when the first of them is read."""
 
     def __init__(self, losses: Tensor) -> None:
         self._losses = losses
@@ -152,7 +155,7 @@ class _Losses:
 
 
 class Loss:
-    """A trial's loss at one step, which may still be being computed; `float` waits for it."""
+    """A trial's loss at one step; `float` waits until the device has computed it."""
 
     __slots__ = ("_losses", "_row")
 
@@ -163,8 +166,8 @@ class Loss:
         return self._losses[self._row]
 
 
-def given(outcome: _Outcome | Exception) -> _Outcome:
-    """An outcome; raises it if it is an error."""
+def value_of(outcome: _Value | Exception) -> _Value:
+    """Raises the outcome if it is an error, and returns it otherwise."""
     if isinstance(outcome, Exception):
         raise outcome
     return outcome

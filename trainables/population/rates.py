@@ -1,31 +1,31 @@
-"""What a device can do at most, and what a piece of work asks of it."""
+"""Peak rates of a device, and the floating-point operations and bytes of a piece of work."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from phitune.trainables.workloads.learning.torch_internals import DispatchMode, written
+
 _BLOCKS = 10
-_PICKING = (torch.ops.aten.index.Tensor, torch.ops.aten.gather.default, torch.ops.aten.embedding.default)
+_GATHERS = (torch.ops.aten.index.Tensor, torch.ops.aten.gather.default, torch.ops.aten.embedding.default)
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a piece of work asks of a device.
+    """Operations and memory traffic of a piece of work.
 
     Attributes:
-        flops: Of matrix products and convolutions, two a multiply-add.
-        bytes: Read and written if every operation reads its arguments from memory and writes its results there.
+        flops: Floating-point operations of matrix products and convolutions, two a multiply-add.
+        bytes: Bytes read and written if every operation reads its arguments from memory and writes its results there.
     """
 
     flops: int
@@ -33,25 +33,28 @@ class Work:
 
 
 def wait(device: str) -> None:
-    """Until the device has done what it was told."""
+    """Waits until the device has finished its queued work."""
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def clock(device: str) -> float:
-    """Seconds since some moment; on a CPU those of this process, if it has one thread, so that others count little."""
+    """Seconds since a fixed moment; with one thread on a CPU the process's own CPU time, which others hardly change."""
     if torch.device(device).type == "cpu" and torch.get_num_threads() == 1:
         return time.process_time()
     return time.perf_counter()
 
 
 def clocked(act: Callable[[], object], device: str, seconds: float) -> tuple[float, int]:
-    """The median time of an act, in seconds of `clock`, and how often it was done for that.
+    """Times a function.
 
     Args:
-        act: It is done three times beforehand.
-        device: Where it does its work.
-        seconds: For how long, about; three times at least.
+        act: The function; three warm-up calls come first.
+        device: The device that it works on.
+        seconds: About how long to time it; at least three times.
+
+    Returns:
+        The median time of a call, in seconds of `clock`, and the number of timed calls.
     """
     for _ in range(2):
         act()
@@ -87,7 +90,7 @@ def copy_rate(device: str, seconds: float) -> float:
 
 
 def work(act: Callable[[], object]) -> Work:
-    """What an act asks of the device, counted as it is done."""
+    """Calls a function and counts its operations and traffic on the device."""
     traffic = _Traffic()
     # Fused attention is counted on some devices only.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as flops, traffic:
@@ -95,7 +98,7 @@ def work(act: Callable[[], object]) -> Work:
     return Work(flops.get_total_flops(), traffic.bytes)
 
 
-class _Traffic(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Traffic(DispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.bytes = 0
@@ -105,19 +108,20 @@ class _Traffic(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         if not func.is_view:
-            written = _size(_changed(func, args)) or _size(result)
-            # Of what is picked from, only that is read.
-            self.bytes += _size(args[1:]) + 2 * written if func in _PICKING else _size(args) + written
+            output = _size(written(func, args)) or _size(result)
+            # A gather reads of its source only the elements that it returns.
+            self.bytes += _size(args[1:]) + 2 * output if func in _GATHERS else _size(args) + output
         return result
 
 
-def _changed(func: Any, args: Sequence[Any]) -> list[Any]:
-    """The arguments that an operation writes to."""
-    infos = [argument.alias_info for argument in func._schema.arguments]
-    return [arg for arg, info in zip(args, infos, strict=False) if info is not None and info.is_write]
+def _size(values: Any) -> int:
+    """Bytes of the tensors in nested sequences; elements that are repeated without a copy count once."""
+    return sum(min(t.numel() * t.element_size(), t.untyped_storage().nbytes()) for t in _tensors(values))
 
 
-def _size(values: Iterable[Any]) -> int:
-    """Bytes of the tensors in a tree of values; what is repeated without a copy counts once."""
-    tensors = [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
-    return sum(min(t.numel() * t.element_size(), t.untyped_storage().nbytes()) for t in tensors)
+def _tensors(values: Any) -> Iterator[Tensor]:
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, list | tuple):
+        for value in values:
+            yield from _tensors(value)

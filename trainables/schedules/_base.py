@@ -80,7 +80,7 @@ class Schedule(ABC):
 
     @property
     def profile_mean(self) -> float:
-        """Mean of `profile` over x; by quadrature unless a family knows better."""
+        """Mean of `profile` over x; by quadrature unless a family overrides it with a formula."""
         x = np.linspace(0.0, 1.0, _MEAN_POINTS)
         return float(np.trapezoid(self.profile(x), x))
 
@@ -90,7 +90,7 @@ class Schedule(ABC):
         Args:
             step: Iterations done so far, a number or an array of any shape; not negative.
             horizon: The budget T, at least 1.
-            observed: Validation losses at the first of `check_steps`; only closed-loop families look at them.
+            observed: Validation losses at the first of `check_steps`; only closed-loop families use them.
 
         Returns:
             u, in the shape of ``step``.
@@ -114,7 +114,7 @@ class Schedule(ABC):
         return None
 
     def check_steps(self, horizon: int) -> NDArray[np.int64]:
-        """Iterations after which a closed-loop family wants the validation loss; the others want none."""
+        """Iterations after which a closed-loop family needs the validation loss; none for the others."""
         checked_steps(0, horizon)
         return np.empty(0, dtype=np.int64)
 
@@ -144,7 +144,7 @@ class Schedule(ABC):
         return [f.name for f in fields(cls) if f.name not in _COMPOSITION]
 
     def to_dict(self) -> dict[str, Any]:
-        """The family's name, its parameters, and what of warmup, floor and sampling is set; see `from_dict`."""
+        """Family and parameters, and warmup, floor and sampling where they are not the default; see `from_dict`."""
         composed = [f.name for f in fields(self) if f.name in _COMPOSITION and getattr(self, f.name) != f.default]
         return {"family": self.family} | {name: getattr(self, name) for name in self.own_fields() + composed}
 
@@ -177,7 +177,7 @@ class Schedule(ABC):
             self.refuse(name, f"one of {', '.join(allowed)}")
 
     def _values(self, t: NDArray[np.float64], horizon: int, observed: Sequence[float]) -> NDArray[np.float64]:
-        """u at steps that were checked."""
+        """u at valid steps."""
         value = self._lifted(self._observed_profile(self._progress(t, horizon), horizon, observed))
         w = self.warmup_steps(horizon)
         return value * np.minimum((t + 1.0) / (w + 1.0), 1.0) if w else value
@@ -189,17 +189,17 @@ class Schedule(ABC):
         return x if self.sampling is None else quantised(x, self.sampling)
 
     def _observed_profile(self, x: NDArray[np.float64], horizon: int, observed: Sequence[float]) -> NDArray[np.float64]:
-        """The point where a closed-loop family brings its observations in."""
+        """The profile at ``x``; a closed-loop family overrides it to use its observations."""
         return self.profile(x)
 
     def _lifted(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Profile values above the floor."""
+        """Profile values rescaled to lie between the floor and 1."""
         return value if self.floor == 0 else self.floor + (1.0 - self.floor) * value
 
     def described(self) -> dict[str, str]:
-        """The parameters that have no default or another value than it, as short text by name."""
-        said = [f.name for f in fields(self) if f.default is MISSING or getattr(self, f.name) != f.default]
-        return {name: _short(getattr(self, name)) for name in sorted(said, key=lambda name: name in _COMPOSITION)}
+        """The parameters that differ from their defaults, or have none, as short text by name."""
+        shown = [f.name for f in fields(self) if f.default is MISSING or getattr(self, f.name) != f.default]
+        return {name: _short(getattr(self, name)) for name in sorted(shown, key=lambda name: name in _COMPOSITION)}
 
     def __str__(self) -> str:
         arguments = ", ".join(f"{name}={text}" for name, text in self.described().items())
@@ -210,7 +210,11 @@ _COMPOSITION: tuple[str, ...] = tuple(f.name for f in fields(Schedule))
 
 
 def checked_steps(step: ArrayLike, horizon: int) -> NDArray[np.float64]:
-    """The steps as floats."""
+    """The steps as floats.
+
+    Raises:
+        InputError: A step is negative or not a number, or the horizon is less than 1.
+    """
     if not horizon >= 1:
         raise InputError(f"horizon: {horizon} is not allowed; it must be at least 1 iteration")
     t = np.asarray(step, dtype=np.float64)

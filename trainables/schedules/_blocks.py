@@ -1,4 +1,4 @@
-"""Evaluates a function of the step so that its value at a step does not depend on which other steps are asked for."""
+"""Evaluates a function of the step so that its value at one step does not depend on the other steps of the array."""
 
 from __future__ import annotations
 

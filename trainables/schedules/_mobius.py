@@ -1,4 +1,4 @@
-"""The map that makes UBA of cosine and REX-φ of linear."""
+"""The Möbius map that turns cosine into UBA and linear into REX-φ."""
 
 from __future__ import annotations
 

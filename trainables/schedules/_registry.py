@@ -8,7 +8,6 @@ from dataclasses import fields
 from typing import Any
 
 from phitune.trainables.errors import InputError
-from phitune.trainables.own import import_own
 from phitune.trainables.schedules._base import Schedule
 from phitune.trainables.schedules.constant import Constant
 from phitune.trainables.schedules.cosine import Cosine
@@ -28,6 +27,7 @@ from phitune.trainables.schedules.step import Step
 from phitune.trainables.schedules.uba import Uba
 from phitune.trainables.schedules.wsd import Wsd
 from phitune.trainables.suggestion import did_you_mean
+from phitune.trainables.user_class import import_class
 
 _DECAYS: tuple[type[Schedule], ...] = (Uba, RexPhi, Rex, Linear, Cosine, Step, MultiStep, Exponential, Polynomial)
 _PHASES: tuple[type[Schedule], ...] = (OneCycle, Wsd, Sgdr, DelayedLinear, InverseSqrt, Constant)
@@ -50,7 +50,7 @@ def family(name: str) -> type[Schedule]:
         InputError: There is no family of that name, or it cannot be imported.
     """
     if ":" in name:
-        return _users_own(name)
+        return _user_family(name)
     if name not in _FAMILIES:
         raise InputError(
             f"family: unknown family {name!r};{did_you_mean(name, _FAMILIES)} families: {', '.join(_FAMILIES)}, "
@@ -89,8 +89,8 @@ def from_dict(values: Mapping[str, Any]) -> Schedule:
     return schedule(parameters.pop("family"), **parameters)
 
 
-def _users_own(name: str) -> type[Schedule]:
-    cls = import_own(name, "family")
+def _user_family(name: str) -> type[Schedule]:
+    cls = import_class(name, "family")
     if not (isinstance(cls, type) and issubclass(cls, Schedule)):
         raise InputError(
             f"family: {name!r} is not allowed; it must be a subclass of phitune.trainables.schedules.Schedule"

@@ -61,20 +61,20 @@ def staircase(
 ) -> float:
     """Mean of the sampled profile: the sum over its stairs.
 
-    Of stairs too many to count the sum is the integral and half a stair at either end (Euler and Maclaurin).
+    For very many stairs it is the integral and half a stair at either end (Euler and Maclaurin).
     """
     if isinstance(sampling, tuple):
-        left = np.array([0.0, *sampling])
+        starts = np.array([0.0, *sampling])
     elif sampling * _MOST_STAIRS < 1:
         start, end = profile(np.array([0.0, 1.0]))
         return profile_mean + 0.5 * sampling * float(start - end)
     else:
         rate = _rate(sampling)
-        left = np.arange(math.ceil(rate - _TOLERANCE)) / rate
-    return float(np.dot(profile(left), np.diff(left, append=1.0)))
+        starts = np.arange(math.ceil(rate - _TOLERANCE)) / rate
+    return float(np.dot(profile(starts), np.diff(starts, append=1.0)))
 
 
 def _rate(sampling: float) -> float:
-    """Changes per unit of x; whole where it is meant to be, so that 3 × 0.1 is 0.3."""
+    """Changes per unit of x, rounded to a whole number where it is one but for rounding, so that 3 × 0.1 is 0.3."""
     rate = 1.0 / sampling
     return float(round(rate)) if abs(rate - round(rate)) < _TOLERANCE * rate else rate

@@ -1,19 +1,29 @@
-"""A schedule as a torch scheduler."""
+"""The torch scheduler of a schedule."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from phitune.trainables.errors import InputError
-from phitune.trainables.schedules._base import Schedule
+
+
+class OpenLoop(Protocol):
+    """What a torch scheduler needs of a schedule: LR and momentum as functions of the step."""
+
+    family: ClassVar[str]
+
+    def u(self, step: ArrayLike, horizon: int) -> NDArray[np.float64]: ...
+    def momentum(self, step: ArrayLike, horizon: int) -> NDArray[np.float64] | None: ...
 
 
 class ProfileLR(LRScheduler):
-    """Gives every parameter group its own base LR times u(step, horizon), and the momentum if the family cycles it.
+    """Sets every parameter group to its base LR × u(step, horizon), and its momentum if the family cycles it.
 
     LR and momentum follow from ``last_epoch`` alone (torch's name for the step), so loading a state sets both in the
     optimizer, whichever of the two states is loaded first.
@@ -28,7 +38,7 @@ class ProfileLR(LRScheduler):
         InputError: The family cycles momentum and the optimizer has none.
     """
 
-    def __init__(self, optimizer: Optimizer, schedule: Schedule, horizon: int, last_epoch: int = -1) -> None:
+    def __init__(self, optimizer: Optimizer, schedule: OpenLoop, horizon: int, last_epoch: int = -1) -> None:
         self.schedule = schedule
         self.horizon = horizon
         if schedule.momentum(0, horizon) is not None and not {"momentum", "betas"} & optimizer.defaults.keys():
@@ -55,7 +65,7 @@ class ProfileLR(LRScheduler):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on after the step at which `state_dict` was taken; the schedule and the horizon are this one's."""
+        """Resumes after the step of the state; schedule and horizon stay this scheduler's."""
         super().load_state_dict(state_dict)
         for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             if isinstance(group["lr"], Tensor):

@@ -16,7 +16,7 @@ class MultiStep(Step):
         milestones: Increasing fractions of the budget, in (0, 1).
         factor: Multiplier at each milestone, in (0, 1).
 
-    Source: the 30-60-90 step schedule that REX (Chen et al., arXiv 2107.04197) is held against; milestones rescaled
+    Source: the 30-60-90 step schedule that REX (Chen et al., arXiv 2107.04197) is compared with; milestones rescaled
     to the budget as in budgeted training (Li et al., arXiv 1905.04753).
     """
 

@@ -1,4 +1,4 @@
-"""A schedule given by its values, such as one refined from a run's gradient norms."""
+"""A schedule that is a table of values, such as one refined from a run's gradient norms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from phitune.trainables.schedules._sampling import is_number
 
 @dataclass(frozen=True)
 class Refined(Schedule):
-    """Piecewise linear through ``values``; ``trainables.schedules.refine`` makes them of gradient norms.
+    """Piecewise linear through ``values``, which `trainables.schedules.refine` computes from gradient norms.
 
     Args:
         values: u at evenly spaced x from 0 to 1; at least 2 numbers in [0, 1], the largest 1.

@@ -20,7 +20,7 @@ _NOTHING = 0.01
 
 
 def refine(norms: ArrayLike, optimizer: str, points: int = 101, smoothing: float = 0.1) -> Refined:
-    """The schedule for which the source's bound is least, given the gradient norms of a run.
+    """The schedule that minimises the source's bound for the gradient norms of a run.
 
     ``eta_t ∝ w_t · Σ_{p>t} w_p`` with ``w_t = ‖g_t‖₂⁻²`` for SGD and ``‖g_t‖₁⁻¹`` for Adam and its kin. Constant norms
     give linear decay. A warmup that the norms ask for is part of the result.

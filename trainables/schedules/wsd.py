@@ -34,8 +34,8 @@ class Wsd(Schedule):
         self.require_one_of("shape", "linear", "sqrt")
 
     def profile(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        left = np.minimum((1.0 - x) / self.cooldown, 1.0)
-        return left if self.shape == "linear" else 1.0 - np.sqrt(1.0 - left)
+        remaining = np.minimum((1.0 - x) / self.cooldown, 1.0)
+        return remaining if self.shape == "linear" else 1.0 - np.sqrt(1.0 - remaining)
 
     @property
     def profile_mean(self) -> float:

@@ -1,1 +1,1 @@
-"""Test suites that a user's own classes can be held to."""
+"""Conformance suites: pytest classes to subclass for one's own schedule families and workloads."""

@@ -1,4 +1,4 @@
-"""What every schedule family must keep to, as tests. Needs pytest and hypothesis."""
+"""Conformance tests that every schedule family passes, a user's too. Needs pytest and hypothesis."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ _BAD_COMPOSITION: tuple[dict[str, Any], ...] = (
     *({"warmup": value} for value in (1.0, 2.5, -1)),
     {"floor": 1.0},
 )
-# A family's class is tested under many subclasses of this suite, which hypothesis would take for a mistake.
+# Many subclasses share these tests, which hypothesis would otherwise report as a mistake.
 _SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 _FEW = settings(_SETTINGS, max_examples=5)
 _TRAINED = settings(_SETTINGS, max_examples=12)
 
 
 class ScheduleConformance:
-    """Subclass this in a test file, name the family, and pytest holds it to what a search relies on.
+    """Tests of a family's contract: subclass it in a test file and name the family.
 
     .. code-block:: python
 
@@ -55,34 +55,34 @@ class ScheduleConformance:
             family = "my_module:MyFamily"
             bad = ({"power": -1},)
 
-    Parameters are drawn from the ranges of the family's ``parameters``; warmup, floor and sampling at random. A family
+    Hypothesis draws parameters from the ranges of the family's ``parameters``, and warmup, floor and sampling. A family
     with other parameters that have no default overrides `parameters`; one that does not start at 1 overrides `start`.
 
     Attributes:
         family: The family's name as in a study file.
-        bad: Parameters that must be refused; for the searched ones what is no number at all is tried anyway.
+        bad: Parameters that must be refused; values that are no numbers are always tried for the searched ones.
     """
 
     family: ClassVar[str]
     bad: ClassVar[Sequence[Mapping[str, Any]]] = ()
 
-    def start(self, made: Schedule) -> float:
+    def start(self, instance: Schedule) -> float:
         """The documented profile at x = 0."""
         return 1.0
 
-    def end(self, made: Schedule) -> float | None:
+    def end(self, instance: Schedule) -> float | None:
         """The documented profile at x = 1; None if the family documents none."""
         return None
 
     def parameters(self) -> st.SearchStrategy[dict[str, Any]]:
-        """Valid parameters: all without a default, and some of the others."""
+        """Strategy of valid parameters: all without a default, and some of the others."""
         cls = family(self.family)
-        drawn = {name: _log_uniform(p.low, p.high) for name, p in cls.parameters.items()}
-        required = {name: strategy for name, strategy in drawn.items() if name in cls.required()}
-        return st.fixed_dictionaries(required, optional={k: v for k, v in drawn.items() if k not in required})
+        strategies = {name: _log_uniform(p.low, p.high) for name, p in cls.parameters.items()}
+        required = {name: strategy for name, strategy in strategies.items() if name in cls.required()}
+        return st.fixed_dictionaries(required, optional={k: v for k, v in strategies.items() if k not in required})
 
-    def made(self, data: st.DataObject) -> Schedule:
-        """Any schedule of the family."""
+    def draw_schedule(self, data: st.DataObject) -> Schedule:
+        """A schedule of the family with random parameters, warmup, floor and sampling."""
         return schedule(self.family, **data.draw(self.parameters()), **data.draw(_COMPOSITION))
 
     def test_family_is_declared_in_full(self) -> None:
@@ -105,8 +105,8 @@ class ScheduleConformance:
     @_SETTINGS
     @given(data=st.data())
     def test_profile_is_between_zero_and_one_and_reaches_one(self, data: st.DataObject) -> None:
-        made = self.made(data)
-        u = made.profile(np.linspace(0.0, 1.0, 2000).reshape(40, 50))
+        instance = self.draw_schedule(data)
+        u = instance.profile(np.linspace(0.0, 1.0, 2000).reshape(40, 50))
         assert u.shape == (40, 50)
         assert u.min() >= 0
         assert 0.99 <= u.max() <= 1 + 1e-12
@@ -114,83 +114,85 @@ class ScheduleConformance:
     @_SETTINGS
     @given(data=st.data())
     def test_starts_and_ends_as_documented(self, data: st.DataObject) -> None:
-        made = self.made(data)
-        first, last = made.profile(np.array([0.0, 1.0]))
-        assert first == pytest.approx(self.start(made), abs=1e-12)
-        if (end := self.end(made)) is not None:
+        instance = self.draw_schedule(data)
+        first, last = instance.profile(np.array([0.0, 1.0]))
+        assert first == pytest.approx(self.start(instance), abs=1e-12)
+        if (end := self.end(instance)) is not None:
             assert last == pytest.approx(end, abs=1e-12)
 
     @_SETTINGS
     @given(data=st.data(), horizon=_HORIZONS)
     def test_warmup_floor_and_sampling_compose_with_the_profile(self, data: st.DataObject, horizon: int) -> None:
-        made = self.made(data)
-        u = made.u(np.arange(horizon + 3), horizon)
+        instance = self.draw_schedule(data)
+        u = instance.u(np.arange(horizon + 3), horizon)
         assert np.all((u >= 0) & (u <= 1 + 1e-12))
         for step, value in enumerate(u):
-            allowed = _reference(made, step, horizon)
+            allowed = _reference(instance, step, horizon)
             assert any(value == pytest.approx(each, abs=1e-7) for each in allowed), f"step {step}: not {allowed[0]}"
 
     @_SETTINGS
     @given(data=st.data(), horizon=_HORIZONS)
     def test_is_a_pure_function_of_the_step(self, data: st.DataObject, horizon: int) -> None:
-        made = self.made(data)
+        instance = self.draw_schedule(data)
         steps = np.arange(horizon + 3)
-        fresh = made.u(steps, horizon)
-        assert [float(made.u(int(step), horizon)) for step in steps] == fresh.tolist()
-        assert made.u(steps[horizon // 2 :], horizon).tolist() == fresh[horizon // 2 :].tolist()
-        assert made.u(np.array([steps, steps[::-1]]), horizon).tolist() == [fresh.tolist(), fresh[::-1].tolist()]
+        fresh = instance.u(steps, horizon)
+        assert [float(instance.u(int(step), horizon)) for step in steps] == fresh.tolist()
+        assert instance.u(steps[horizon // 2 :], horizon).tolist() == fresh[horizon // 2 :].tolist()
+        assert instance.u(np.array([steps, steps[::-1]]), horizon).tolist() == [fresh.tolist(), fresh[::-1].tolist()]
         assert steps.tolist() == list(range(horizon + 3))
-        if (momentum := made.momentum(steps, horizon)) is not None:
-            assert [float(np.asarray(made.momentum(int(step), horizon))) for step in steps] == momentum.tolist()
+        if (momentum := instance.momentum(steps, horizon)) is not None:
+            assert [float(np.asarray(instance.momentum(int(step), horizon))) for step in steps] == momentum.tolist()
 
     @_SETTINGS
     @given(data=st.data(), horizon=_HORIZONS)
     def test_holds_its_last_value_beyond_the_horizon(self, data: st.DataObject, horizon: int) -> None:
-        made = self.made(data)
-        assert set(made.u(np.array([horizon + 1, 10 * horizon, 10**9]), horizon)) == {float(made.u(horizon, horizon))}
+        instance = self.draw_schedule(data)
+        assert set(instance.u(np.array([horizon + 1, 10 * horizon, 10**9]), horizon)) == {
+            float(instance.u(horizon, horizon))
+        }
 
     @_SETTINGS
     @given(data=st.data(), horizon=_HORIZONS)
     def test_later_observations_do_not_change_earlier_steps(self, data: st.DataObject, horizon: int) -> None:
-        made = self.made(data)
-        checks = made.check_steps(horizon)
+        instance = self.draw_schedule(data)
+        checks = instance.check_steps(horizon)
         assert np.all(np.diff(checks) > 0)
         assert np.all((checks > 0) & (checks <= horizon))
         losses = data.draw(st.lists(st.floats(0.0, 10.0), min_size=len(checks), max_size=len(checks)))
-        complete = made.u(np.arange(horizon), horizon, losses)
+        complete = instance.u(np.arange(horizon), horizon, losses)
         assert np.all((complete >= 0) & (complete <= 1 + 1e-12))
         for seen, until in enumerate(checks):
-            assert made.u(np.arange(until), horizon, losses[:seen]).tolist() == complete[:until].tolist()
+            assert instance.u(np.arange(until), horizon, losses[:seen]).tolist() == complete[:until].tolist()
 
     @_SETTINGS
     @given(data=st.data())
     def test_mean_is_the_mean(self, data: st.DataObject) -> None:
-        made, horizon = self.made(data), 20_000
-        middles = made.u(np.arange(horizon) + 0.5, horizon)
-        assert made.mean(horizon) == pytest.approx(float(middles.mean()), abs=1e-3)
-        assert 0 < made.mean(1) <= 1
-        assert 0 < made.mean(10**8) <= 1
+        instance, horizon = self.draw_schedule(data), 20_000
+        middles = instance.u(np.arange(horizon) + 0.5, horizon)
+        assert instance.mean(horizon) == pytest.approx(float(middles.mean()), abs=1e-3)
+        assert 0 < instance.mean(1) <= 1
+        assert 0 < instance.mean(10**8) <= 1
 
     @_SETTINGS
     @given(data=st.data())
     def test_round_trip_through_dict_and_json(self, data: st.DataObject) -> None:
-        made = self.made(data)
-        for again in (from_dict(made.to_dict()), from_dict(json.loads(json.dumps(made.to_dict())))):
-            assert again == made
-            assert hash(again) == hash(made)
-            assert str(again) == str(made)
+        instance = self.draw_schedule(data)
+        for again in (from_dict(instance.to_dict()), from_dict(json.loads(json.dumps(instance.to_dict())))):
+            assert again == instance
+            assert hash(again) == hash(instance)
+            assert str(again) == str(instance)
 
     @_FEW
     @given(data=st.data())
     def test_cannot_be_changed(self, data: st.DataObject) -> None:
-        made = self.made(data)
-        for field in fields(made):
+        instance = self.draw_schedule(data)
+        for field in fields(instance):
             with pytest.raises(FrozenInstanceError):
-                setattr(made, field.name, getattr(made, field.name))
+                setattr(instance, field.name, getattr(instance, field.name))
 
     @_FEW
     @given(data=st.data())
-    def test_bad_values_are_told_in_one_line(self, data: st.DataObject) -> None:
+    def test_bad_values_are_refused_in_one_line(self, data: st.DataObject) -> None:
         valid = data.draw(self.parameters())
         no_numbers = [{name: value} for name in family(self.family).parameters for value in _NO_NUMBERS]
         for bad in (*self.bad, *no_numbers, *_BAD_COMPOSITION, {"no_such_parameter": 1.0}):
@@ -201,35 +203,35 @@ class ScheduleConformance:
 
     @_FEW
     @given(data=st.data())
-    def test_bad_steps_and_horizons_are_told(self, data: st.DataObject) -> None:
-        made = self.made(data)
+    def test_bad_steps_and_horizons_are_refused(self, data: st.DataObject) -> None:
+        instance = self.draw_schedule(data)
         for step, horizon in ((0, 0), (-1, 10), (math.nan, 10)):
             with pytest.raises(InputError):
-                made.u(step, horizon)
+                instance.u(step, horizon)
             with pytest.raises(InputError):
-                made.momentum(step, horizon)
+                instance.momentum(step, horizon)
 
     @_TRAINED
     @given(data=st.data(), horizon=_HORIZONS, adam=st.booleans())
     def test_torch_scheduler_follows_it_in_every_group(self, data: st.DataObject, horizon: int, adam: bool) -> None:
-        made = _for_torch(self.made(data), horizon)
-        losses = _losses(data, made, horizon)
+        instance = _without_composition(self.draw_schedule(data), horizon)
+        losses = _losses(data, instance, horizon)
         steps = horizon + 3
-        lrs, momenta = _torch_run(made, horizon, steps, losses, adam)
-        seen = [int(np.sum(made.check_steps(horizon) <= step)) for step in range(steps)]
-        u = np.array([float(made.u(step, horizon, losses[:n])) for step, n in enumerate(seen)])
+        lrs, momenta = _torch_run(instance, horizon, steps, losses, adam)
+        seen = [int(np.sum(instance.check_steps(horizon) <= step)) for step in range(steps)]
+        u = np.array([float(instance.u(step, horizon, losses[:n])) for step, n in enumerate(seen)])
         np.testing.assert_allclose(lrs, np.outer(u, _LRS), rtol=1e-12, atol=1e-15)
-        momentum = made.momentum(np.arange(steps), horizon)
+        momentum = instance.momentum(np.arange(steps), horizon)
         np.testing.assert_array_equal(momenta, np.full(steps, 0.9) if momentum is None else momentum)
 
     @_TRAINED
     @given(data=st.data(), horizon=_HORIZONS, adam=st.booleans())
     def test_torch_scheduler_resumes_where_it_was(self, data: st.DataObject, horizon: int, adam: bool) -> None:
-        made = _for_torch(self.made(data), horizon)
-        losses = _losses(data, made, horizon)
+        instance = _without_composition(self.draw_schedule(data), horizon)
+        losses = _losses(data, instance, horizon)
         resumed_at = data.draw(st.integers(0, horizon))
-        fresh = _torch_run(made, horizon, horizon, losses, adam)
-        resumed = _torch_run(made, horizon, horizon, losses, adam, resumed_at)
+        fresh = _torch_run(instance, horizon, horizon, losses, adam)
+        resumed = _torch_run(instance, horizon, horizon, losses, adam, resumed_at)
         assert [part.tolist() for part in resumed] == [part.tolist() for part in fresh]
 
 
@@ -237,46 +239,46 @@ def _log_uniform(low: float, high: float) -> st.SearchStrategy[float]:
     return st.floats(math.log(low), math.log(high)).map(lambda v: min(max(math.exp(v), low), high))
 
 
-def _reference(made: Schedule, step: int, horizon: int) -> list[float]:
-    """u as the docstring of `Schedule` has it, slowly.
+def _reference(instance: Schedule, step: int, horizon: int) -> list[float]:
+    """u by the docstring of `Schedule`, in plain Python.
 
     With sampling, x within rounding of a change may lie on either side of it.
     """
-    warmup = min(made.warmup if made.warmup >= 1 else round(made.warmup * horizon), horizon - 1)
+    warmup = min(instance.warmup if instance.warmup >= 1 else round(instance.warmup * horizon), horizon - 1)
     x = (min(step, horizon) - warmup) / (horizon - warmup) if step >= warmup else 0.0
     xs = [x]
-    if made.sampling is not None:
-        apart = made.sampling
+    if instance.sampling is not None:
+        apart = instance.sampling
         changes = [k * apart for k in range(101)] if isinstance(apart, int | float) else [0.0, *apart]
         xs = [max(c for c in changes if c <= x + slack) for slack in (0.0, 1e-8)]
         xs = [min(max(each + off, 0.0), 1.0) for each in xs for off in (0.0, -1e-9, 1e-9)]
     ramp = (step + 1) / (warmup + 1) if step < warmup else 1.0
-    return [ramp * (made.floor + (1 - made.floor) * float(made.profile(np.array(each)))) for each in xs]
+    return [ramp * (instance.floor + (1 - instance.floor) * float(instance.profile(np.array(each)))) for each in xs]
 
 
-def _for_torch(made: Schedule, horizon: int) -> Schedule:
-    """Closed-loop families hand over to torch's own scheduler, which has neither warmup nor sampling."""
-    return replace(made, warmup=0, sampling=None) if len(made.check_steps(horizon)) else made
+def _without_composition(instance: Schedule, horizon: int) -> Schedule:
+    """A closed-loop schedule without warmup and sampling, which torch's own scheduler does not have."""
+    return replace(instance, warmup=0, sampling=None) if len(instance.check_steps(horizon)) else instance
 
 
-def _losses(data: st.DataObject, made: Schedule, horizon: int) -> list[float]:
-    count = len(made.check_steps(horizon))
+def _losses(data: st.DataObject, instance: Schedule, horizon: int) -> list[float]:
+    count = len(instance.check_steps(horizon))
     return data.draw(st.lists(st.sampled_from([0.5, 1.0, 1.5, 2.0]), min_size=count, max_size=count))
 
 
 def _torch_run(
-    made: Schedule, horizon: int, steps: int, losses: Sequence[float], adam: bool, resumed_at: int | None = None
+    instance: Schedule, horizon: int, steps: int, losses: Sequence[float], adam: bool, resumed_at: int | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """LRs, [steps, groups], and momentum, [steps], of a training loop that may be cut and resumed from its states."""
+    """LRs [steps, groups] and momentum [steps] of a training loop, interrupted and resumed at ``resumed_at`` if set."""
     optimizer = _optimizer(adam)
-    scheduler = made.lr_scheduler(optimizer, horizon)
-    loss_at = dict(zip(made.check_steps(horizon).tolist(), losses, strict=True))
+    scheduler = instance.lr_scheduler(optimizer, horizon)
+    loss_at = dict(zip(instance.check_steps(horizon).tolist(), losses, strict=True))
     lrs, momenta = [], []
     for step in range(steps):
         if step == resumed_at:
             saved = _through_a_file({"optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()})
             optimizer = _optimizer(adam)
-            scheduler = made.lr_scheduler(optimizer, horizon)
+            scheduler = instance.lr_scheduler(optimizer, horizon)
             optimizer.load_state_dict(saved["optimizer"])
             scheduler.load_state_dict(saved["scheduler"])
         lrs.append([group["lr"] for group in optimizer.param_groups])

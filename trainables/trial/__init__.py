@@ -1,1 +1,1 @@
-"""A trial on Ray: the actor, the task it trains, its checkpoint, its relay to a population."""
+"""A trial on Ray: the actor that trains it, or its relay to the population that does. Only this room knows Ray."""

@@ -1,4 +1,4 @@
-"""The Tune Trainable around `trial.task`; it and `trial.relay` are the only modules of `trainables` that know Ray."""
+"""The Tune Trainable around a `Task`."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 import ray
 from ray import tune
 
+from phitune.trainables.training.task import Task
 from phitune.trainables.trial.relay import Relay
-from phitune.trainables.trial.task import Task
 
 
 class TrialActor(tune.Trainable):  # type: ignore[misc]
     """Trains one configuration after another in a warm process.
 
-    The configuration holds ``trial_id``, ``cell``, ``family`` and ``task``, the text of a `Task`; ``population``, if it
-    is there, is JSON with the ``rows`` and ``cpu`` of a `Relay`. Reports are a task's.
+    The configuration holds ``trial_id``, ``cell``, ``family`` and ``task``, the text of a `Task`, and for a trial of a
+    population also ``population``: JSON with the ``rows``, ``cpu`` and ``gpu`` of a `Relay`. Reports are a task's.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
-        # Read by torch when a workload imports it, which those without a network do not.
+        # Torch reads it when a workload imports torch; workloads without a network never do.
         os.environ["OMP_NUM_THREADS"] = str(max(1, int(json.loads(config["task"])["threads"])))
-        self._task = _begun(config)
+        self._task = _task(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.cleanup()
-        self._task = _begun(new_config)
+        self._task = _task(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
             self._task.close()
 
 
-def _begun(config: dict[str, Any]) -> Task | Relay:
+def _task(config: dict[str, Any]) -> Task | Relay:
     if "population" in config:
         return Relay(config["trial_id"], config["task"], json.loads(config["population"]))
     return Task(config["task"], device="cuda" if ray.get_gpu_ids() else "cpu")

@@ -1,4 +1,4 @@
-"""Trials of a population on Ray: each keeps a light process of its own, and one process a device trains them all."""
+"""Trials of a population on Ray: each has a light process of its own, and one process a device trains them all."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ray.exceptions import RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from phitune.trainables.errors import TaskGoneError
-from phitune.trainables.trial.task import spoils_process
+from phitune.trainables.training.task import spoils_process
 
 _REGISTRY = "phitune-populations"
-# Seconds for which a trial's process waits for a report before it says that it is still there.
+# Seconds for which a trial's process waits for a report before it calls again, which renews its lease.
 _PATIENCE = 5.0
 _RETRY = 0.5
 
@@ -28,25 +28,25 @@ class PopulationLostError(Exception):
 
 
 class PopulationHost:
-    """`trainables.population.host.Host` in a process of its own; it sees one GPU or none."""
+    """Ray actor around `trainables.population.host.Host`; its process sees one GPU or none."""
 
     def __init__(self, gpu: str | None, threads: int) -> None:
-        # Before torch is there.
+        # Set before torch is imported.
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu or ""
         os.environ["OMP_NUM_THREADS"] = str(threads)
         from phitune.trainables.population.host import Host
 
         self._host = Host("cpu" if gpu is None else "cuda")
 
-    async def begin(self, key: str, text: str, rows: int) -> bool:
-        return self._host.begin(key, text, rows)
+    async def submit(self, key: str, text: str, rows: int) -> bool:
+        return self._host.submit(key, text, rows)
 
-    async def go_on(self, key: str) -> None:
-        self._host.go_on(key)
+    async def resume(self, key: str) -> None:
+        self._host.resume(key)
 
     async def report(self, key: str, seconds: float) -> dict[str, Any] | None:
         if self._host.stuck:
-            # A task that hangs, whose own process was ended for it, holds up all others.
+            # A task that hangs, and whose own process was killed for that, holds up all others.
             os._exit(1)
         report = asyncio.wrap_future(self._host.report(key))
         await asyncio.wait([report], timeout=seconds)
@@ -57,40 +57,48 @@ class PopulationHost:
             os._exit(1)
         return report.result()
 
-    async def end(self, key: str) -> None:
-        self._host.end(key)
+    async def remove(self, key: str) -> None:
+        self._host.remove(key)
 
 
 class PopulationRegistry:
-    """Knows the processes that train populations, and starts them; they end with it."""
+    """Ray actor that starts the processes that train populations and knows their handles; they end with it."""
 
     def __init__(self) -> None:
         self._hosts: dict[tuple[str, str | None, int], Any] = {}
 
     def host(self, node: str, gpu: str | None, number: int, threads: int, lost: Any = None) -> Any:
-        """A node's host of a GPU, or one of those of its CPUs; a new one if there is none but the lost one."""
+        """The handle of a node's host, which is started if need be.
+
+        Args:
+            node: Ray's id of the node.
+            gpu: Its GPU; None for a host on CPUs.
+            number: Number of the host among those of the GPU or of the node's CPUs.
+            threads: Threads of torch in the host.
+            lost: Handle of a host that has died and is to be replaced.
+        """
         key = (node, gpu, number)
         known = self._hosts.get(key)
         if known is None or known == lost:
             here = NodeAffinitySchedulingStrategy(node, soft=False)
-            # What it occupies is what its trials do.
+            # Its trials' own processes reserve its resources.
             started = ray.remote(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here)(PopulationHost)
             self._hosts[key] = started.remote(gpu, threads)
         return self._hosts[key]
 
 
 def start_populations() -> Any:
-    """Starts what trials of populations look for; it ends when its handle is let go, or with the driver."""
+    """Starts the registry by whose name trials find their hosts; it ends with its handle or with the driver."""
     return ray.remote(num_cpus=0, name=_REGISTRY)(PopulationRegistry).remote()
 
 
 class Relay:
-    """A trial as its own process has it: told to the population of its device, and reported from there.
+    """Worker-side proxy of a trial: submits it to the device's host and forwards its reports.
 
     Args:
         key: The trial's id.
-        text: The task (`trainables.trial.task.Task`).
-        population: ``rows``, how many trials train together, and the ``cpu`` and ``gpu`` that they occupy.
+        text: The task (`trainables.training.task.Task`).
+        population: ``rows``, the number of trials that train together, and the ``cpu`` and ``gpu`` that each occupies.
     """
 
     def __init__(self, key: str, text: str, population: Mapping[str, Any]) -> None:
@@ -100,18 +108,18 @@ class Relay:
         self._host: Any = None
 
     def report(self) -> dict[str, Any]:
-        """Has the trial train to its next report.
+        """Trains the trial to its next report.
 
         Raises:
             PopulationLostError: The process that trained it has died.
-            Exception: What a fresh process may not meet.
+            Exception: An error that a fresh process may not meet.
         """
         try:
             while True:
                 if self._host is None:
-                    self._host = self._begun()
+                    self._host = self._accepting_host()
                 try:
-                    ray.get(self._host.go_on.remote(self._key))
+                    ray.get(self._host.resume.remote(self._key))
                     while (report := ray.get(self._host.report.remote(self._key, _PATIENCE))) is None:
                         pass
                     return dict(report)
@@ -123,32 +131,32 @@ class Relay:
             raise PopulationLostError("the process that trains its population died") from error
 
     def close(self) -> None:
-        """Gives the trial's place to others."""
+        """Removes the trial from its host."""
         if self._host is not None:
-            self._host.end.remote(self._key)
+            self._host.remove.remote(self._key)
 
-    def _begun(self) -> Any:
-        """The host that has taken the trial; there is one as soon as those held for alive are seen to be dead."""
+    def _accepting_host(self) -> Any:
+        """Submits the trial to the device's hosts in turn until one has room, which is when leases of dead ones end."""
         gpus = ray.get_gpu_ids()
         node = ray.get_runtime_context().get_node_id()
         place = node, str(gpus[0]) if gpus else None
         count = max(1, round(1 / self._gpu)) if gpus else _hosts(node, self._cpu)
-        # Which one is the first to be asked differs, so that few trials do not crowd into one.
+        # Trials start with different hosts, so that few trials do not crowd into one.
         for number in itertools.count(os.getpid()):
-            host = self._taken(*place, number % count)
+            host = self._submitted(*place, number % count)
             if host is not None:
                 return host
             if number % count == 0:
                 time.sleep(_RETRY)
         raise AssertionError("it counts for ever")
 
-    def _taken(self, node: str, gpu: str | None, number: int) -> Any:
-        """A host, if it has taken the trial; another in its place if it has died."""
+    def _submitted(self, node: str, gpu: str | None, number: int) -> Any:
+        """A host to which the trial was submitted, replaced if it has died; None if it has no room."""
         registry, lost = ray.get_actor(_REGISTRY), None
         while True:
             host = ray.get(registry.host.remote(node, gpu, number, self._threads, lost))
             try:
-                return host if ray.get(host.begin.remote(self._key, self._text, self._rows)) else None
+                return host if ray.get(host.submit.remote(self._key, self._text, self._rows)) else None
             except RayActorError:
                 if lost is not None:
                     raise
@@ -157,6 +165,6 @@ class Relay:
 
 @lru_cache(maxsize=1)
 def _hosts(node: str, cpu: float) -> int:
-    """How many populations a node's CPUs train at once."""
+    """Number of populations that a node's CPUs train at once."""
     cpus = next(each["Resources"].get("CPU", 1.0) for each in ray.nodes() if each["NodeID"] == node)
     return max(1, int(cpus / cpu + 1e-9))

@@ -1,4 +1,4 @@
-"""What a workload is: an architecture on a data set with its loss, metric and full budget."""
+"""The base classes of workloads and of their learners."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def average_weight(steps: int) -> float:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What `Learner.diagnose` is to measure.
+    """Request for measurements by `Learner.diagnose`.
 
     Attributes:
         gradient: Norm of the gradient over the training set, and the training loss there.
@@ -57,12 +57,12 @@ class Diagnosis:
 
 
 def schedule_free(optimizer: Spec) -> bool:
-    """Whether the optimizer does without a schedule, so that only ``constant`` (with warmup) is searched with it."""
+    """Whether the optimizer needs no schedule, so that it is searched with ``constant`` (with warmup) only."""
     return optimizer.name.startswith("schedulefree-")
 
 
 class Learner(ABC):
-    """What one trial trains: weights, optimizer state and the running average (`average_weight`) of the weights."""
+    """What one trial trains: weights, optimizer state and the running average of the weights (`average_weight`)."""
 
     @abstractmethod
     def step(self, lr: float, momentum: float | None = None) -> float | Tensor:
@@ -85,35 +85,36 @@ class Learner(ABC):
         """Norms of the last step's gradient and of the weights."""
 
     def diagnose(self, diagnosis: Diagnosis) -> dict[str, float]:
-        """``full_train_loss full_grad_norm hessian_max hessian_min`` of the weights as they are, as far as asked for.
+        """The requested ones of ``full_train_loss full_grad_norm hessian_max hessian_min`` of the current weights.
 
-        A learner that cannot tell leaves it out.
+        A learner leaves out measurements that it cannot make; the default makes none.
         """
         return {}
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """All that the next step depends on; `load_state_dict` goes on bit for bit."""
+        """Everything that the next step depends on, so that `load_state_dict` resumes bit for bit."""
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what `state_dict` gave."""
+        """Restores a state from `state_dict`."""
 
 
 class Workload(ABC):
-    """Subclass this to add a workload; see `trainables.workloads.torch.supervised` for the usual kind.
+    """An architecture on a data set with its loss, metric and full budget; the base class of all workloads.
 
-    A workload is built once a process and shared by the trials there: data sits on it, weights do not.
-    Building one is cheap: data is loaded by the first learner. Its constructor's keyword arguments are the
-    parameters a study file may give; positional-only ones take the parts of a name such as ``resnet20/cifar10``.
+    See `trainables.workloads.learning.supervised` for the usual kind. A workload is built once a process and shared by
+    the trials there: it holds the data, learners hold the weights. Building one is cheap: the first learner loads the
+    data. Its constructor's keyword arguments are the parameters that a study file may set; positional-only ones take
+    the parts of a name such as ``resnet20/cifar10``.
 
     Attributes:
         full_budget: Iterations of the full training recipe; percentages in a study file refer to it.
-        objective: What is tuned by default, ``val_loss`` or ``val_metric``.
+        objective: The default objective, ``val_loss`` or ``val_metric``.
         metric_name: The metric's name, such as ``accuracy``.
         metric_mode: Whether the metric is better when larger (``max``) or smaller (``min``).
         base_lr: Default range of the base LR for each supported optimizer.
-        deterministic: Whether the seed changes nothing.
+        deterministic: Whether the result does not depend on the seed.
     """
 
     full_budget: int
@@ -125,7 +126,7 @@ class Workload(ABC):
 
     @classmethod
     def parameters(cls) -> dict[str, Any]:
-        """The parameters a study file may give and their defaults."""
+        """The parameters that a study file may set, with their defaults."""
         return {
             key: parameter.default
             for key, parameter in inspect.signature(cls).parameters.items()
@@ -134,7 +135,7 @@ class Workload(ABC):
 
     @classmethod
     def build(cls, spec: Spec, *parts: str) -> Self:
-        """The workload of a study file's entry whose parameters are known by name.
+        """The workload of a study file's entry, whose parameters must be among `parameters`.
 
         Args:
             spec: The entry.
@@ -143,7 +144,7 @@ class Workload(ABC):
         return cls(*parts, **spec.params)
 
     def check(self, optimizer: Spec) -> None:
-        """Whether trials with this optimizer can start; cheap, called before a search starts.
+        """Checks that trials with this optimizer can start; cheap, called before a search starts.
 
         Raises:
             InputError: An optimizer's option is unknown or out of its range, or data is missing; the message then
@@ -159,6 +160,6 @@ class Workload(ABC):
         Args:
             optimizer: One of the keys of ``base_lr``, with or without options.
             seed: Decides initial weights and batch order.
-            horizon: The budget in iterations, for what else is scheduled over it.
+            horizon: The budget in iterations, for learners that schedule more than the LR over it.
             device: A torch device.
         """

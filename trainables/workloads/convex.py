@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from phitune.trainables.workloads.learning.recipe import Recipe
 from phitune.trainables.workloads.tabular import TableWorkload
-from phitune.trainables.workloads.torch.recipe import Recipe
 
 
 class LogisticRegression(TableWorkload):

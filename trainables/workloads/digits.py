@@ -9,7 +9,7 @@ from phitune.trainables.models.mlp import mlp
 from phitune.trainables.models.resnet import resnet
 from phitune.trainables.workloads.base import Split
 from phitune.trainables.workloads.data.tables import table
-from phitune.trainables.workloads.torch.supervised import Data, SupervisedWorkload
+from phitune.trainables.workloads.learning.supervised import Data, SupervisedWorkload
 
 
 class _Digits(SupervisedWorkload):

@@ -19,9 +19,10 @@ from phitune.trainables.models.gpt import Gpt as GptModel
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads.base import Split
 from phitune.trainables.workloads.data.text import split_text, text_files
-from phitune.trainables.workloads.torch.recipe import Recipe
-from phitune.trainables.workloads.torch.torch_workload import Batch, TorchWorkload
-from phitune.trainables.workloads.torch.transfer import sent
+from phitune.trainables.workloads.learning.device import to_device
+from phitune.trainables.workloads.learning.recipe import Recipe
+from phitune.trainables.workloads.learning.torch_problem import Batch
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 _VOCABULARY = 256
 _NOT_STDLIB = frozenset({"site-packages", "dist-packages", "__pycache__"})
@@ -29,7 +30,7 @@ _NOT_STDLIB = frozenset({"site-packages", "dist-packages", "__pycache__"})
 
 @dataclass(frozen=True)
 class _Size:
-    """A model, its batch, its full budget, and how many bytes are evaluated and how many windows of them at once."""
+    """Sizes of a model, its batch and budget; bytes of a split that are evaluated, and windows evaluated at once."""
 
     layers: int
     width: int
@@ -66,7 +67,7 @@ class Gpt(TorchWorkload):
             not hidden. Relative to the working directory.
 
     Raises:
-        InputError: A path is given for ``stdlib``. Whether there is text is looked at by `check`, and at first use.
+        InputError: A path is set for ``stdlib``. Missing text is an error of `check`, and of the first use.
     """
 
     metric_name = "bits per byte"
@@ -103,19 +104,19 @@ class Gpt(TorchWorkload):
 
     def batch(self, seed: int, step: int, device: str) -> Batch:
         windows = self._windows("train", device)
-        return _next_byte(windows[sent(torch.from_numpy(self._starts(seed, step, len(windows))), device)])
+        return _next_byte(windows[to_device(torch.from_numpy(self._starts(seed, step, len(windows))), device)])
 
     def batches(self, seeds: Sequence[int], steps: Sequence[int], device: str) -> Batch:
         if type(self).batch is not Gpt.batch:
             return super().batches(seeds, steps, device)
         windows = self._windows("train", device)
         starts = np.stack([self._starts(*at, len(windows)) for at in zip(seeds, steps, strict=True)])
-        return _next_byte(windows[sent(torch.from_numpy(starts), device)])
+        return _next_byte(windows[to_device(torch.from_numpy(starts), device)])
 
     def chunks(self, split: Split, device: str) -> Iterator[Batch]:
         windows = self._windows(split, device)
         count = max(1, min(self._size.evaluated, len(windows)) // self._size.context)
-        starts = sent(torch.from_numpy(np.linspace(0, len(windows) - 1, count, dtype=np.int64)), device)
+        starts = to_device(torch.from_numpy(np.linspace(0, len(windows) - 1, count, dtype=np.int64)), device)
         for part in torch.split(starts, self._size.chunk):
             yield _next_byte(windows[part])
 

@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import Any
 
 from phitune.trainables.errors import InputError
-from phitune.trainables.own import import_own
 from phitune.trainables.spec import Spec
 from phitune.trainables.suggestion import did_you_mean
+from phitune.trainables.user_class import import_class
 from phitune.trainables.workloads.base import Workload
 
 _TABLES = ("breast-cancer", "digits", "iris", "wine")
@@ -64,7 +64,7 @@ def workload(spec: Spec) -> Workload:
 def _class_and_parts(name: str) -> tuple[type[Workload], tuple[str, ...]]:
     """The class that a name stands for, and the halves of the name if its constructor takes them."""
     if ":" in name:
-        return _users_own(name), ()
+        return _user_workload(name), ()
     matching = (where for pattern, where in _WORKLOADS.items() if fnmatch(name, pattern) and name.count("/") < 2)
     where = next(matching, None)
     if where is None:
@@ -81,8 +81,8 @@ def _import(where: str) -> type[Workload]:
     return cls
 
 
-def _users_own(name: str) -> type[Workload]:
-    cls = import_own(name, "workload")
+def _user_workload(name: str) -> type[Workload]:
+    cls = import_class(name, "workload")
     if not (isinstance(cls, type) and issubclass(cls, Workload)):
         raise InputError(
             f"workload: {name!r} is not allowed; it must be a subclass of phitune.trainables.workloads.Workload"

@@ -1,4 +1,4 @@
-"""The classification tables bundled with scikit-learn: what workloads on them share, and the MLP."""
+"""Workloads on the classification tables bundled with scikit-learn: their base class, and the MLP."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from torch import nn
 from phitune.trainables.models.mlp import mlp
 from phitune.trainables.workloads.base import Split
 from phitune.trainables.workloads.data.tables import table
-from phitune.trainables.workloads.torch.recipe import Recipe
-from phitune.trainables.workloads.torch.supervised import Data, SupervisedWorkload
+from phitune.trainables.workloads.learning.recipe import Recipe
+from phitune.trainables.workloads.learning.supervised import Data, SupervisedWorkload
 
 
 class TableWorkload(SupervisedWorkload):
     """Rows of features, standardised one by one; those of digits, which are pixels, all together.
 
     Args:
-        model: What stands before the slash in the workload's name; the class is that model already.
+        model: The part of the name before the slash; the class decides the model.
         data: One of `trainables.workloads.data.tables.TABLES`.
     """
 

@@ -22,10 +22,10 @@ from phitune.trainables.models.classifiers import (
 )
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads.base import Split
+from phitune.trainables.workloads.data.augmentation import random_crops, random_crops_each
 from phitune.trainables.workloads.data.image_folder import FolderImages
 from phitune.trainables.workloads.data.images import PUBLISHED, ImageSource, UnreadableImages, read_once
-from phitune.trainables.workloads.torch.augmentation import random_crops, random_crops_each
-from phitune.trainables.workloads.torch.supervised import Data, SupervisedWorkload
+from phitune.trainables.workloads.learning.supervised import Data, SupervisedWorkload
 
 _FOLDER_SIZE = 64
 # Evaluated at once: 256 images of 32×32, on a CPU twice as fast as 1024, and never fewer than 32.
@@ -48,7 +48,8 @@ class Vision(SupervisedWorkload):
         size: Height and width of the images, for ``images`` alone; by default 64.
 
     Raises:
-        InputError: A value out of its range. Architecture and data are looked at by `check`, and at first use.
+        InputError: A value out of its range. Unknown architectures and missing data are errors of `check`, and of the
+            first use.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Vision(SupervisedWorkload):
             allowed = ", ".join(STEMS)
             raise InputError(f"workloads.{self._name}.stem: {stem!r} is not allowed; it must be one of {allowed}")
         self._stem = stem
-        self._source = self._sourced(dataset, str(Path(str(root)).expanduser()), size)
+        self._source = self._image_source(dataset, str(Path(str(root)).expanduser()), size)
         self._epochs = self._source.epochs if epochs is None else self._whole("epochs", epochs, 1)
         self._scales: dict[torch.device, tuple[Tensor, Tensor]] = {}
         self.chunk = max(_SMALLEST_CHUNK, _CHUNK_PIXELS // self._source.size**2)
@@ -76,25 +77,25 @@ class Vision(SupervisedWorkload):
 
     @property
     def full_budget(self) -> int:  # type: ignore[override]  # follows the batch size, which a study file may change
-        with self._told():
+        with self._input_errors():
             return self._epochs * max(1, self._source.examples // self.recipe.batch_size)
 
     def check(self, optimizer: Spec) -> None:
         super().check(optimizer)
-        # A name that is mistyped is told before the data that has still to be fetched.
+        # A mistyped name is reported before data that has yet to be downloaded.
         require_known(self._architecture)
-        with self._told():
+        with self._input_errors():
             self._source.check()
             classes = self._source.classes
         check_classifier(self._architecture, self._source.channels, self._source.size, classes, self._stem)
 
     def data(self) -> dict[Split, Data]:
-        with self._told():
+        with self._input_errors():
             return read_once(self._source)
 
     def model(self) -> nn.Module:
         source = self._source
-        with self._told():
+        with self._input_errors():
             classes = source.classes
         return classifier(self._architecture, source.channels, source.size, classes, self._stem)
 
@@ -127,7 +128,7 @@ class Vision(SupervisedWorkload):
         deviation[deviation == 0] = 1.0
         return mean.float()[:, None, None], deviation.float()[:, None, None]
 
-    def _sourced(self, dataset: str, root: str, size: int | None) -> ImageSource:
+    def _image_source(self, dataset: str, root: str, size: int | None) -> ImageSource:
         if dataset == "images":
             return FolderImages(root, _FOLDER_SIZE if size is None else self._whole("size", size, 8))
         if size is not None:
@@ -141,8 +142,8 @@ class Vision(SupervisedWorkload):
         return value
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turns missing and corrupt data into the user's error, with the field that says where it is."""
+    def _input_errors(self) -> Iterator[None]:
+        """Raises missing and corrupt data as an `InputError` that names the field with its path."""
         try:
             yield
         except UnreadableImages as error:

@@ -7,9 +7,10 @@ from torch import nn
 from torch.utils.data import DataLoader, default_collate
 
 from phitune.trainables.workloads.base import Split
-from phitune.trainables.workloads.torch.recipe import Recipe
-from phitune.trainables.workloads.torch.supervised import batch_indices
-from phitune.trainables.workloads.torch.torch_workload import Batch, TorchWorkload
+from phitune.trainables.workloads.learning.recipe import Recipe
+from phitune.trainables.workloads.learning.supervised import batch_indices
+from phitune.trainables.workloads.learning.torch_problem import Batch
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 
 class WaveShapes(TorchWorkload):

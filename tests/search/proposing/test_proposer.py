@@ -30,7 +30,7 @@ from phitune.search.study.model import Study, parse_study
 from phitune.search.study.sections import Resources
 from phitune.search.tune.searcher import Proposer
 from phitune.trainables.errors import InputError
-from phitune.trainables.trial.checkpoint import CheckpointFolder
+from phitune.trainables.training.checkpoint import CheckpointFolder
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

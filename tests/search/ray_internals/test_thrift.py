@@ -25,8 +25,8 @@ from phitune.search.records.record import Record
 from phitune.search.study.model import parse_study
 from phitune.search.tune.scheduler import Scheduler
 from phitune.search.tune.searcher import Proposer
+from phitune.trainables.training.checkpoint import CheckpointFolder
 from phitune.trainables.trial.actor import TrialActor
-from phitune.trainables.trial.checkpoint import CheckpointFolder
 
 SLOTS = 3
 TRIALS = 110

@@ -9,7 +9,8 @@ from torchvision.ops import StochasticDepth
 from phitune.trainables.models.vit import VisionTransformer
 from phitune.trainables.spec import Spec, Value
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch.torch_workload import Batch, TorchWorkload
+from phitune.trainables.workloads.learning.torch_problem import Batch
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 
 def precise(kind: type[TorchWorkload], **params: Value) -> TorchWorkload:

@@ -13,11 +13,11 @@ from torch.func import functional_call, vmap
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from phitune.trainables.population.rules.attention import attended, heads_attended
+from phitune.trainables.population.rules.attention import attention_rule, multi_head_attention_rule
 from phitune.trainables.population.rules.vmap import Rules
 
 ROWS = 3
-BY_RULES = {F.scaled_dot_product_attention: attended, F.multi_head_attention_forward: heads_attended}
+BY_RULES = {F.scaled_dot_product_attention: attention_rule, F.multi_head_attention_forward: multi_head_attention_rule}
 
 
 class Calls(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -56,15 +56,15 @@ WAYS: dict[str, tuple[bool, Callable[[Tensor, Tensor, Tensor], Tensor]]] = {
 def test_rows_attend_as_one_after_another(way: str) -> None:
     torch.manual_seed(0)
     fused, attend = WAYS[way]
-    given = [torch.randn(ROWS, 2, 2, 5, 4, dtype=torch.float64, requires_grad=True) for _ in range(3)]
-    rows = torch.stack([attend(*(part[row] for part in given)) for row in range(ROWS)])
+    tensors = [torch.randn(ROWS, 2, 2, 5, 4, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+    rows = torch.stack([attend(*(part[row] for part in tensors)) for row in range(ROWS)])
     with Rules(BY_RULES), Calls() as calls:
-        found = vmap(attend)(*given)
-    torch.testing.assert_close(found, rows, rtol=1e-12, atol=1e-12)
-    weights = torch.randn_like(found)
-    expected = torch.autograd.grad((rows * weights).sum(), given)
-    for gradient, wanted in zip(torch.autograd.grad((found * weights).sum(), given), expected, strict=True):
-        torch.testing.assert_close(gradient, wanted, rtol=1e-11, atol=1e-11)
+        vmapped = vmap(attend)(*tensors)
+    torch.testing.assert_close(vmapped, rows, rtol=1e-12, atol=1e-12)
+    weights = torch.randn_like(vmapped)
+    expected = torch.autograd.grad((rows * weights).sum(), tensors)
+    for gradient, reference in zip(torch.autograd.grad((vmapped * weights).sum(), tensors), expected, strict=True):
+        torch.testing.assert_close(gradient, reference, rtol=1e-11, atol=1e-11)
     # Never row by row: in one call of the fused kernel, or as matrix products of all.
     assert calls.count["_scaled_dot_product_flash_attention_for_cpu"] == (1 if fused else 0)
     assert calls.count["bmm"] == (0 if fused else 2)
@@ -73,9 +73,9 @@ def test_rows_attend_as_one_after_another(way: str) -> None:
 def test_rows_may_share_their_keys() -> None:
     query, key = torch.randn(ROWS, 2, 2, 5, 4), torch.randn(2, 2, 5, 4)
     with Rules(BY_RULES):
-        found = vmap(F.scaled_dot_product_attention, in_dims=(0, None, None))(query, key, key)
+        vmapped = vmap(F.scaled_dot_product_attention, in_dims=(0, None, None))(query, key, key)
     for row in range(ROWS):
-        torch.testing.assert_close(found[row], F.scaled_dot_product_attention(query[row], key, key))
+        torch.testing.assert_close(vmapped[row], F.scaled_dot_product_attention(query[row], key, key))
 
 
 def test_torchs_own_module_attends_with_all_rows_at_once() -> None:
@@ -90,6 +90,6 @@ def test_torchs_own_module_attends_with_all_rows_at_once() -> None:
 
     rows = [outputs({name: p[row] for name, p in named.items()}, inputs[row]) for row in range(ROWS)]
     with Rules(BY_RULES), Calls() as calls:
-        found = vmap(outputs)(named, inputs)
-    torch.testing.assert_close(found, torch.stack(rows), rtol=1e-12, atol=1e-12)
+        vmapped = vmap(outputs)(named, inputs)
+    torch.testing.assert_close(vmapped, torch.stack(rows), rtol=1e-12, atol=1e-12)
     assert calls.count["_scaled_dot_product_flash_attention_for_cpu"] == 0

@@ -11,13 +11,14 @@ import torch
 
 from phitune.trainables.errors import InputError
 from phitune.trainables.population import __main__ as command
-from phitune.trainables.population.bench.measure import Peak, Round, alone, figures, together
+from phitune.trainables.population.bench.measure import Peak, Timing, alone, figures, together
 from phitune.trainables.population.bench.synthetic import synthetic
 from phitune.trainables.population.rates import Work, clocked, copy_rate, matrix_rate, work
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch.torch_workload import Batch, TorchWorkload
+from phitune.trainables.workloads.learning.torch_problem import Batch
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 SGD = Spec("sgd")
 QUICK = ["--seconds", "0.01", "--device", "cpu"]
@@ -65,18 +66,18 @@ def test_bytes_are_counted_where_memory_is_touched() -> None:
 
 
 def test_a_step_of_the_mlp_takes_its_matrix_products() -> None:
-    found = alone(digits("mlp/digits(batch_size=100)"), SGD, "cpu", 0.01)
+    timing = alone(digits("mlp/digits(batch_size=100)"), SGD, "cpu", 0.01)
     forward = 2 * 100 * (64 * 64 + 64 * 64 + 64 * 10)
     # Backwards there is one product for the weights and, but for the first layer, one for the layer below.
-    assert found.work.flops == 3 * forward - 2 * 100 * 64 * 64
-    assert found.trials == found.together == 1
-    assert found.timed >= 3
-    assert found.memory is None
+    assert timing.work.flops == 3 * forward - 2 * 100 * 64 * 64
+    assert timing.trials == timing.together == 1
+    assert timing.timed >= 3
+    assert timing.memory is None
 
 
 def test_a_population_does_the_work_of_its_trials() -> None:
-    made = digits("mlp/digits")
-    one, many = alone(made, SGD, "cpu", 0.01), together(made, SGD, 3, "cpu", 0.01)
+    built = digits("mlp/digits")
+    one, many = alone(built, SGD, "cpu", 0.01), together(built, SGD, 3, "cpu", 0.01)
     assert many.work.flops == 3 * one.work.flops
     assert many.trials == many.together == 3
 
@@ -87,8 +88,8 @@ def test_the_form_of_convolutions_is_the_one_asked_for(form: str) -> None:
 
 
 def test_figures_are_as_they_are_said_to_be() -> None:
-    one = Round(1, 1, 0.5, 3, Work(flops=100, bytes=10), None)
-    many = Round(4, 2, 1.0, 3, Work(flops=0, bytes=60), 3 * 2**20, "loop")
+    one = Timing(1, 1, 0.5, 3, Work(flops=100, bytes=10), None)
+    many = Timing(4, 2, 1.0, 3, Work(flops=0, bytes=60), 3 * 2**20, "loop")
     row = figures(one, many, Peak(flops=1000, bytes=120))
     assert row == {
         "k": 4, "together": 2, "convolution": "loop", "rounds": 3, "ms_a_round": 1000, "ms_a_step": 250,
@@ -97,10 +98,10 @@ def test_figures_are_as_they_are_said_to_be() -> None:
 
 
 def test_clocking_counts_what_it_times() -> None:
-    done: list[int] = []
-    seconds, timed = clocked(lambda: done.append(1), "cpu", 0.01)
+    calls: list[int] = []
+    seconds, timed = clocked(lambda: calls.append(1), "cpu", 0.01)
     assert 0 < seconds < 0.01
-    assert len(done) == timed + 3
+    assert len(calls) == timed + 3
 
 
 def test_rates_are_of_this_machine() -> None:
@@ -110,27 +111,27 @@ def test_rates_are_of_this_machine() -> None:
 
 def test_it_runs_where_there_is_torch_and_little_else(tmp_path: Path) -> None:
     out = tmp_path / "bench.json"
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", WITHOUT, "--bench", "mlp/digits", "--rows", "1,3", "--json", str(out), *QUICK],
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
-    assert told.returncode == 0, told.stderr
-    table = told.stdout.splitlines()
+    assert process.returncode == 0, process.stderr
+    table = process.stdout.splitlines()
     assert table[0] == "mlp/digits with sgd, fp32, batch 128"
     assert [line.split()[0] for line in table[3:]] == ["k", "alone", "1", "3"]
-    found = json.loads(out.read_text(encoding="utf-8"))
-    assert [row["k"] for row in found["rows"]] == [1, 3]
-    assert found["alone"]["over_alone"] == 1
+    content = json.loads(out.read_text(encoding="utf-8"))
+    assert [row["k"] for row in content["rows"]] == [1, 3]
+    assert content["alone"]["over_alone"] == 1
 
 
 def test_memory_that_is_short_ends_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     command.main(["--bench", f"{__name__}:Greedy", "--rows", "1,2,4,8", *QUICK])
     table = capsys.readouterr().out.splitlines()[5:]
     assert [line.split()[0] for line in table] == ["1", "2", "4", "memory"]
-    assert table[-1].strip() == "memory for 2 at once; more would not tell more"
+    assert table[-1].strip() == "memory for 2 at once; more would show nothing new"
 
 
-def test_no_memory_for_any_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_memory_for_any_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     # A workload of these tests' own, which has less room now.
     monkeypatch.setattr(Greedy, "most", 0)
     command.main(["--bench", f"{__name__}:Greedy", "--rows", "2,4", *QUICK])
@@ -138,13 +139,13 @@ def test_no_memory_for_any_is_told(capsys: pytest.CaptureFixture[str], monkeypat
 
 
 def test_made_up_images_have_the_shape_and_number_of_the_published() -> None:
-    made = synthetic(Spec.parse("cnn/mnist(batch_size=16,root=nowhere)"))
-    made.check(SGD)
-    assert {name: tuple(data.inputs.shape) for name, data in made.data().items()} == {
+    built = synthetic(Spec.parse("cnn/mnist(batch_size=16,root=nowhere)"))
+    built.check(SGD)
+    assert {name: tuple(data.inputs.shape) for name, data in built.data().items()} == {
         "train": (54_000, 1, 28, 28), "val": (6_000, 1, 28, 28), "test": (6_000, 1, 28, 28),
     }  # fmt: skip
-    assert made.data()["train"].targets.unique().tolist() == list(range(10))
-    assert together(made, SGD, 2, "cpu", 0.01).trials == 2
+    assert built.data()["train"].targets.unique().tolist() == list(range(10))
+    assert together(built, SGD, 2, "cpu", 0.01).trials == 2
     with pytest.raises(InputError, match="no CIFAR10 in"):
         workload(Spec.parse("cnn/cifar10(root=nowhere)")).check(SGD)
 
@@ -167,7 +168,7 @@ def test_made_up_images_have_the_shape_and_number_of_the_published() -> None:
         (["--bench", "cnn/images", "--synthetic"], "synthetic: images is not allowed"),
     ],
 )
-def test_bad_input_is_told(arguments: list[str], words: str) -> None:
+def test_bad_input_is_refused(arguments: list[str], words: str) -> None:
     with pytest.raises(InputError, match=words):
         command.main([*arguments, *QUICK])
 
@@ -178,14 +179,15 @@ def test_without_a_gpu_none_can_be_asked_for() -> None:
         command.main(["--bench", "mlp/digits", "--device", "cuda"])
 
 
+@pytest.mark.full
 def test_bad_input_is_one_line_and_exit_code_2() -> None:
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "phitune.trainables.population", "--bench", "mlp/digits", "--rows", "many"],
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
-    assert told.returncode == 2
-    assert told.stdout == ""
-    assert told.stderr.splitlines() == [
+    assert process.returncode == 2
+    assert process.stdout == ""
+    assert process.stderr.splitlines() == [
         "argument --rows: 'many' is not allowed; write whole numbers of at least 1, as in 1,4,16"
     ]
 

@@ -1,4 +1,4 @@
-"""Convolutions of rows: every form gives the numbers of one convolution a row, and the fastest is found."""
+"""Convolutions of rows: every form gives the numbers of one convolution a row, and the fastest form is chosen."""
 
 import time
 
@@ -10,14 +10,14 @@ from torch.nn import functional as F
 
 from phitune.trainables.population.population import Population
 from phitune.trainables.population.rows.stack import Stack
-from phitune.trainables.population.rules.convolution import FORMS, convolving, fastest, has_convolutions
-from phitune.trainables.population.rules.normalisation import normalised
+from phitune.trainables.population.rules.convolution import FORMS, convolution_rule, fastest_form, has_convolutions
+from phitune.trainables.population.rules.normalisation import batch_norm_rule
 from phitune.trainables.population.rules.vmap import Rules
 from phitune.trainables.spec import Spec
 from phitune.trainables.training import Step
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.digits import CnnDigits
-from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 SGD = Spec("sgd")
 ROWS = 3
@@ -31,7 +31,7 @@ class Dropping(CnnDigits):
 
 
 def by_rules(form: str) -> Rules:
-    return Rules({F.conv2d: convolving(form), F.batch_norm: normalised})
+    return Rules({F.conv2d: convolution_rule(form), F.batch_norm: batch_norm_rule})
 
 
 OTHERS = [form for form in FORMS if form != "grouped"]
@@ -69,14 +69,14 @@ def test_rows_are_convolved_as_one_after_another(convolution: nn.Conv2d, form: s
 
     rows = [outputs({name: p[row] for name, p in named.items()}, inputs[row]) for row in range(ROWS)]
     with by_rules(form):
-        found = vmap(outputs)(named, inputs)
-    torch.testing.assert_close(found, torch.stack(rows), rtol=1e-12, atol=1e-12)
+        vmapped = vmap(outputs)(named, inputs)
+    torch.testing.assert_close(vmapped, torch.stack(rows), rtol=1e-12, atol=1e-12)
     over = [inputs, *named.values()]
-    weights = torch.randn_like(found)
+    weights = torch.randn_like(vmapped)
     expected = torch.autograd.grad((torch.stack(rows) * weights).sum(), over)
-    gradients = torch.autograd.grad((found * weights).sum(), over)
-    for gradient, wanted in zip(gradients, expected, strict=True):
-        torch.testing.assert_close(gradient, wanted, rtol=1e-11, atol=1e-11)
+    gradients = torch.autograd.grad((vmapped * weights).sum(), over)
+    for gradient, reference in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(gradient, reference, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("form", OTHERS)
@@ -94,21 +94,21 @@ def test_rows_may_share_their_inputs_or_their_weights(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", OTHERS)
-@pytest.mark.parametrize("name", ["cnn/digits", "resnet8/digits"])
+@pytest.mark.parametrize("name", ["cnn/digits", pytest.param("resnet8/digits", marks=pytest.mark.full)])
 def test_a_population_has_the_same_numbers_in_every_form(name: str, form: str) -> None:
     # In single precision ten steps with batch normalisation grow rounding a thousandfold.
-    made = digits(name, precision="fp64")
+    built = digits(name, precision="fp64")
     losses = []
     for convolution in ("grouped", form):
-        population = Population(made, SGD, ROWS, convolution=convolution)
-        wanted = {population.enter(seed): Step(0.1, None) for seed in range(ROWS)}
-        losses.append([[float(loss) for loss in population.step(wanted)] for _ in range(4)])  # type: ignore[arg-type]
-        members = list(wanted)
+        population = Population(built, SGD, ROWS, convolution=convolution)
+        requests = {population.enter(seed): Step(0.1, None) for seed in range(ROWS)}
+        losses.append([[float(loss) for loss in population.step(requests)] for _ in range(4)])  # type: ignore[arg-type]
+        members = list(requests)
         state = members[0].state_dict()
         losses[-1].append([evaluation.loss for evaluation in population.evaluate(members, "val", True)])  # type: ignore[union-attr]
         losses[-1].append([float(tensor.double().sum()) for tensor in state["model"].values()])
-    for found, expected in zip(losses[1], losses[0], strict=True):
-        assert found == pytest.approx(expected, rel=1e-10, abs=1e-10)
+    for numbers, expected in zip(losses[1], losses[0], strict=True):
+        assert numbers == pytest.approx(expected, rel=1e-10, abs=1e-10)
 
 
 @pytest.mark.parametrize("form", OTHERS)
@@ -116,8 +116,8 @@ def test_mixed_precision_is_the_same_in_every_form(form: str) -> None:
     seen = {}
     for convolution in ("grouped", form):
         with by_rules(convolution), torch.autocast("cpu", torch.bfloat16):
-            given = torch.ones(ROWS, 2, 3, 5, 5), torch.ones(ROWS, 4, 3, 3, 3), torch.ones(ROWS, 4)
-            seen[convolution] = vmap(F.conv2d)(*given)
+            tensors = torch.ones(ROWS, 2, 3, 5, 5), torch.ones(ROWS, 4, 3, 3, 3), torch.ones(ROWS, 4)
+            seen[convolution] = vmap(F.conv2d)(*tensors)
     assert seen[form].dtype == seen["grouped"].dtype == torch.bfloat16
     assert torch.equal(seen[form], seen["grouped"])
 
@@ -135,23 +135,23 @@ def test_batch_normalisation_of_rows_keeps_their_statistics(form: str, affine: b
     for training in (True, False):
         rows = torch.stack([norm.train(training)(x) for norm, x in zip(norms, inputs, strict=True)])
         with by_rules(form):
-            found = vmap(lambda row, x: functional_call(norms[0].train(training), row, (x,)))(named, inputs)  # noqa: B023
-        torch.testing.assert_close(found, rows, rtol=1e-12, atol=1e-12)
+            vmapped = vmap(lambda row, x: functional_call(norms[0].train(training), row, (x,)))(named, inputs)  # noqa: B023
+        torch.testing.assert_close(vmapped, rows, rtol=1e-12, atol=1e-12)
         for name, tensor in named.items():
             torch.testing.assert_close(tensor, torch.stack([norm.state_dict()[name] for norm in norms]))
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_population_in_mixed_precision_is_about_what_a_trial_is_alone(form: str) -> None:
-    made = digits("cnn/digits", precision="bf16")
-    population = Population(made, SGD, ROWS, convolution=form)
-    wanted = {population.enter(seed): Step(0.1, None) for seed in range(ROWS)}
-    losses = [float(loss) for loss in population.step(wanted)]  # type: ignore[arg-type]
-    alone = [float(made.learner(SGD, seed, 10).step(0.1)) for seed in range(ROWS)]
+    built = digits("cnn/digits", precision="bf16")
+    population = Population(built, SGD, ROWS, convolution=form)
+    requests = {population.enter(seed): Step(0.1, None) for seed in range(ROWS)}
+    losses = [float(loss) for loss in population.step(requests)]  # type: ignore[arg-type]
+    alone = [float(built.learner(SGD, seed, 10).step(0.1)) for seed in range(ROWS)]
     assert losses == pytest.approx(alone, rel=2e-3)
 
 
-def test_the_fastest_is_found_and_what_memory_is_short_for_is_not_taken() -> None:
+def test_the_fastest_form_with_enough_memory_is_chosen() -> None:
     tried = []
 
     def step(form: str, rows: int) -> None:
@@ -160,7 +160,7 @@ def test_the_fastest_is_found_and_what_memory_is_short_for_is_not_taken() -> Non
             raise torch.OutOfMemoryError
         time.sleep(0.2 if form == "loop" else 0)
 
-    assert fastest(step, 16, "cpu") == "unfold"
+    assert fastest_form(step, 16, "cpu") == "unfold"
     assert sorted(set(tried)) == [4, 8, 16]
 
 
@@ -170,25 +170,25 @@ def test_an_error_that_is_not_of_memory_is_seen() -> None:
             raise RuntimeError("not yet implemented")
 
     with pytest.warns(UserWarning, match="not yet implemented"):
-        assert fastest(step, 5, "cpu") != "unfold"
+        assert fastest_form(step, 5, "cpu") != "unfold"
 
 
 def test_without_memory_for_two_the_form_does_not_matter() -> None:
     def step(form: str, rows: int) -> None:
         raise torch.OutOfMemoryError
 
-    assert fastest(step, 5, "cpu") == "grouped"
+    assert fastest_form(step, 5, "cpu") == "grouped"
 
 
 def test_a_stack_times_its_own_step_and_trains_on_as_before() -> None:
-    made = digits("cnn/digits")
-    stack = Stack(made, SGD, ROWS, "cpu")
+    built = digits("cnn/digits")
+    stack = Stack(built, SGD, ROWS, "cpu")
     assert stack.convolution == "grouped"
     assert stack.fastest_convolution() in FORMS
     assert stack.convolution == "grouped"
-    assert Stack(made, SGD, ROWS, "cpu").fastest_convolution() == stack.fastest_convolution()
+    assert Stack(built, SGD, ROWS, "cpu").fastest_convolution() == stack.fastest_convolution()
     losses = []
-    for timed in (stack, Stack(made, SGD, ROWS, "cpu")):
+    for timed in (stack, Stack(built, SGD, ROWS, "cpu")):
         for row in range(ROWS):
             timed.begin(row, row)
         losses.append([timed.step(range(ROWS), [0.1] * ROWS, [None] * ROWS)[0] for _ in range(2)])
@@ -199,9 +199,9 @@ def test_networks_that_draw_are_timed_too() -> None:
     stack = Stack(Dropping(), SGD, ROWS, "cpu")
     for row in range(ROWS):
         stack.begin(row, row)
-    assert not stack.draws
+    assert not stack.stochastic
     assert stack.fastest_convolution() in FORMS
-    assert stack.draws
+    assert stack.stochastic
 
 
 def test_only_networks_with_convolutions_are_timed() -> None:
@@ -209,6 +209,6 @@ def test_only_networks_with_convolutions_are_timed() -> None:
     assert not has_convolutions(digits("mlp/digits").model())
 
 
-def test_an_unknown_form_is_told() -> None:
+def test_an_unknown_form_is_refused() -> None:
     with pytest.raises(ValueError, match="one of grouped, loop, unfold, not 'folded'"):
-        convolving("folded")
+        convolution_rule("folded")

@@ -97,8 +97,8 @@ def test_draws_do_not_depend_on_who_else_is_there_and_leave_the_process_alone() 
         population = Population(precise(Dropout, batch_size=8), Spec("sgd"), 4)
         crowd = [population.enter(10 + seed) for seed in range(others)]
         member = population.enter(1)
-        wanted = {each: Step(0.0, None) for each in [*crowd, member]}
-        losses.append([float(population.step(wanted)[-1]) for _ in range(4)])
+        requests = {each: Step(0.0, None) for each in [*crowd, member]}
+        losses.append([float(population.step(requests)[-1]) for _ in range(4)])
     assert losses[0] == pytest.approx(losses[1], rel=1e-12)
     # Batches and dropout differ from step to step.
     assert len(set(losses[0])) == 4
@@ -111,4 +111,4 @@ def test_drawing_costs_nothing_where_nothing_is_drawn() -> None:
         twins = Twins(precise(kind, batch_size=8), "sgd")
         twins.enter(0)
         twins.train(1, 0.1)
-        assert twins.population.stack.draws == draws
+        assert twins.population.stack.stochastic == draws

@@ -1,4 +1,4 @@
-"""Steps on a GPU as far as they can be taken without one.
+"""Steps on a GPU as far as they can run without one.
 
 Tensors have a device, a type and a shape but no numbers; torch decides for them which kernels a GPU would run, and
 raises where a GPU would. Backward passes need a real one.
@@ -16,15 +16,15 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-import phitune.trainables.population.rules.draws as draws
-import phitune.trainables.workloads.torch.seeding as seeding
+import phitune.trainables.population.rules.randomness as draws
+import phitune.trainables.workloads.learning.device as seeding
 from phitune.trainables.population.rows.stack import Stack
 from phitune.trainables.population.rows.updates import Update
 from phitune.trainables.population.rules.convolution import FORMS
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 ROWS = 3
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -71,7 +71,7 @@ class Log(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What asks for a GPU itself is told of one, or left out; the rest, all that is tested here, is as it stands."""
+    """Replaces what needs a real GPU; everything that is tested here runs unchanged."""
     # A GPU's generators exist only with its driver; no numbers are drawn.
     for module in (seeding, draws):
         monkeypatch.setattr(module, "generators", lambda device: [torch.default_generator])
@@ -88,8 +88,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         with torch.device(device):
             return built.model()
 
-    def with_decay(made: Update, options: dict[str, Any], decay: Tensor) -> None:
-        made._options, made._decay = options, decay
+    def with_decay(update: Update, options: dict[str, Any], decay: Tensor) -> None:
+        update._options, update._decay = options, decay
 
     monkeypatch.setattr(TorchWorkload, "fresh_model", fresh_model)
     monkeypatch.setattr(Update, "__init__", with_decay)
@@ -119,15 +119,18 @@ def stepped(built: TorchWorkload, form: str) -> Log:
 @pytest.mark.parametrize("precision", TYPES)
 @pytest.mark.parametrize(
     ("label", "form"),
-    [(label, form) for label in ("cnn/digits", "resnet8/digits") for form in FORMS],
+    [
+        *(("cnn/digits", form) for form in FORMS),
+        *(pytest.param("resnet8/digits", form, marks=pytest.mark.full) for form in FORMS),
+    ],
 )
 def test_a_step_is_computed_in_its_precision(label: str, form: str, precision: str, fake: None) -> None:
     built = workload(Spec.of({"name": label, "precision": precision}))
     assert isinstance(built, TorchWorkload)
     log = stepped(built, form)
-    found = {name: types for name, types in log.types.items() if any(part in name for part in COMPUTED)}
-    assert found
-    assert all(types == {TYPES[precision]} for types in found.values()), found
+    computed = {name: types for name, types in log.types.items() if any(part in name for part in COMPUTED)}
+    assert computed
+    assert all(types == {TYPES[precision]} for types in computed.values()), computed
     assert log.waits == []
 
 

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from phitune.trainables.errors import TaskGoneError
-from phitune.trainables.population.crew import Crew
 from phitune.trainables.population.host import Host
 from phitune.trainables.population.population import Population
-from phitune.trainables.trial.task import Task
+from phitune.trainables.population.trainer import JointTrainer
+from phitune.trainables.training.task import Task
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch.torch_workload import Batch
+from phitune.trainables.workloads.learning.torch_problem import Batch
 
 NAME = "tests.trainables.population.test_host"
 FOREVER = 60.0
@@ -37,7 +37,7 @@ class Spoilt(MlpDigits):
 
 
 class Hanging(MlpDigits):
-    """Digits for which one waits for ever, as if for a lock that nobody opens."""
+    """Digits whose batches block, as if on a lock that is never released."""
 
     until = threading.Event()
 
@@ -71,23 +71,23 @@ def text(**change: Any) -> str:
     )
 
 
-def told(report: dict[str, Any]) -> dict[str, Any]:
+def without_times(report: dict[str, Any]) -> dict[str, Any]:
     """A report without what depends on the clock."""
     account = json.loads(report["account"])
     return {**report, "account": {k: v for k, v in account.items() if k not in ("started", "seconds", "traceback")}}
 
 
 def whole(host: Host, key: str) -> list[dict[str, Any]]:
-    """All reports of a task that is there."""
+    """All reports of a submitted task."""
     reports: list[dict[str, Any]] = []
     while not reports or not reports[-1]["done"]:
-        host.go_on(key)
-        reports.append(told(awaited(host, key)))
+        host.resume(key)
+        reports.append(without_times(next_report(host, key)))
     return reports
 
 
-def awaited(host: Host, key: str) -> dict[str, Any]:
-    """A task's next report; it is asked for all the time, as a process that is alive does."""
+def next_report(host: Host, key: str) -> dict[str, Any]:
+    """A task's next report; calls the host all the time, as a live process does."""
     end = time.monotonic() + FOREVER
     while True:
         try:
@@ -97,27 +97,27 @@ def awaited(host: Host, key: str) -> dict[str, Any]:
 
 
 def alone(task: str) -> list[dict[str, Any]]:
-    """The same of a task by itself."""
+    """The reports of the task by itself."""
     lone, reports = Task(task), [{"done": False}]
     while not reports[-1]["done"]:
-        reports.append(told(lone.report()))
+        reports.append(without_times(lone.report()))
     return reports[1:]
 
 
-def assert_same(given: Any, expected: Any) -> None:
+def assert_same(actual: Any, expected: Any) -> None:
     """Equal but for the order in which sums were taken."""
     if isinstance(expected, dict):
-        assert given.keys() == expected.keys()
+        assert actual.keys() == expected.keys()
         for key, value in expected.items():
-            assert_same(given[key], value)
+            assert_same(actual[key], value)
     elif isinstance(expected, list):
-        assert len(given) == len(expected)
-        for one, other in zip(given, expected, strict=True):
+        assert len(actual) == len(expected)
+        for one, other in zip(actual, expected, strict=True):
             assert_same(one, other)
     elif isinstance(expected, float):
-        assert given == pytest.approx(expected, rel=1e-9, abs=1e-12)
+        assert actual == pytest.approx(expected, rel=1e-9, abs=1e-12)
     else:
-        assert given == expected
+        assert actual == expected
 
 
 def test_tasks_of_several_budgets_and_optimizers_report_what_they_do_alone() -> None:
@@ -136,17 +136,17 @@ def test_tasks_of_several_budgets_and_optimizers_report_what_they_do_alone() -> 
     host, waiting, reports = Host("cpu"), list(tasks), {key: [] for key in tasks}
     flying: list[str] = []
     while waiting or flying:
-        while waiting and host.begin(waiting[0], tasks[waiting[0]], 4):
-            host.go_on(waiting[0])
+        while waiting and host.submit(waiting[0], tasks[waiting[0]], 4):
+            host.resume(waiting[0])
             flying.append(waiting.pop(0))
         assert flying
         key = draw.choice(flying)
-        reports[key].append(told(host.report(key).result(FOREVER)))
+        reports[key].append(without_times(host.report(key).result(FOREVER)))
         if reports[key][-1]["done"]:
-            host.end(key)
+            host.remove(key)
             flying.remove(key)
         else:
-            host.go_on(key)
+            host.resume(key)
     for key, task in tasks.items():
         assert_same(reports[key], alone(task))
 
@@ -156,9 +156,9 @@ def test_one_that_raises_or_diverges_touches_no_other() -> None:
     tasks = {f"t{seed}": text(workload=entry, seed=seed, rungs=()) for seed in (6, 7, 8, 9)}
     host = Host("cpu")
     for key, task in tasks.items():
-        assert host.begin(key, task, 4)
-        host.go_on(key)
-    reports = {key: told(host.report(key).result(FOREVER)) for key in tasks}
+        assert host.submit(key, task, 4)
+        host.resume(key)
+    reports = {key: without_times(host.report(key).result(FOREVER)) for key in tasks}
     status = {key: report["account"]["status"] for key, report in reports.items()}
     assert status == {"t6": "completed", "t7": "failed", "t8": "diverged", "t9": "completed"}
     assert reports["t7"]["account"]["reason"] == "FileNotFoundError: no digits for seed 7"
@@ -167,55 +167,55 @@ def test_one_that_raises_or_diverges_touches_no_other() -> None:
 
 
 def test_a_task_goes_on_from_its_checkpoint_alone_or_in_company(tmp_path: Path) -> None:
-    place = {"path": str(tmp_path / "kept"), "seconds": 0}
-    kept = text(checkpoint=place)
-    first, expected = Task(kept), alone(text())
-    assert_same([told(first.report()), told(first.report())], expected[:2])
+    place = {"path": str(tmp_path / "saved"), "seconds": 0}
+    saved = text(checkpoint=place)
+    first, expected = Task(saved), alone(text())
+    assert_same([without_times(first.report()), without_times(first.report())], expected[:2])
     host = Host("cpu")
-    assert host.begin("company", text(seed=1), 2)
-    host.go_on("company")
-    assert host.begin("kept", kept, 2)
+    assert host.submit("company", text(seed=1), 2)
+    host.resume("company")
+    assert host.submit("saved", saved, 2)
     # It was saved last between the first two reports.
-    assert_same(whole(host, "kept"), expected[1:])
+    assert_same(whole(host, "saved"), expected[1:])
     # And now, in company, before the last.
-    assert_same([told(Task(kept).report())], expected[2:])
+    assert_same([without_times(Task(saved).report())], expected[2:])
 
 
-def test_there_is_room_for_a_population_and_no_more() -> None:
+def test_a_host_accepts_one_population_s_capacity() -> None:
     host = Host("cpu")
-    assert [host.begin(key, text(), 2) for key in ("a", "b", "c")] == [True, True, False]
-    assert host.begin("b", text(), 2), "a task that begins again has room"
-    host.end("a")
-    assert host.begin("c", text(), 2)
+    assert [host.submit(key, text(), 2) for key in ("a", "b", "c")] == [True, True, False]
+    assert host.submit("b", text(), 2), "a task that begins again has room"
+    host.remove("a")
+    assert host.submit("c", text(), 2)
 
 
-def test_a_task_that_nobody_asks_for_gives_its_place_to_others() -> None:
+def test_a_task_whose_lease_ends_frees_its_place() -> None:
     host = Host("cpu", lease=0.3)
-    assert host.begin("left", text(), 1)
-    assert not host.begin("next", text(), 1)
+    assert host.submit("left", text(), 1)
+    assert not host.submit("next", text(), 1)
     end = time.monotonic() + FOREVER
-    while not host.begin("next", text(), 1):
+    while not host.submit("next", text(), 1):
         assert time.monotonic() < end
         time.sleep(0.05)
     with pytest.raises(TaskGoneError):
-        host.go_on("left")
+        host.resume("left")
     assert whole(host, "next")[-1]["account"]["status"] == "completed"
 
 
-def test_nobody_waits_for_one_that_waits() -> None:
+def test_an_idle_task_holds_up_no_other() -> None:
     host, entry = Host("cpu"), {"name": f"{NAME}:Slow"}
     for key in ("waits", "works"):
-        assert host.begin(key, text(workload=entry, seed=len(key)), 2)
-        host.go_on(key)
+        assert host.submit(key, text(workload=entry, seed=len(key)), 2)
+        host.resume(key)
     host.report("waits").result(FOREVER)
     assert len(whole(host, "works")) >= 2
 
 
-def test_a_host_that_hangs_with_a_task_says_so() -> None:
+def test_a_host_with_a_task_that_hangs_is_stuck() -> None:
     host = Host("cpu", lease=0.2)
     for key, entry in (("hangs", {"name": f"{NAME}:Hanging"}), ("works", {"name": f"{NAME}:Slow"})):
-        assert host.begin(key, text(workload=entry), 2)
-        host.go_on(key)
+        assert host.submit(key, text(workload=entry), 2)
+        host.resume(key)
     end = time.monotonic() + FOREVER
     while not host.stuck:
         # The process of the one that hangs was ended; the other asks on.
@@ -223,188 +223,189 @@ def test_a_host_that_hangs_with_a_task_says_so() -> None:
         assert time.monotonic() < end
         time.sleep(0.05)
     Hanging.until.set()
-    awaited(host, "works")
+    next_report(host, "works")
     while host.stuck:
         assert time.monotonic() < end
         time.sleep(0.05)
 
 
 def at_first_rung(host: Host, tasks: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
-    """Tasks begun and trained to their first report; as far as they have come, they wait to be told to go on."""
+    """Tasks begun and trained to their first report; then they are idle."""
     for key, task in tasks.items():
-        assert host.begin(key, task, 3)
-        host.go_on(key)
-    return {key: [told(host.report(key).result(FOREVER))] for key in tasks}
+        assert host.submit(key, task, 3)
+        host.resume(key)
+    return {key: [without_times(host.report(key).result(FOREVER))] for key in tasks}
 
 
 def once(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
-    """Has a method raise the next time that it is called."""
-    kept = getattr(owner, name)
+    """Makes a method raise at its next call."""
+    original = getattr(owner, name)
 
-    def failing(*given: Any) -> Any:
-        monkeypatch.setattr(owner, name, kept)
+    def failing(*args: Any) -> Any:
+        monkeypatch.setattr(owner, name, original)
         raise torch.OutOfMemoryError("once")
 
     monkeypatch.setattr(owner, name, failing)
 
 
-@pytest.mark.parametrize("move", ["step", "evaluate"])
-def test_an_error_in_a_populations_move_is_told_to_those_that_make_it(
-    monkeypatch: pytest.MonkeyPatch, move: str
+@pytest.mark.parametrize("method", ["step", "evaluate"])
+def test_an_error_of_a_population_reaches_the_tasks_in_the_call_only(
+    monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     tasks = {key: text(seed=seed) for seed, key in enumerate("abc")}
     host = Host("cpu")
     reports = at_first_rung(host, tasks)
-    once(monkeypatch, Population, move)
-    host.go_on("a")
+    once(monkeypatch, Population, method)
+    host.resume("a")
     with pytest.raises(torch.OutOfMemoryError):
         host.report("a").result(FOREVER)
-    # As its process does that is started again.
-    assert host.begin("a", tasks["a"], 3)
+    # As a restarted process does.
+    assert host.submit("a", tasks["a"], 3)
     for key in "bc":
         reports[key] += whole(host, key)
         assert_same(reports[key], alone(tasks[key]))
     assert_same(whole(host, "a"), alone(tasks["a"]))
 
 
-def test_an_error_in_a_round_is_told_once_and_those_that_waited_find_themselves_gone(
+def test_an_error_of_the_trainer_reaches_tasks_in_training_and_idle_ones_are_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tasks = {key: text(seed=seed) for seed, key in enumerate("abc")}
     host = Host("cpu")
     at_first_rung(host, tasks)
-    once(monkeypatch, Crew, "round")
-    host.go_on("a")
+    once(monkeypatch, JointTrainer, "step")
+    host.resume("a")
     with pytest.raises(torch.OutOfMemoryError):
         host.report("a").result(FOREVER)
-    assert host.begin("a", text(budget=100_000, rungs=(), diagnostics={}), 3)
-    host.go_on("a")
+    assert host.submit("a", text(budget=100_000, rungs=(), diagnostics={}), 3)
+    host.resume("a")
     for key in "bc":
         with pytest.raises(TaskGoneError):
-            host.go_on(key)
+            host.resume(key)
             host.report(key).result(FOREVER)
         assert not host.report("a").done(), "it trains on"
-        assert host.begin(key, tasks[key], 3)
+        assert host.submit(key, tasks[key], 3)
         assert_same(whole(host, key), alone(tasks[key]))
-    host.end("a")
-    while not host._crew.idle:
+    host.remove("a")
+    while not host._trainer.idle:
         # An interpreter that ends while a thread computes is aborted.
         time.sleep(0.01)
 
 
-def test_an_order_that_fails_is_told_to_its_own_task(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_fails_reaches_its_own_task_only(monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = {key: text(seed=seed) for seed, key in enumerate("abc")}
     host = Host("cpu")
     reports = at_first_rung(host, {key: tasks[key] for key in "ab"})
-    once(monkeypatch, Crew, "begin")
-    with host._ordered:
-        # Orders of one round.
-        assert host.begin("a", tasks["a"], 3)
-        assert host.begin("c", tasks["c"], 3)
-        host.go_on("a")
+    once(monkeypatch, JointTrainer, "add")
+    with host._changed:
+        # Commands of one turn.
+        assert host.submit("a", tasks["a"], 3)
+        assert host.submit("c", tasks["c"], 3)
+        host.resume("a")
     with pytest.raises(torch.OutOfMemoryError):
         host.report("a").result(FOREVER)
     reports["b"] += whole(host, "b")
     assert_same(reports["b"], alone(tasks["b"]))
     assert_same(whole(host, "c"), alone(tasks["c"]))
-    assert host.begin("a", tasks["a"], 3)
+    assert host.submit("a", tasks["a"], 3)
     assert_same(whole(host, "a"), alone(tasks["a"]))
 
 
-def test_nobody_waits_for_a_task_that_has_ended() -> None:
+def test_removed_and_replaced_tasks_resolve_their_reports() -> None:
     host = Host("cpu", lease=0.5)
     begun = []
     for key in ("ended", "replaced", "left"):
-        assert host.begin(key, text(workload={"name": f"{NAME}:Slow"}, budget=100_000, rungs=()), 3)
-        host.go_on(key)
+        assert host.submit(key, text(workload={"name": f"{NAME}:Slow"}, budget=100_000, rungs=()), 3)
+        host.resume(key)
         begun.append(host.report(key))
-    host.end("ended")
-    assert host.begin("replaced", text(), 3)
+    host.remove("ended")
+    assert host.submit("replaced", text(), 3)
     for report in begun:
         with pytest.raises(TaskGoneError):
             report.result(FOREVER)
 
 
-def test_savings_of_all_trials_together_leave_time_to_train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A slow disk, on which savings of each trial by itself would take over two thirds of the time."""
-    count, crew = 16, Crew("cpu")
-    kept, saved = os.fsync, []
+@pytest.mark.full
+def test_saves_of_all_trials_together_leave_time_to_train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A slow disk, on which saves at the interval of one trial would take over two thirds of the time."""
+    count, trainer = 16, JointTrainer("cpu")
+    fsync, saves = os.fsync, []
 
     def slow(file: int) -> None:
-        saved.append(time.monotonic())
+        saves.append(time.monotonic())
         time.sleep(0.05)
-        kept(file)
+        fsync(file)
 
     monkeypatch.setattr(os, "fsync", slow)
     for seed in range(count):
         place = {"path": str(tmp_path / str(seed)), "seconds": 0.8}
-        crew.begin(str(seed), text(seed=seed, budget=10**6, rungs=(), diagnostics={}, checkpoint=place), count)
-        crew.go_on(str(seed))
+        trainer.add(str(seed), text(seed=seed, budget=10**6, rungs=(), diagnostics={}, checkpoint=place), count)
+        trainer.resume(str(seed))
     end = time.monotonic() + 8
     while time.monotonic() < end:
-        crew.round()
+        trainer.step()
     assert len(list(tmp_path.iterdir())) == count, "each is saved"
-    # Of the first savings nobody knew yet how long they take.
-    assert len(saved) <= 3 * count
+    # How long a save takes is known only after the first ones.
+    assert len(saves) <= 3 * count
 
 
 @pytest.fixture
 def populations(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Tensor]]:
-    """The weights of those that are made."""
-    made: list[weakref.ref[Tensor]] = []
-    kept = Population.__init__
+    """References to the weights of every population that is created."""
+    weights: list[weakref.ref[Tensor]] = []
+    original = Population.__init__
 
-    def noted(population: Population, *given: Any) -> None:
-        kept(population, *given)
-        made.append(weakref.ref(population.stack._weights))
+    def noted(population: Population, *args: Any) -> None:
+        original(population, *args)
+        weights.append(weakref.ref(population.stack._weights))
 
     monkeypatch.setattr(Population, "__init__", noted)
-    return made
+    return weights
 
 
-def test_tasks_that_have_ended_hold_no_memory_even_until_garbage_is_collected(
+def test_removed_tasks_hold_no_memory_even_until_garbage_is_collected(
     populations: list[weakref.ref[Tensor]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crew = Crew("cpu")
+    trainer = JointTrainer("cpu")
     for key in "ab":
-        crew.begin(key, text(rungs=(), budget=3), 2)
-        crew.go_on(key)
-    while not crew.idle:
-        crew.round()
+        trainer.add(key, text(rungs=(), budget=3), 2)
+        trainer.resume(key)
+    while not trainer.idle:
+        trainer.step()
     gc.collect()
     gc.disable()
     monkeypatch.setattr(gc, "collect", lambda: 0)
     try:
         for key in "ab":
-            crew.end(key)
-        crew.give_back()
+            trainer.remove(key)
+        trainer.release_memory()
         assert [weights() for weights in populations] == [None]
     finally:
         gc.enable()
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_host_that_nobody_is_at_gives_memory_back(
+def test_an_empty_host_releases_its_memory(
     populations: list[weakref.ref[Tensor]], monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
     host, task = Host("cpu"), text(rungs=(), budget=3, test=False)
     for key in "ab":
-        assert host.begin(key, task, 2)
-        host.go_on(key)
-        awaited(host, key)
+        assert host.submit(key, task, 2)
+        host.resume(key)
+        next_report(host, key)
         if fails:
             once(monkeypatch, Population, "step")
-            assert host.begin(key, task, 2)
-            host.go_on(key)
+            assert host.submit(key, task, 2)
+            host.resume(key)
             with pytest.raises(torch.OutOfMemoryError):
-                awaited(host, key)
+                next_report(host, key)
     assert len(populations) == 1
     assert populations[0]() is not None
     for key in "ab":
-        host.end(key)
+        host.remove(key)
     end = time.monotonic() + FOREVER
     while populations[0]() is not None:
         assert time.monotonic() < end
         time.sleep(0.05)
-    assert host.begin("c", task, 2)
+    assert host.submit("c", task, 2)
     assert whole(host, "c")[-1]["account"]["status"] == "completed"

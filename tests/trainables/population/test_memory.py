@@ -18,7 +18,7 @@ from phitune.trainables.population.rows.updates import Adam
 from phitune.trainables.spec import Spec
 from phitune.trainables.training import Step
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch.torch_workload import Batch
+from phitune.trainables.workloads.learning.torch_problem import Batch
 from tests.trainables.population.own import precise
 from tests.trainables.population.twins import Twins
 
@@ -94,9 +94,9 @@ def test_no_memory_for_one_is_told_and_changes_nothing(cramped: Cramped, room: t
     members = [population.enter(seed) for seed in range(3)]
     before = [member.state_dict() for member in members]
     room.most = 0
-    told = population.step({member: Step(0.1, None) for member in members})
-    told += population.evaluate(members, "val", False)
-    assert [type(each) for each in told] == 6 * [torch.OutOfMemoryError]
+    outcomes = population.step({member: Step(0.1, None) for member in members})
+    outcomes += population.evaluate(members, "val", False)
+    assert [type(each) for each in outcomes] == 6 * [torch.OutOfMemoryError]
     with pytest.raises(torch.OutOfMemoryError):
         members[0].step(0.1)
     room.most = 2
@@ -117,16 +117,16 @@ def test_no_memory_for_one_is_told_and_changes_nothing(cramped: Cramped, room: t
 def test_libraries_that_get_no_memory_are_made_do_with_too(
     monkeypatch: pytest.MonkeyPatch, error: Exception, halved: bool
 ) -> None:
-    twins, slope = Twins(precise(MlpDigits), "sgd"), Stack._slope
+    twins, gradients = Twins(precise(MlpDigits), "sgd"), Stack._gradients
     for seed in range(4):
         twins.enter(seed)
 
     def short(stack: Stack, part: slice, seeds: Sequence[int]) -> Any:
         if len(seeds) > 2:
             raise error
-        return slope(stack, part, seeds)
+        return gradients(stack, part, seeds)
 
-    monkeypatch.setattr(Stack, "_slope", short)
+    monkeypatch.setattr(Stack, "_gradients", short)
     twins.train(2, 0.01)
     assert twins.population.stack.width == (2 if halved else 4)
     twins.check()
@@ -142,19 +142,19 @@ def test_an_update_without_memory_goes_on_in_halves_unless_it_has_begun_to_write
         twins.enter(seed)
 
     def short(
-        update: Adam, weights: Tensor, gradient: Tensor, state: dict[str, Tensor], *given: Any, **named: Any
+        update: Adam, weights: Tensor, gradient: Tensor, state: dict[str, Tensor], *args: Any, **named: Any
     ) -> None:
         if len(weights) > 2:
             gradient.mul_(2)
             if written:
                 state["exp_avg"].mul_(0.5)
             raise torch.OutOfMemoryError("no memory for the update of so many")
-        apply(update, weights, gradient, state, *given, **named)
+        apply(update, weights, gradient, state, *args, **named)
 
     monkeypatch.setattr(Adam, "apply", short)
     if written:
-        asked = {member: Step(0.01, None) for member in twins.members.values()}
-        assert [type(told) for told in twins.population.step(asked)] == 4 * [torch.OutOfMemoryError]
+        requests = {member: Step(0.01, None) for member in twins.members.values()}
+        assert [type(outcome) for outcome in twins.population.step(requests)] == 4 * [torch.OutOfMemoryError]
     else:
         twins.train(2, 0.01)
         twins.check()
@@ -187,8 +187,8 @@ def test_errors_that_are_kept_hold_no_activations() -> None:
     gc.collect()
     gc.disable()
     try:
-        told = population.step({population.enter(seed): Step(0.1, None) for seed in range(4)})
-        assert [type(each) for each in told] == 4 * [torch.OutOfMemoryError]
+        outcomes = population.step({population.enter(seed): Step(0.1, None) for seed in range(4)})
+        assert [type(each) for each in outcomes] == 4 * [torch.OutOfMemoryError]
         assert len(_Full.seen) == 7
         assert not any(seen() is not None for seen in _Full.seen)
     finally:

@@ -12,7 +12,7 @@ from phitune.trainables.population.population import Population
 from phitune.trainables.spec import Spec, Value
 from phitune.trainables.training import Step
 from tests.trainables.population.own import Frozen, RandomFeatures, Tied, precise
-from tests.trainables.population.twins import Twins, gpt, made
+from tests.trainables.population.twins import Twins, gpt, precise_workload
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam(weight_decay=0.1)", "adamw(weight_decay=0.1)"])
@@ -30,7 +30,7 @@ from tests.trainables.population.twins import Twins, gpt, made
 )
 @pytest.mark.parametrize("name", ["cnn/digits", "logreg/digits"])
 def test_a_recipe_is_kept(name: str, recipe: dict[str, Value], optimizer: str) -> None:
-    twins = Twins(made(name, **{"batch_size": 16, **recipe}), optimizer)
+    twins = Twins(precise_workload(name, **{"batch_size": 16, **recipe}), optimizer)
     for seed in range(3):
         twins.enter(seed)
     twins.train(6, 0.01)
@@ -39,9 +39,9 @@ def test_a_recipe_is_kept(name: str, recipe: dict[str, Value], optimizer: str) -
 
 def test_clipping_bounds_some_rows_and_leaves_others() -> None:
     """The bound lies between two trials' norms."""
-    free, bound = Twins(made("mlp/digits"), "sgd"), 0.0
+    free, bound = Twins(precise_workload("mlp/digits"), "sgd"), 0.0
     for clip in (0.0, 1.0):
-        twins = free if not clip else Twins(made("mlp/digits", clip_norm=bound), "sgd")
+        twins = free if not clip else Twins(precise_workload("mlp/digits", clip_norm=bound), "sgd")
         for seed in (0, 1):
             twins.enter(seed)
         twins.train(1, 0.1)
@@ -87,7 +87,7 @@ def test_rounding_is_all_that_differs(name: str, kind: str, finer: str, tmp_path
     weights: dict[tuple[bool, str], dict[str, torch.Tensor]] = {}
     for precision in (kind, finer):
         recipe: dict[str, Value] = {"batch_size": 4, "precision": precision}
-        built = gpt(tmp_path, **recipe) if name == "gpt" else made(f"{name}/digits", **recipe)
+        built = gpt(tmp_path, **recipe) if name == "gpt" else precise_workload(f"{name}/digits", **recipe)
         alone = built.learner(Spec("sgd"), 0, 10)
         population = Population(built, Spec("sgd"), 3)
         members = [population.enter(seed) for seed in range(3)]

@@ -16,13 +16,13 @@ from phitune.trainables.spec import Spec, Value
 from phitune.trainables.training import Step
 from phitune.trainables.workloads import Learner, workload
 from phitune.trainables.workloads.base import Diagnosis
-from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 OPTIMIZERS = ("sgd", "sgd(nesterov=true)", "sgd(momentum=0)", "adam", "adamw", "amsgrad")
 GRADIENT = Diagnosis(examples=100)
 
 
-def made(name: str, **params: Value) -> TorchWorkload:
+def precise_workload(name: str, **params: Value) -> TorchWorkload:
     built = workload(Spec.of({"name": name, "precision": "fp64", **params}))
     assert isinstance(built, TorchWorkload)
     return built
@@ -32,11 +32,11 @@ def gpt(folder: Path, **params: Value) -> TorchWorkload:
     """A GPT on so little text that it is judged quickly."""
     text = folder / "text.txt"
     text.write_text(" ".join(str(number * number) for number in range(1000)), encoding="utf-8")
-    return made("gpt-nano/text", path=str(text), **params)
+    return precise_workload("gpt-nano/text", path=str(text), **params)
 
 
 class Twins:
-    """Each trial twice: in a population and alone; what they tell is held against each other.
+    """Each trial twice, in a population and alone; their numbers must agree.
 
     Args:
         built: The workload.
@@ -68,10 +68,10 @@ class Twins:
         self.members[seed].load_state_dict(states[0])
         self.alone[seed].load_state_dict(states[1])
 
-    def step(self, wanted: Mapping[int, Step]) -> None:
-        losses = self.population.step({self.members[seed]: step for seed, step in wanted.items()})
-        for (seed, step), loss in zip(wanted.items(), losses, strict=True):
-            self._alike(float(loss), float(self.alone[seed].step(*step)), f"loss of {seed}")
+    def step(self, requests: Mapping[int, Step]) -> None:
+        losses = self.population.step({self.members[seed]: step for seed, step in requests.items()})
+        for (seed, step), loss in zip(requests.items(), losses, strict=True):
+            self._assert_close(float(loss), float(self.alone[seed].step(*step)), f"loss of {seed}")
 
     def train(self, steps: int, lr: float) -> None:
         for _ in range(steps):
@@ -83,25 +83,25 @@ class Twins:
             here, there = member.state_dict(), alone.state_dict()
             assert here["steps"] == there["steps"]
             for part in ("model", "average"):
-                self._alike(here[part], there[part], f"{part} of {seed}")
+                self._assert_close(here[part], there[part], f"{part} of {seed}")
             states = [state["optimizer"]["state"] for state in (here, there)]
             # Torch has no buffer before there was momentum.
             states[1] = states[1] or {
                 n: {name: torch.zeros_like(part) for name, part in parts.items()} for n, parts in states[0].items()
             }
-            self._alike(*states, f"optimizer of {seed}")
+            self._assert_close(*states, f"optimizer of {seed}")
             for averaged in (False, True):
                 pair = (learner.evaluate("val", averaged) for learner in (member, alone))
-                self._alike(*map(vars, pair), f"evaluation of {seed}")
-            self._alike(vars(member.norms()), vars(alone.norms()), f"norms of {seed}")
+                self._assert_close(*map(vars, pair), f"evaluation of {seed}")
+            self._assert_close(vars(member.norms()), vars(alone.norms()), f"norms of {seed}")
             if diagnosis is not None:
-                self._alike(member.diagnose(diagnosis), alone.diagnose(diagnosis), f"diagnosis of {seed}")
+                self._assert_close(member.diagnose(diagnosis), alone.diagnose(diagnosis), f"diagnosis of {seed}")
 
-    def _alike(self, here: Any, there: Any, what: str) -> None:
+    def _assert_close(self, here: Any, there: Any, what: str) -> None:
         if isinstance(there, Mapping):
             assert here.keys() == there.keys(), what
             for key in there:
-                self._alike(here[key], there[key], f"{what}: {key}")
+                self._assert_close(here[key], there[key], f"{what}: {key}")
         elif isinstance(there, Tensor) and there.is_floating_point():
             assert here.dtype == there.dtype and here.shape == there.shape, what
             # A view would be saved with all that it is a view of.

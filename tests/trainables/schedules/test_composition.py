@@ -28,9 +28,9 @@ def test_straight_to_zero_is_linear_with_warmup() -> None:
     [(0, 10, 0), (0.1, 100, 10), (0.1, 4, 0), (7, 100, 7), (7, 5, 4), (0.99, 2, 1), (3, 1, 0)],
 )
 def test_warmup_is_a_fraction_or_iterations_and_leaves_one(warmup: float, horizon: int, steps: int) -> None:
-    made = schedule("cosine", warmup=warmup)
-    assert made.warmup_steps(horizon) == steps
-    u = made.u(np.arange(horizon), horizon)
+    instance = schedule("cosine", warmup=warmup)
+    assert instance.warmup_steps(horizon) == steps
+    u = instance.u(np.arange(horizon), horizon)
     assert u.argmax() == steps
     assert u[steps] == 1.0
     assert u[0] == pytest.approx(1 / (steps + 1))
@@ -67,8 +67,8 @@ def test_sampling_counts_after_warmup() -> None:
     np.testing.assert_allclose(u, [0.2, 0.4, 0.6, 0.8, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0])
 
 
-@pytest.mark.parametrize("made", EVERY, ids=str)
-def test_mean_is_the_average_over_a_run(made: Schedule) -> None:
+@pytest.mark.parametrize("instance", EVERY, ids=str)
+def test_mean_is_the_average_over_a_run(instance: Schedule) -> None:
     for composed in (
         {},
         {"warmup": 0.3},
@@ -77,7 +77,7 @@ def test_mean_is_the_average_over_a_run(made: Schedule) -> None:
         {"sampling": (0.3, 0.9)},
         {"sampling": 0.03, "warmup": 500, "floor": 0.1},
     ):
-        each = replace(made, **composed)
+        each = replace(instance, **composed)
         middles = each.u(np.arange(200_000) + 0.5, 200_000)
         assert each.mean(200_000) == pytest.approx(float(middles.mean()), rel=1e-4)
 
@@ -91,21 +91,21 @@ def test_mean_of_many_stairs_goes_over_into_the_integral() -> None:
 @settings(max_examples=20, deadline=None)
 @given(sampling=st.floats(1e-4, 1.0), warmup=st.floats(0.0, 0.9))
 def test_mean_is_cheap_at_any_horizon(sampling: float, warmup: float) -> None:
-    made = schedule("uba", phi=3.0, sampling=sampling, warmup=warmup)
+    instance = schedule("uba", phi=3.0, sampling=sampling, warmup=warmup)
     took = []
     for _ in range(5):
         start = time.perf_counter()
-        made.mean(10**8)
+        instance.mean(10**8)
         took.append(time.perf_counter() - start)
     assert min(took) < 1e-3
 
 
-@pytest.mark.parametrize("made", EVERY, ids=str)
-def test_long_arrays_of_steps_are_as_short_ones_and_left_alone(made: Schedule) -> None:
+@pytest.mark.parametrize("instance", EVERY, ids=str)
+def test_long_arrays_of_steps_are_as_short_ones_and_left_alone(instance: Schedule) -> None:
     horizon = 50_001
     steps = np.linspace(0, horizon, 60_000).reshape(100, 600)
-    for asked in (steps, np.asfortranarray(steps), steps[::-1, ::2]):
-        before = asked.copy()
-        whole = made.u(asked, horizon)
-        np.testing.assert_array_equal(whole, np.array([made.u(row, horizon) for row in before]))
-        np.testing.assert_array_equal(asked, before)
+    for array in (steps, np.asfortranarray(steps), steps[::-1, ::2]):
+        before = array.copy()
+        whole = instance.u(array, horizon)
+        np.testing.assert_array_equal(whole, np.array([instance.u(row, horizon) for row in before]))
+        np.testing.assert_array_equal(array, before)

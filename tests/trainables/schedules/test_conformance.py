@@ -13,7 +13,7 @@ from phitune.trainables.testing.schedules import ScheduleConformance
 
 
 class ToZero(ScheduleConformance):
-    def end(self, made: Schedule) -> float:
+    def end(self, instance: Schedule) -> float:
         return 0.0
 
 
@@ -50,8 +50,8 @@ class TestStep(ScheduleConformance):
         milestones = st.lists(st.sampled_from([0.1, 0.25, 1 / 3, 0.5, 0.7, 0.99]), min_size=1, unique=True).map(sorted)
         return st.fixed_dictionaries({}, optional={"factor": st.floats(0.01, 0.9), "milestones": milestones})
 
-    def end(self, made: Any) -> float:
-        return float(made.factor ** len(made.milestones))
+    def end(self, instance: Any) -> float:
+        return float(instance.factor ** len(instance.milestones))
 
 
 class TestMultiStep(TestStep):
@@ -62,8 +62,8 @@ class TestExponential(ScheduleConformance):
     family = "exponential"
     bad = ({"rate": 0}, {"rate": -3.0})
 
-    def end(self, made: Any) -> float:
-        return math.exp(-made.rate)
+    def end(self, instance: Any) -> float:
+        return math.exp(-instance.rate)
 
 
 class TestPolynomial(ToZero):
@@ -91,11 +91,11 @@ class TestOneCycle(ScheduleConformance):
         momenta = {"low": st.floats(0.0, 0.85), "high": st.floats(0.85, 0.99)}
         return st.fixed_dictionaries({}, optional={"peak": st.floats(0.01, 0.99), **ends, **kinds, **momenta})
 
-    def start(self, made: Any) -> float:
-        return float(made.initial)
+    def start(self, instance: Any) -> float:
+        return float(instance.initial)
 
-    def end(self, made: Any) -> float:
-        return float(made.final)
+    def end(self, instance: Any) -> float:
+        return float(instance.final)
 
 
 class TestWsd(ToZero):
@@ -124,14 +124,14 @@ class TestInverseSqrt(ScheduleConformance):
     family = "inverse-sqrt"
     bad = ({"timescale": 0.0}, {"timescale": -1})
 
-    def end(self, made: Any) -> float:
-        return math.sqrt(made.timescale / (1 + made.timescale))
+    def end(self, instance: Any) -> float:
+        return math.sqrt(instance.timescale / (1 + instance.timescale))
 
 
 class TestConstant(ScheduleConformance):
     family = "constant"
 
-    def end(self, made: Schedule) -> float:
+    def end(self, instance: Schedule) -> float:
         return 1.0
 
 
@@ -161,11 +161,11 @@ class TestRefined(ScheduleConformance):
         values = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12)
         return st.fixed_dictionaries({"values": st.tuples(values, st.integers(0, 12)).map(_with_a_one)})
 
-    def start(self, made: Any) -> float:
-        return float(made.values[0])
+    def start(self, instance: Any) -> float:
+        return float(instance.values[0])
 
-    def end(self, made: Any) -> float:
-        return float(made.values[-1])
+    def end(self, instance: Any) -> float:
+        return float(instance.values[-1])
 
 
 def _with_a_one(drawn: tuple[list[float], int]) -> list[float]:
@@ -175,7 +175,7 @@ def _with_a_one(drawn: tuple[list[float], int]) -> list[float]:
 
 @dataclass(frozen=True)
 class Circle(Schedule):
-    """``u = (1 - x^p)^(1/p)``: a quarter of a circle at p = 2; a family made up here, with no closed mean."""
+    """``u = (1 - x^p)^(1/p)``: a quarter of a circle at p = 2; a family instance up here, with no closed mean."""
 
     p: float
 

@@ -1,13 +1,11 @@
 """docs/schedules.md: its code runs, its table and its figure have every family."""
 
 import re
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from matplotlib.figure import Figure
 
 from phitune.analysis.report.figures.schedules import save_schedules, schedules_figure
@@ -20,16 +18,6 @@ BLOCKS = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
 FILES = {block.splitlines()[0].removeprefix("# "): block for block in BLOCKS if re.match(r"# \w+\.py\n", block)}
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Small matrices on busy cores: threads would wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("one_thread")
 def test_the_code_runs() -> None:
     names: dict[str, object] = {}
     for block in BLOCKS:

@@ -14,7 +14,7 @@ from phitune.trainables.schedules import refine
 
 
 def slow_twin(norms: list[float], power: int, points: int, smoothing: float) -> list[float]:
-    """REFERENCES, section 4, in plain loops."""
+    """The formulas of docs/method/schedules.md (arXiv 2310.07831), in plain loops."""
     n = len(norms)
     half = math.floor(smoothing * n / 2)
     reflected = [*norms, *reversed(norms)]
@@ -85,7 +85,7 @@ def test_degenerate_results_warn(norms: np.ndarray, what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (([1.0, 0.0, 1.0], "sgd"), "norms: 0 at step 1 is not allowed"),
         (([1.0, 1.0, math.nan], "sgd"), "norms: nan at step 2 is not allowed"),
@@ -97,6 +97,6 @@ def test_degenerate_results_warn(norms: np.ndarray, what: str) -> None:
         (([1.0, 1.0], "sgd", 5, 1.5), "smoothing: 1.5 is not allowed"),
     ],
 )
-def test_bad_input_is_told(arguments: tuple[object, ...], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_bad_input_is_refused(arguments: tuple[object, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         refine(*arguments)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Families by name: what is told about bad ones, and users' own."""
+"""Families by name: messages about bad ones, and users' own."""
 
 import sys
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_users_own_family_comes_from_the_working_directory(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("{}:Missing", "cannot import '{}:Missing' (AttributeError: "),
         ("{}:", "cannot import '{}:' ("),
@@ -73,15 +73,15 @@ def test_users_own_family_comes_from_the_working_directory(module: str) -> None:
         ("{}:Misnamed", "'{}:Misnamed' is not allowed; its class attribute `family` must be that very name"),
     ],
 )
-def test_bad_names_of_own_families_are_told(module: str, name: str, said: str) -> None:
+def test_bad_names_of_own_families_are_refused(module: str, name: str, message: str) -> None:
     with pytest.raises(InputError) as error:
         schedule(name.format(module))
-    assert str(error.value).startswith(f"family: {said.format(module)}")
+    assert str(error.value).startswith(f"family: {message.format(module)}")
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "said"),
+    ("name", "parameters", "message"),
     [
         ("uba", {}, "uba.phi: missing"),
         ("uba", {"phi": 0.0}, "uba.phi: 0.0 is not allowed; it must be a positive number"),
@@ -102,13 +102,13 @@ def test_bad_names_of_own_families_are_told(module: str, name: str, said: str) -
         ("cosin", {}, "family: unknown family 'cosin'; did you mean 'cosine'?"),
     ],
 )
-def test_bad_parameters_are_told(name: str, parameters: dict[str, object], said: str) -> None:
+def test_bad_parameters_are_refused(name: str, parameters: dict[str, object], message: str) -> None:
     with pytest.raises(InputError) as error:
         schedule(name, **parameters)
-    assert str(error.value).startswith(said)
+    assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
 
 
-def test_a_dict_without_a_family_is_told() -> None:
+def test_a_dict_without_a_family_is_refused() -> None:
     with pytest.raises(InputError, match="family: missing"):
         from_dict({"phi": 2.0})

@@ -22,7 +22,7 @@ def profile(name: str, x: float | NDArray[np.float64] = X, **parameters: object)
 
 @given(phi=phis, x=inside)
 def test_uba_is_the_tangent_form(phi: float, x: float) -> None:
-    """REFERENCES: u = 1 / (1 + φ/2 tan²(πx/2))."""
+    """docs/method/schedules.md: u = 1 / (1 + φ/2 tan²(πx/2))."""
     assert profile("uba", x, phi=phi) == pytest.approx(1 / (1 + phi / 2 * math.tan(math.pi * x / 2) ** 2), rel=1e-9)
 
 
@@ -127,11 +127,11 @@ def test_inverse_sqrt_with_its_warmup_is_the_transformers() -> None:
 
 def test_defaults_of_every_family_have_a_mean_in_closed_form() -> None:
     for name in families():
-        made = schedule(
+        instance = schedule(
             name, **{"uba": {"phi": 3}, "rex-phi": {"phi": 3}, "refined": {"values": [0, 1, 0.5]}}.get(name, {})
         )
         middles = (np.arange(200_000) + 0.5) / 200_000
-        assert made.mean(100) == pytest.approx(float(made.profile(middles).mean()), rel=1e-5)
+        assert instance.mean(100) == pytest.approx(float(instance.profile(middles).mean()), rel=1e-5)
 
 
 def test_required_parameters_are_those_without_a_default() -> None:

@@ -38,7 +38,7 @@ def onecycle(optimizer: Optimizer, peak: float, initial: float, final: float, **
 
 
 @pytest.mark.parametrize(
-    ("made", "torchs"),
+    ("instance", "torchs"),
     [
         (schedule("cosine"), lambda o: theirs.CosineAnnealingLR(o, T)),
         (schedule("cosine", floor=0.1), lambda o: theirs.CosineAnnealingLR(o, T, eta_min=0.03)),
@@ -55,10 +55,10 @@ def onecycle(optimizer: Optimizer, peak: float, initial: float, final: float, **
     ],
     ids=lambda value: str(value) if isinstance(value, Schedule) else "torch",
 )
-def test_equals_torchs_own_step_by_step(made: Schedule, torchs: Callable[[Optimizer], theirs.LRScheduler]) -> None:
+def test_equals_torchs_own_step_by_step(instance: Schedule, torchs: Callable[[Optimizer], theirs.LRScheduler]) -> None:
     for kind in (lambda: sgd(0.3), lambda: Adam([torch.nn.Parameter(torch.zeros(1))], lr=0.3)):
         ours, other = kind(), kind()
-        schedulers = (made.lr_scheduler(ours, T), torchs(other))
+        schedulers = (instance.lr_scheduler(ours, T), torchs(other))
         for step in range(T):
             here, there = ours.param_groups[0], other.param_groups[0]
             assert here["lr"] == pytest.approx(there["lr"], rel=1e-9, abs=1e-15), step
@@ -80,19 +80,19 @@ def test_equals_torchs_own_step_by_step(made: Schedule, torchs: Callable[[Optimi
 def test_plateau_is_torchs_reduce_on_plateau(
     losses: list[float], patience: int, threshold: float, floor: float
 ) -> None:
-    made = schedule("plateau", factor=0.3, patience=patience, threshold=threshold, floor=floor)
+    instance = schedule("plateau", factor=0.3, patience=patience, threshold=threshold, floor=floor)
     optimizer = sgd(0.5)
     scheduler = theirs.ReduceLROnPlateau(optimizer, "min", 0.3, patience, threshold, min_lr=0.5 * floor, eps=0.0)
-    checks = made.check_steps(T).tolist()
+    checks = instance.check_steps(T).tolist()
     assert checks == list(range(3, T + 1, 3))
     observed: list[float] = []
     for step in range(T):
         if step in checks:
             observed.append(losses[len(observed)])
             scheduler.step(observed[-1])
-        assert 0.5 * float(made.u(step, T, observed)) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
-    whole = made.u(np.arange(T), T, observed)
-    assert whole[-1] == made.u(T - 1, T, observed)
+        assert 0.5 * float(instance.u(step, T, observed)) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+    whole = instance.u(np.arange(T), T, observed)
+    assert whole[-1] == instance.u(T - 1, T, observed)
 
 
 def test_plateau_checks_fit_any_budget_and_follow_warmup() -> None:
@@ -163,6 +163,6 @@ def test_momentum_is_left_alone_where_there_is_none_to_cycle() -> None:
     with pytest.raises(InputError, match="onecycle: Adagrad has no momentum to cycle"):
         schedule("onecycle").lr_scheduler(optimizer, 10)
     schedule("onecycle", cycle_momentum=False).lr_scheduler(optimizer, 10)
-    kept = sgd(0.1, momentum=0.7)
-    schedule("onecycle", cycle_momentum=False).lr_scheduler(kept, 10)
-    assert kept.param_groups[0]["momentum"] == 0.7
+    optimizer = sgd(0.1, momentum=0.7)
+    schedule("onecycle", cycle_momentum=False).lr_scheduler(optimizer, 10)
+    assert optimizer.param_groups[0]["momentum"] == 0.7

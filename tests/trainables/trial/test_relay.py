@@ -1,4 +1,4 @@
-"""The process that trains a population: what it does about a task that is not there, and a GPU that has gone wrong."""
+"""The process that trains a population, when a task is unknown and when its GPU is broken."""
 
 from __future__ import annotations
 
@@ -9,47 +9,40 @@ from pathlib import Path
 SCRIPT = """
 import asyncio, json, sys
 from phitune.trainables.errors import TaskGoneError
-from phitune.trainables.relay import PopulationHost
+from phitune.trainables.trial.relay import PopulationHost
 
 task = {
-    "workload": sys.argv[1], "optimizer": "sgd", "budget": 4, "schedule": {"family": "linear"}, "base_lr": 0.1,
+    "workload": "mlp/digits", "optimizer": "sgd", "budget": 4, "schedule": {"family": "linear"}, "base_lr": 0.1,
     "seed": 0, "objective": "val_loss", "rungs": [], "test": False, "diagnostics": {}, "threads": 1,
 }
 
 async def train():
     host = PopulationHost(None, 1)
-    for call in (host.go_on("t"), host.report("t", 1.0)):
+    for call in (host.resume("t"), host.report("t", 1.0)):
         try:
             await call
         except TaskGoneError:
             print("gone")
-    assert await host.begin("t", json.dumps(task), 1)
-    await host.go_on("t")
-    while (report := await host.report("t", 5.0)) is None:
-        pass
-    print(json.loads(report["account"])["status"])
+    for workload in ("mlp/digits", sys.argv[1]):
+        assert await host.submit("t", json.dumps(task | {"workload": workload}), 1)
+        await host.resume("t")
+        while (report := await host.report("t", 5.0)) is None:
+            pass
+        print(json.loads(report["account"])["status"], flush=True)
 
 asyncio.run(train())
 """
 
 
-def trained(workload: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", SCRIPT, workload],
+def test_an_unknown_task_is_an_error_of_the_call_and_a_broken_gpu_ends_the_process() -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", SCRIPT, "tests.trainables.training.test_task:Poisoned"],
         capture_output=True,
         text=True,
         check=False,
         timeout=200,
         cwd=Path(__file__).parents[3],
     )
-
-
-def test_a_task_that_is_not_there_is_told_apart_from_errors_in_one_that_is() -> None:
-    done = trained("mlp/digits")
-    assert (done.returncode, done.stdout.split()) == (0, ["gone", "gone", "completed"]), done.stderr
-
-
-def test_it_ends_when_its_gpu_has_gone_wrong() -> None:
-    done = trained("tests.trainables.trial.test_trial:Poisoned")
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr, "it ends by itself, without a word: Ray tells its trials"
+    assert process.stdout.split() == ["gone", "gone", "completed"], process.stderr
+    assert process.returncode == 1
+    assert "Traceback" not in process.stderr, "it exits without output: Ray tells its trials"

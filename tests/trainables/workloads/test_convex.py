@@ -10,7 +10,14 @@ from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.data.tables import table
 
 
-@pytest.mark.parametrize(("data", "steps", "lr"), [("wine", 1500, 0.3), ("iris", 1500, 0.3), ("digits", 2500, 0.2)])
+@pytest.mark.parametrize(
+    ("data", "steps", "lr"),
+    [
+        ("wine", 1500, 0.3),
+        pytest.param("iris", 1500, 0.3, marks=pytest.mark.full),
+        pytest.param("digits", 2500, 0.2, marks=pytest.mark.full),
+    ],
+)
 def test_minimum_is_scikit_learn_s(data: str, steps: int, lr: float) -> None:
     decay = 0.01
     learner = workload(Spec.of({"name": f"logreg/{data}", "weight_decay": decay})).learner(Spec("sgd"), 0, steps)

@@ -32,6 +32,7 @@ class TestSpirals(_Example):
     workload = "own_workload:Spirals(turns=2)"
 
 
+@pytest.mark.full
 class TestWaveShapes(_Example):
     folder = PLAIN
     workload = "waves:WaveShapes"
@@ -39,7 +40,10 @@ class TestWaveShapes(_Example):
 
 @pytest.mark.parametrize(
     ("file", "optimizer", "lr", "at_least"),
-    [(EXAMPLES / "own_study.yaml", "adamw", 0.01, 0.9), (PLAIN / "waves_study.yaml", "sgd", 0.1, 0.8)],
+    [
+        pytest.param(EXAMPLES / "own_study.yaml", "adamw", 0.01, 0.9, marks=pytest.mark.full),
+        (PLAIN / "waves_study.yaml", "sgd", 0.1, 0.8),
+    ],
 )
 def test_workloads_of_the_studies_are_learnt(
     file: Path, optimizer: str, lr: float, at_least: float, monkeypatch: pytest.MonkeyPatch
@@ -53,9 +57,10 @@ def test_workloads_of_the_studies_are_learnt(
     assert training.evaluate("test")["test_metric"] > at_least
 
 
+@pytest.mark.full
 def test_the_plain_script_runs_by_itself() -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "train.py"],
         cwd=PLAIN,
         env=environment,
@@ -64,7 +69,7 @@ def test_the_plain_script_runs_by_itself() -> None:
         capture_output=True,
         text=True,
     )
-    assert "epoch 10: accuracy 0." in done.stdout
+    assert "epoch 10: accuracy 0." in process.stdout
 
 
 @pytest.mark.parametrize(

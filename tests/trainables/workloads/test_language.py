@@ -73,7 +73,7 @@ def test_output_layer_is_the_embedding() -> None:
 
 
 def test_biases_and_gains_do_not_decay() -> None:
-    from phitune.trainables.workloads.torch.torch_learner import TorchLearner
+    from phitune.trainables.workloads.learning.torch_learner import TorchLearner
 
     learner = workload(Spec("gpt-nano/stdlib")).learner(Spec("adamw"), 0, 1)
     assert isinstance(learner, TorchLearner)
@@ -89,6 +89,7 @@ def test_metric_is_the_loss_in_bits() -> None:
     assert evaluation.metric == pytest.approx(8.0, abs=0.2)
 
 
+@pytest.mark.full
 def test_learns_text_that_repeats(tmp_path: Path) -> None:
     """Its letters alone have an entropy of 3.5 bits; only with what came before can it be less than half."""
     (tmp_path / "book.txt").write_text("to be or not to be, that is the question. " * 600, encoding="utf-8")
@@ -99,7 +100,7 @@ def test_learns_text_that_repeats(tmp_path: Path) -> None:
 
 
 def test_targets_are_the_next_bytes_and_windows_come_from_their_split(tmp_path: Path) -> None:
-    """Bytes that count from 1 to 251: a target is its input's successor, and the place in the file is told."""
+    """Bytes that count from 1 to 251: a target is its input's successor, which tells its place in the file."""
     content = bytes(1 + place % 251 for place in range(40_000))
     (tmp_path / "count").write_bytes(content)
     built = text(tmp_path / "count")
@@ -144,7 +145,7 @@ def test_hidden_files_and_what_is_no_text_are_left_out(tmp_path: Path) -> None:
     for name in ("a.txt", ".hidden", "picture.bin", ".git/config", "below/b.py", "left/c.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"\0\1" if name.endswith("bin") else name.encode())
-    names = [file.relative_to(tmp_path).as_posix() for file in text_files(tmp_path, left_out=frozenset({"left"}))]
+    names = [file.relative_to(tmp_path).as_posix() for file in text_files(tmp_path, excluded=frozenset({"left"}))]
     assert names == ["a.txt", "picture.bin", "below/b.py"]
     whole = b"".join(bytes(data.numpy()) for data in split_text(tmp_path, text_files(tmp_path)).values())
     assert sorted(whole.split(b"\0")) == sorted([b"", b"a.txt", b"below/b.py", b"left/c.py"])
@@ -159,18 +160,18 @@ def test_the_standard_library_is_there_and_nothing_that_was_installed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [
         ("", r"workloads\.gpt-nano/text\.path: '' is not allowed; it must be a file of text or a folder"),
         ("nowhere", r"workloads\.gpt-nano/text\.path: 'nowhere' is not allowed; there is no such file"),
     ],
 )
-def test_missing_text_is_told_before_a_search_starts(path: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_missing_text_is_refused_before_a_search_starts(path: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         workload(Spec.of({"name": "gpt-nano/text", "path": path})).check(Spec("sgd"))
 
 
-def test_an_empty_folder_too_little_text_and_a_path_for_the_library_are_told(tmp_path: Path) -> None:
+def test_an_empty_folder_too_little_text_and_a_path_for_the_library_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="or none in it"):
         text(tmp_path).check(Spec("sgd"))
     (tmp_path / "short.txt").write_text("too short", encoding="utf-8")

@@ -12,7 +12,7 @@ from phitune.trainables.workloads.quadratic import Quadratic
 
 
 def expected_loss(kappa: float, noise: float, dim: int, lrs: np.ndarray) -> float:
-    """REFERENCES §6 in a few lines: v ← (1 − ηh)² v + η² s, loss ½ Σ h v."""
+    """The recursion of docs/method/quadratic.md in a few lines: v ← (1 − ηh)² v + η² s, loss ½ Σ h v."""
     h = np.logspace(-np.log10(kappa), 0, dim)
     v = np.full(dim, 1 / dim)
     for lr in lrs:
@@ -61,6 +61,6 @@ def test_too_large_a_learning_rate_diverges_early() -> None:
 @pytest.mark.parametrize(
     ("key", "value"), [("kappa", 0.5), ("noise", -1.0), ("dim", 0), ("dim", 2.5), ("momentum", 1.0)]
 )
-def test_bad_parameters_are_told(key: str, value: float) -> None:
+def test_bad_parameters_are_refused(key: str, value: float) -> None:
     with pytest.raises(InputError, match=rf"workloads\.quadratic\.{key}: {value}"):
         workload(Spec.of({"name": "quadratic", key: value}))

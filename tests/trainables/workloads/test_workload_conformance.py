@@ -11,8 +11,8 @@ from torch import nn
 from phitune.trainables.testing.workloads import Entry, WorkloadConformance
 from phitune.trainables.workloads.base import Split
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch.supervised import Data
-from phitune.trainables.workloads.torch.torch_workload import Batch
+from phitune.trainables.workloads.learning.supervised import Data
+from phitune.trainables.workloads.learning.torch_problem import Batch
 
 
 class TestMlpDigits(WorkloadConformance):
@@ -23,18 +23,22 @@ class TestCnnDigits(WorkloadConformance):
     workload = "cnn/digits"
 
 
+@pytest.mark.full
 class TestResnet8Digits(WorkloadConformance):
     workload = "resnet8/digits"
 
 
+@pytest.mark.full
 class TestLogregDigits(WorkloadConformance):
     workload = "logreg/digits"
 
 
+@pytest.mark.full
 class TestLogregBreastCancer(WorkloadConformance):
     workload = "logreg/breast-cancer"
 
 
+@pytest.mark.full
 class TestLogregWine(WorkloadConformance):
     workload = "logreg/wine"
 
@@ -45,19 +49,23 @@ class TestLogregIris(WorkloadConformance):
     alike = 0.1
 
 
+@pytest.mark.full
 class TestMlpBreastCancer(WorkloadConformance):
     workload = "mlp/breast-cancer"
 
 
+@pytest.mark.full
 class TestMlpWine(WorkloadConformance):
     workload = "mlp/wine"
 
 
+@pytest.mark.full
 class TestMlpIris(WorkloadConformance):
     workload = "mlp/iris"
     alike = 0.1
 
 
+@pytest.mark.full
 class TestGptStdlib(WorkloadConformance):
     workload = "gpt-nano/stdlib"
 
@@ -74,6 +82,7 @@ class TestQuadratic(WorkloadConformance):
     workload = "quadratic"
 
 
+@pytest.mark.full
 class TestQuadraticWithMomentum(WorkloadConformance):
     workload = "quadratic(kappa=10,noise=0.5,momentum=0.8)"
 

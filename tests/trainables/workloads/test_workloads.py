@@ -10,8 +10,8 @@ from phitune.trainables.errors import InputError
 from phitune.trainables.spec import Spec, Value
 from phitune.trainables.workloads import names, parameters, workload
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.torch.recipe import Recipe
-from phitune.trainables.workloads.torch.supervised import batch_indices
+from phitune.trainables.workloads.learning.recipe import Recipe
+from phitune.trainables.workloads.learning.supervised import batch_indices
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,12 @@ def test_labels_keep_words_that_look_like_something_else(word: str) -> None:
 
 
 @pytest.mark.parametrize("label", ["", "quadratic(kappa)", "quadratic(kappa=1", "quadratic(=1)"])
-def test_bad_labels_are_told(label: str) -> None:
+def test_bad_labels_are_refused(label: str) -> None:
     with pytest.raises(InputError, match="is not allowed"):
         Spec.parse(label)
 
 
-def test_unknown_names_and_parameters_are_told() -> None:
+def test_unknown_names_and_parameters_are_refused() -> None:
     with pytest.raises(InputError, match="did you mean 'mlp/digits'"):
         workload(Spec("mlp/digit"))
     with pytest.raises(InputError, match=r"quadratic\.kapa: unknown parameter; quadratic takes: kappa"):
@@ -45,7 +45,7 @@ def test_unknown_names_and_parameters_are_told() -> None:
 @pytest.mark.parametrize(
     "name", ["nowhere:Mine", "phitune.trainables.workloads.digits:Nothing", "phitune.trainables.spec:Spec"]
 )
-def test_a_class_that_is_no_workload_is_told(name: str) -> None:
+def test_a_class_that_is_no_workload_is_refused(name: str) -> None:
     with pytest.raises(InputError, match=name):
         workload(Spec(name))
 
@@ -68,7 +68,7 @@ def test_a_study_file_changes_the_recipe_of_that_entry_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         ({"batch_size": 0}, r"workloads\.batch_size: 0 is not allowed; it must be a whole number of at least 1"),
         ({"batch_size": True}, r"workloads\.batch_size: True is not allowed"),
@@ -79,8 +79,8 @@ def test_a_study_file_changes_the_recipe_of_that_entry_alone() -> None:
         ({"precision": "fp16"}, r"workloads\.precision: 'fp16' is not allowed; it must be one of fp32, bf16"),
     ],
 )
-def test_bad_recipes_are_told(values: dict[str, Value], told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_bad_recipes_are_refused(values: dict[str, Value], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         workload(Spec.of({"name": "mlp/digits", **values}))
 
 
@@ -99,10 +99,10 @@ def test_smoothing_does_not_replace_a_loss_of_one_s_own() -> None:
 def test_an_epoch_takes_every_example_at_most_once(count: int, size: int) -> None:
     steps = max(1, count // size)
     for epoch in range(3):
-        taken = torch.cat([batch_indices(0, epoch * steps + position, count, size) for position in range(steps)])
-        assert len(taken) == min(count, steps * size)
-        assert len(set(taken.tolist())) == len(taken)
-        assert set(taken.tolist()) <= set(range(count))
+        indices = torch.cat([batch_indices(0, epoch * steps + position, count, size) for position in range(steps)])
+        assert len(indices) == min(count, steps * size)
+        assert len(set(indices.tolist())) == len(indices)
+        assert set(indices.tolist()) <= set(range(count))
     orders = {tuple(batch_indices(seed, steps * epoch, count, size).tolist()) for seed in (0, 1) for epoch in (0, 1)}
     assert len(orders) == 4
 

@@ -1,1 +1,1 @@
-"""How fast a population trains, against one trial alone."""
+"""Benchmark of a population against one trial alone."""

@@ -1,4 +1,4 @@
-"""How fast a population trains, against one trial with a learner of its own."""
+"""Timing of a population, and of one trial with its own learner."""
 
 from __future__ import annotations
 
@@ -14,33 +14,38 @@ from phitune.trainables.population.bench.synthetic import synthetic
 from phitune.trainables.population.population import Population
 from phitune.trainables.population.rates import Work, clocked, copy_rate, matrix_rate, work
 from phitune.trainables.spec import Spec
-from phitune.trainables.training import Step
-from phitune.trainables.workloads import workload as found_workload
-from phitune.trainables.workloads.torch.torch_workload import TorchWorkload
+from phitune.trainables.training.requests import Step
+from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
 _KINDS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}
 
 
 @dataclass(frozen=True)
 class Peak:
-    """What was measured of a device: operations a second in a large matrix product, bytes a second in a copy."""
+    """Peak rates of a device.
+
+    Attributes:
+        flops: Floating-point operations a second in a large matrix product.
+        bytes: Bytes read and written a second in a large copy.
+    """
 
     flops: float
     bytes: float
 
 
 @dataclass(frozen=True)
-class Round:
-    """One step of each of some trials.
+class Timing:
+    """Measurements of a round: one step of each of several trials.
 
     Attributes:
-        trials: How many.
-        together: How many passed through the model at once; fewer where memory was short.
-        seconds: The median.
-        timed: Rounds that were timed.
-        work: Asked of the device by the round.
-        memory: Bytes of the device that a trial needs; None where that is not known, as on a CPU.
-        convolution: The form of a population's convolutions.
+        trials: Number of trials.
+        together: Trials that pass through the model at once; fewer where memory is short.
+        seconds: Median time of a round.
+        timed: Number of rounds that were timed.
+        work: Operations and traffic of a round.
+        memory: Bytes of device memory a trial; None where they are unknown, as on a CPU.
+        convolution: Form of a population's convolutions; None for a trial alone.
     """
 
     trials: int
@@ -52,42 +57,46 @@ class Round:
     convolution: str | None = None
 
 
-def made_workload(label: str, made_up: bool, precision: str | None = None) -> TorchWorkload:
+def bench_workload(label: str, noise: bool, precision: str | None = None) -> TorchWorkload:
     """The workload of a label such as ``mlp/digits(batch_size=64)``.
 
     Args:
-        made_up: Whether its images are noise.
-        precision: None for the workload's.
+        label: The label.
+        noise: Whether to train on noise in place of a published data set's images.
+        precision: ``fp32``, ``bf16`` or ``fp64``; None for the workload's.
 
     Raises:
-        InputError: There is none such, or it has no network.
+        InputError: There is no such workload, or it has no network.
     """
     spec = Spec.parse(label)
     if precision is not None:
         spec = Spec.of({"name": spec.name, **spec.params, "precision": precision})
-    found = synthetic(spec) if made_up else found_workload(spec)
-    if not isinstance(found, TorchWorkload):
+    bench = synthetic(spec) if noise else workload(spec)
+    if not isinstance(bench, TorchWorkload):
         raise InputError(f"bench: {label} is not allowed; its trials have no networks to train at once")
-    return found
+    return bench
 
 
 def peak(workload: TorchWorkload, device: str, seconds: float) -> Peak:
-    """What the device does at most, in the workload's precision."""
+    """Peak rates of the device in the workload's precision."""
     return Peak(matrix_rate(device, _KINDS[workload.recipe.precision], seconds), copy_rate(device, seconds))
 
 
-def alone(workload: TorchWorkload, optimizer: Spec, device: str, seconds: float) -> Round:
-    """A trial with a learner of its own.
+def alone(workload: TorchWorkload, optimizer: Spec, device: str, seconds: float) -> Timing:
+    """Times one trial with its own learner.
 
     Args:
-        seconds: To time for, about.
+        workload: The trial's workload.
+        optimizer: The trial's optimizer.
+        device: A torch device.
+        seconds: About how long to time it.
 
     Raises:
-        SurroundingsError: There is no memory for it.
+        SurroundingsError: There is no memory for the trial.
     """
     lr = workload.base_lr[optimizer.name][0]
     try:
-        before = _held(workload, device)
+        before = _memory_before(workload, device)
         learner = workload.learner(optimizer, 0, workload.full_budget, device)
         return _round(lambda: learner.step(lr), 1, before, device, seconds)
     except torch.OutOfMemoryError as error:
@@ -96,37 +105,41 @@ def alone(workload: TorchWorkload, optimizer: Spec, device: str, seconds: float)
 
 def together(
     workload: TorchWorkload, optimizer: Spec, rows: int, device: str, seconds: float, convolution: str | None = None
-) -> Round:
-    """As many trials in a population.
+) -> Timing:
+    """Times ``rows`` trials in a population.
 
     Args:
-        seconds: To time for, about.
+        workload: The trials' workload.
+        optimizer: The trials' optimizer.
+        rows: Number of trials.
+        device: A torch device.
+        seconds: About how long to time them.
         convolution: See `trainables.population.rows.stack.Stack`.
 
     Raises:
-        torch.OutOfMemoryError: There is no memory for them, not even where one passes after the other.
+        torch.OutOfMemoryError: There is no memory for them, even if they pass through the model one by one.
         ValueError: The optimizer trains one network at a time.
     """
-    before = _held(workload, device)
+    before = _memory_before(workload, device)
     population = Population(workload, optimizer, rows, device, convolution)
-    wanted = {population.enter(seed): Step(workload.base_lr[optimizer.name][0], None) for seed in range(rows)}
+    requests = {population.enter(seed): Step(workload.base_lr[optimizer.name][0], None) for seed in range(rows)}
 
     def step() -> None:
-        for loss in population.step(wanted):
+        for loss in population.step(requests):
             if isinstance(loss, Exception):
                 raise loss
 
-    found = _round(step, rows, before, device, seconds)
-    return replace(found, together=population.stack.width, convolution=population.stack.convolution)
+    timing = _round(step, rows, before, device, seconds)
+    return replace(timing, together=population.stack.width, convolution=population.stack.convolution)
 
 
-def figures(one: Round, many: Round, most: Peak) -> dict[str, Any]:
-    """What a row of the table says.
+def figures(one: Timing, many: Timing, most: Peak) -> dict[str, Any]:
+    """One row of the table, by column.
 
     Args:
-        one: A trial alone, whose floating-point operations each of many is held to need.
-        many: What the row is about.
-        most: Of the device.
+        one: A trial alone; each of many is taken to need its floating-point operations.
+        many: The row's trials.
+        most: Peak rates of the device.
     """
     return {
         "k": many.trials,
@@ -143,17 +156,17 @@ def figures(one: Round, many: Round, most: Peak) -> dict[str, Any]:
     }
 
 
-def _round(step: Callable[[], object], trials: int, before: int, device: str, seconds: float) -> Round:
+def _round(step: Callable[[], object], trials: int, before: int, device: str, seconds: float) -> Timing:
     cuda = torch.device(device).type == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
     median, timed = clocked(step, device, seconds)
     memory = (torch.cuda.max_memory_allocated(device) - before) // trials if cuda else None
-    return Round(trials, trials, median, timed, work(step), memory)
+    return Timing(trials, trials, median, timed, work(step), memory)
 
 
-def _held(workload: TorchWorkload, device: str) -> int:
-    """Bytes that the device holds before a trial is there, but with its data."""
+def _memory_before(workload: TorchWorkload, device: str) -> int:
+    """Bytes of device memory in use by the data, before there is a trial."""
     workload.batch(0, 0, device)
     # A population and its members refer to each other.
     gc.collect()

@@ -1,4 +1,4 @@
-"""Image workloads whose data set is made up, to time them where it is not on the machine."""
+"""Image workloads on noise, to time them on machines without the data set."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from phitune.trainables.errors import InputError
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads.base import Split
 from phitune.trainables.workloads.data.images import PublishedImages
+from phitune.trainables.workloads.learning.supervised import Data
 from phitune.trainables.workloads.registry import workload
-from phitune.trainables.workloads.torch.supervised import Data
 from phitune.trainables.workloads.vision import Vision
 
 
 class SyntheticVision(Vision):
-    """A workload of `Vision` with noise in place of a published data set, as many images of the same size."""
+    """A workload of `Vision` with noise in place of a published data set: as many images, of the same size."""
 
-    def _sourced(self, dataset: str, root: str, size: int | None) -> PublishedImages:
-        source = super()._sourced(dataset, root, size)
+    def _image_source(self, dataset: str, root: str, size: int | None) -> PublishedImages:
+        source = super()._image_source(dataset, root, size)
         if not isinstance(source, PublishedImages):
             raise InputError(f"synthetic: {dataset} is not allowed; only published images are made up")
         return _Noise(**vars(source))
@@ -29,8 +29,8 @@ class _Noise(PublishedImages):
         pass
 
     def read(self) -> dict[Split, Data]:
-        held = self.published - self.examples
-        sizes: dict[Split, int] = {"train": self.examples, "val": held, "test": held}
+        rest = self.published - self.examples
+        sizes: dict[Split, int] = {"train": self.examples, "val": rest, "test": rest}
         random = np.random.default_rng(0)
         return {split: self._images(count, random) for split, count in sizes.items()}
 
@@ -41,10 +41,10 @@ class _Noise(PublishedImages):
 
 
 def synthetic(spec: Spec) -> SyntheticVision:
-    """The workload of a study file's entry with made-up images.
+    """The workload of a study file's entry, on noise.
 
     Raises:
-        InputError: It is none of published images.
+        InputError: Its images are not those of a published data set.
     """
     if type(workload(spec)) is not Vision:
         raise InputError(f"synthetic: {spec.name} is not allowed; only published images are made up")

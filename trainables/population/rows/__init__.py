@@ -1,1 +1,1 @@
-"""Models of one kind as rows of matrices: their layout, steps and optimizer states."""
+"""Many models of one architecture as rows of matrices: layout, optimizer states, steps and evaluations."""

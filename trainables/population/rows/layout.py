@@ -1,4 +1,4 @@
-"""A model's parameters as one row of a matrix, and back."""
+"""Conversion between a model's parameters and one row of a matrix."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 
 class Layout:
-    """Where each trainable parameter lies in a row.
+    """Position of each trainable parameter in a row.
 
     Args:
-        model: The model; parameters that two modules share are there once.
+        model: The model; a parameter that two modules share occurs once.
 
     Attributes:
         names: The parameters' names, in the model's order.
-        width: Numbers in a row.
+        width: Elements of a row.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -28,7 +28,7 @@ class Layout:
 
     def split(self, rows: Tensor) -> dict[str, Tensor]:
         """The parameters by name, views [rows, *shape], of rows [rows, width]."""
-        # One node of autograd, whose gradient is one concatenation; of slices each would be a matrix of zeros.
+        # One autograd node, whose gradient is one concatenation; each slice would have a gradient of a whole matrix.
         parts = torch.split(rows, self._sizes, dim=1)
         return {
             name: part.view(len(rows), *shape)
@@ -44,7 +44,7 @@ class Layout:
         return torch.cat([parameters[name].detach().flatten() for name in self.names])
 
     def spread(self, values: Mapping[str, float]) -> Tensor:
-        """A row [width] with a parameter's value at each of its numbers."""
+        """A row [width] with each parameter's value repeated over its elements."""
         return torch.cat(
             [
                 torch.full((size,), values[name], dtype=torch.float64)

@@ -11,24 +11,24 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from phitune.trainables.population.rules.vmap import Rule, rowwise
 
 
-def attended(query: Tensor, key: Tensor, value: Tensor, *others: Any, **options: Any) -> Any:
+def attention_rule(query: Tensor, key: Tensor, value: Tensor, *others: Any, **options: Any) -> Any:
     """`F.scaled_dot_product_attention`; under `torch.func.vmap` one call with the rows as parts of one batch.
 
-    It has no weights, so rows need no rule but that; torch's own would call fused kernels row by row. Masks, which
-    have shapes of many kinds, and dropout, which is drawn row by row, go the plain way.
+    Attention has no weights, so that is all the rule needed; torch's own would call fused kernels row by row. Masks,
+    which have many shapes, and dropout, which is drawn row by row, use the unfused implementation.
     """
     plain = others or options.keys() - {"is_causal", "scale"} or query.ndim != 4
     if plain or not query.shape[:2] == key.shape[:2] == value.shape[:2]:
-        return _plainly(F.scaled_dot_product_attention, query, key, value, *others, **options)
+        return _unfused(F.scaled_dot_product_attention, query, key, value, *others, **options)
     return _Folded.apply(query, key, value, options)
 
 
-def heads_attended(*args: Any, **options: Any) -> Any:
+def multi_head_attention_rule(*args: Any, **options: Any) -> Any:
     """`F.multi_head_attention_forward`, as `nn.MultiheadAttention` calls it."""
-    return _plainly(F.multi_head_attention_forward, *args, **options)
+    return _unfused(F.multi_head_attention_forward, *args, **options)
 
 
-def _plainly(function: Any, *args: Any, **options: Any) -> Any:
+def _unfused(function: Any, *args: Any, **options: Any) -> Any:
     with sdpa_kernel(SDPBackend.MATH):
         return function(*args, **options)
 
@@ -39,8 +39,8 @@ class _Folded(Rule):
         return F.scaled_dot_product_attention(query, key, value, **options)
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, *given: Any) -> tuple[Tensor, int]:
+    def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Tensor, int]:
         rows = info.batch_size
-        parts = [rowwise(rows, dim, part).flatten(0, 1) for dim, part in zip(in_dims[:3], given[:3], strict=True)]
-        found = F.scaled_dot_product_attention(*parts, **given[3])
-        return found.view(rows, -1, *found.shape[1:]), 0
+        parts = [rowwise(rows, dim, part).flatten(0, 1) for dim, part in zip(in_dims[:3], args[:3], strict=True)]
+        outputs = F.scaled_dot_product_attention(*parts, **args[3])
+        return outputs.view(rows, -1, *outputs.shape[1:]), 0

@@ -1,4 +1,4 @@
-"""What `torch.func.vmap` makes of a function where torch's own rule is slow, or wrong in mixed precision."""
+"""Batching rules for `torch.func.vmap` where torch's own are slow, or wrong in mixed precision."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from torch.overrides import TorchFunctionMode
 
 
 class Rules(TorchFunctionMode):
-    """Within it, functions of torch are replaced.
+    """Context in which functions of torch are replaced.
 
     Args:
-        replaced: What is called in place of which.
+        replacements: The replacement of each function.
     """
 
-    def __init__(self, replaced: Mapping[Any, Callable[..., Any]]) -> None:
+    def __init__(self, replacements: Mapping[Any, Callable[..., Any]]) -> None:
         super().__init__()
-        self._replaced = replaced
+        self._replacements = replacements
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        return self._replaced.get(func, func)(*args, **(kwargs or {}))
+        return self._replacements.get(func, func)(*args, **(kwargs or {}))
 
 
 class Rule(torch.autograd.Function):
-    """A function that says in a ``vmap`` of its own what is made of rows.
+    """A function with its own batching rule in its static method ``vmap``.
 
-    It needs no backward pass: what rows share is not trained, and ``vmap`` is differentiated as it stands.
+    It needs no backward pass: tensors that all rows share are not trained, and the operations of ``vmap`` are
+    differentiated themselves.
     """
 
     @staticmethod
@@ -39,17 +40,17 @@ class Rule(torch.autograd.Function):
 
 
 def rowwise(rows: int, dim: int | None, tensor: Any) -> Any:
-    """A tensor [rows, ...], or None."""
+    """The tensor with the rows as its first dimension, [rows, ...]; None for None."""
     if tensor is None:
         return None
     return tensor.expand(rows, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
 
 
 def beside(rows: Tensor) -> Tensor:
-    """Rows' channels beside each other, [batch, rows · channels, ...], from [rows, batch, channels, ...]."""
+    """Concatenates the rows' channels: [batch, rows · channels, ...] from [rows, batch, channels, ...]."""
     return rows.transpose(0, 1).flatten(1, 2)
 
 
 def apart(channels: Tensor, rows: int) -> Tensor:
-    """[batch, rows, channels, ...] from rows' channels beside each other."""
+    """Inverse of `beside`: [batch, rows, channels, ...] from [batch, rows · channels, ...]."""
     return channels.view(len(channels), rows, -1, *channels.shape[2:])

@@ -16,7 +16,7 @@ from torchvision.datasets import ImageFolder
 
 from phitune.trainables.workloads.base import Split
 from phitune.trainables.workloads.data.images import HELD_OUT, UnreadableImages, held_out
-from phitune.trainables.workloads.torch.supervised import Data
+from phitune.trainables.workloads.learning.supervised import Data
 
 _LAYOUT = "images are expected as train/CLASS/NAME.png, and in val/ and test/ likewise if there are any"
 _Files = list[tuple[str, int]]
@@ -47,44 +47,44 @@ class FolderImages:
 
     @property
     def classes(self) -> int:
-        return self._found[1]
+        return self._files[1]
 
     @property
     def examples(self) -> int:
-        return len(self._found[0]["train"])
+        return len(self._files[0]["train"])
 
     def check(self) -> None:
-        _ = self._found
+        _ = self._files
 
     def read(self) -> dict[Split, Data]:
         return {
             name: Data(_pixels([file for file, _ in files], self.size), torch.tensor([label for _, label in files]))
-            for name, files in self._found[0].items()
+            for name, files in self._files[0].items()
         }
 
     @cached_property
-    def _found(self) -> tuple[dict[Split, _Files], int]:
+    def _files(self) -> tuple[dict[Split, _Files], int]:
         """The files of each split with their classes, and the number of classes."""
         root = Path(self.root).resolve()
         names, train = _listed(root / "train")
-        found: dict[Split, _Files] = {"train": train}
-        wanted = len(train) // HELD_OUT
-        splits: tuple[Split, ...] = ("test", "val")
-        for split in splits:
+        splits: dict[Split, _Files] = {"train": train}
+        count = len(train) // HELD_OUT
+        others: tuple[Split, ...] = ("test", "val")
+        for split in others:
             if (root / split).is_dir():
-                others, found[split] = _listed(root / split)
-                if others != names:
-                    odd = ", ".join(sorted(set(names) ^ set(others)))
+                classes, splits[split] = _listed(root / split)
+                if classes != names:
+                    odd = ", ".join(sorted(set(names) ^ set(classes)))
                     raise UnreadableImages(f"{str(root / split)!r} has not the classes of train/ (differing: {odd})")
                 continue
             try:
-                kept, held = held_out(torch.tensor([label for _, label in found["train"]]), wanted)
+                indices = held_out(torch.tensor([label for _, label in splits["train"]]), count)
             except ValueError as error:
                 raise UnreadableImages(
                     f"too few images of a class in {str(root / 'train')!r} to hold some out ({error}); add {split}/"
                 ) from error
-            found["train"], found[split] = ([found["train"][i] for i in part.tolist()] for part in (kept, held))
-        return found, len(names)
+            splits["train"], splits[split] = ([splits["train"][i] for i in part.tolist()] for part in indices)
+        return splits, len(names)
 
 
 def _listed(folder: Path) -> tuple[list[str], _Files]:

@@ -15,19 +15,19 @@ from torch import Tensor
 from torchvision import datasets
 
 from phitune.trainables.workloads.base import Split
-from phitune.trainables.workloads.torch.supervised import Data
+from phitune.trainables.workloads.learning.supervised import Data
 
 HELD_OUT = 10
-"""One in so many training images is held out where a data set has no validation or test images."""
+"""One in ``HELD_OUT`` training images is held out where a data set has no validation or test images."""
 _SPLIT_SEED = 0
 
 
 class UnreadableImages(Exception):
-    """Images that are missing or corrupt, told in one line."""
+    """Missing or corrupt images; the message is one line."""
 
 
 class ImageSource(Protocol):
-    """Where images come from and what is known of them without reading any.
+    """A source of images, with the properties that are known without reading any.
 
     Attributes:
         channels: 1 or 3.
@@ -106,12 +106,12 @@ class PublishedImages:
         self.check()
         try:
             train, test = (self._split(train) for train in (True, False))
-            kept, held = held_out(train.targets, len(train) // HELD_OUT)
+            train_index, val_index = held_out(train.targets, len(train) // HELD_OUT)
         except Exception as error:  # torchvision raises whatever its readers do: pickle, struct, assertions.
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             where = str(Path(self.root).resolve())
             raise UnreadableImages(f"{self._name} in {where!r} is corrupt ({reason}); {self._how}") from error
-        return {"train": chosen(train, kept), "val": chosen(train, held), "test": test}
+        return {"train": subset(train, train_index), "val": subset(train, val_index), "test": test}
 
     def _split(self, train: bool) -> Data:
         if self.dataset is LabelledSTL10:
@@ -168,17 +168,17 @@ def read_once(source: ImageSource) -> dict[Split, Data]:
 
 
 def held_out(targets: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Indices to keep and to hold out, stratified and always the same.
+    """Indices of the examples that stay and of those held out, stratified and always the same.
 
     Raises:
         ValueError: A class would be missing on one side.
     """
-    kept, held = train_test_split(
+    rest, held = train_test_split(
         np.arange(len(targets)), test_size=count, random_state=_SPLIT_SEED, stratify=targets.numpy()
     )
-    return torch.from_numpy(kept), torch.from_numpy(held)
+    return torch.from_numpy(rest), torch.from_numpy(held)
 
 
-def chosen(data: Data, index: Tensor) -> Data:
-    """Some of the examples."""
+def subset(data: Data, index: Tensor) -> Data:
+    """The examples at some indices."""
     return Data(data.inputs[index], data.targets[index])

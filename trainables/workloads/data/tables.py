@@ -11,7 +11,7 @@ from sklearn import datasets
 from sklearn.model_selection import train_test_split
 
 from phitune.trainables.workloads.base import Split
-from phitune.trainables.workloads.torch.supervised import Data
+from phitune.trainables.workloads.learning.supervised import Data
 
 _SPLIT_SEED = 0
 

@@ -1,4 +1,4 @@
-"""Text as bytes: which files belong to it, and how they are split."""
+"""Text as bytes: the files of a folder, and their splits."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from torch import Tensor
 from phitune.trainables.workloads.base import Split
 
 
-def text_files(root: Path, ending: str = "", left_out: frozenset[str] = frozenset()) -> Iterator[Path]:
+def text_files(root: Path, ending: str = "", excluded: frozenset[str] = frozenset()) -> Iterator[Path]:
     """The file ``root``, or the files in and below the folder ``root``; always in the same order.
 
     Args:
         root: May be missing; then there are none.
         ending: How names of files in the folder end.
-        left_out: Names of folders to leave out, besides hidden ones; hidden files are left out too.
+        excluded: Names of folders to skip; hidden folders and files are skipped too.
     """
     if root.is_file():
         yield root
     for folder, folders, files in os.walk(root):
-        # In place: os.walk goes down into what is left.
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in left_out)
+        # In place: os.walk descends into the folders that remain.
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in excluded)
         yield from (Path(folder, name) for name in sorted(files) if name.endswith(ending) and not name.startswith("."))
 
 

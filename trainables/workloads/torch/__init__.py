@@ -1,1 +1,0 @@
-"""What workloads around a torch model share: the learner, the recipe, seeds, data on a device."""
