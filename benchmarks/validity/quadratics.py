@@ -76,7 +76,7 @@ def search(plan: Plan, out: Path) -> Path:
 
 
 def expected_losses(problem: Quadratic, horizon: int, phi: Floats, base_lr: Floats) -> Floats:
-    """Exact expected losses for arrays of φ and base LR, both [n]; the recursion of docs/method/quadratic.md, vectorised."""
+    """Exact expected losses for arrays of φ and base LR, both [n]: the recursion of docs/method/quadratic.md."""
     h = problem.curvature[:, None]
     v = np.full((h.size, phi.size), 1.0 / h.size)
     u = np.stack([Uba(float(p)).u(np.arange(horizon), horizon) for p in phi])
