@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r"^ *```(\w*)")
@@ -71,5 +72,5 @@ def _all_blocks(page: Path) -> Iterator[Block]:
             start, language = number + 1, fence[1]
             runs = not (number and _NOT_RUN.fullmatch(lines[number - 1]))
         elif fence and start is not None:
-            yield Block(page, language, start + 1, "\n".join(lines[start:number]) + "\n", runs)
+            yield Block(page, language, start + 1, dedent("\n".join(lines[start:number]) + "\n"), runs)
             start = None
