@@ -12,7 +12,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
 
 from phitune.search.proposing.finalists import best_of_families, finalists
-from phitune.search.proposing.sampler import FamilySampler, Source, direction, last_trial, tell
+from phitune.search.proposing.sampler import START, FamilySampler, Source, direction, last_trial, tell
 from phitune.search.proposing.space import Values, family_order, point, stable_seed
 from phitune.search.records.record import Record, Trial
 from phitune.search.stopping.retries import Luck
@@ -29,12 +29,15 @@ class CellProposer:
     Args:
         storage: Holds the cell's Optuna study: one trial for each that was ever proposed.
         records: The cell's ended trials so far.
+        start: The share of each family's explore trials that is quasi-random.
 
     Attributes:
         total: Trials of the cell in all; None until the finalists are known.
     """
 
-    def __init__(self, study: Study, cell: Cell, storage: BaseStorage, records: Iterable[Record]) -> None:
+    def __init__(
+        self, study: Study, cell: Cell, storage: BaseStorage, records: Iterable[Record], start: float = START
+    ) -> None:
         self.cell = cell
         self.sources: tuple[Source, ...] = ()
         self.total: int | None = None
@@ -43,7 +46,7 @@ class CellProposer:
         shares = Counter(space.label for space in self._order)
         self._spaces = {space.label: space for space in cell.families}
         self._samplers = {
-            label: FamilySampler(study, cell, space, shares[label]) for label, space in self._spaces.items()
+            label: FamilySampler(study, cell, space, shares[label], start) for label, space in self._spaces.items()
         }
         self._families = CategoricalDistribution(list(self._spaces))
         self._optuna = optuna.create_study(

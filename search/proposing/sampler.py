@@ -41,15 +41,16 @@ class FamilySampler:
 
     Args:
         share: How many of the cell's trials the family gets.
+        start: The share of these that is quasi-random.
 
     Attributes:
         ranges: What is searched of the family in the cell.
     """
 
-    def __init__(self, study: Study, cell: Cell, space: FamilySpace, share: int) -> None:
+    def __init__(self, study: Study, cell: Cell, space: FamilySpace, share: int, start: float = START) -> None:
         self._space = space
         self.ranges = distributions(space, cell)
-        self._start = quasi_random(space, cell, self.ranges, math.ceil(START * share), study.seed)
+        self._start = quasi_random(space, cell, self.ranges, math.ceil(start * share), study.seed)
         self._seed = stable_seed(study.seed, cell.key, space.label)
         self._study = optuna.create_study(direction=direction(cell))
         self._seeded = False

@@ -38,7 +38,7 @@ class Ladder:
     """Asynchronous successive halving in one cell (Li et al., MLSys 2020, arXiv 1810.05934).
 
     At a rung a trial goes on if it is among the best ``1/reduction`` of all that have been there so far, itself
-    included, or among the best `FAIR` of its own family. A rung cuts nobody before ``minimum`` trials have been
+    included, or among the best ``fair`` of its own family. A rung cuts nobody before ``minimum`` trials have been
     there. A diverged trial counts as the worst at every rung it did not reach. A verdict stands: a trial that comes
     to a rung again, after a restart, is not judged again.
 
@@ -46,10 +46,12 @@ class Ladder:
         count: Number of rungs.
         mode: Whether small (``min``) or large (``max``) values are good.
         settings: Reduction factor and minimum population.
+        fair: So many of a family go on from a rung whatever the other families do.
     """
 
-    def __init__(self, count: int, mode: Literal["min", "max"], settings: Asha | None = None) -> None:
+    def __init__(self, count: int, mode: Literal["min", "max"], settings: Asha | None = None, fair: int = FAIR) -> None:
         self._settings = settings or Asha()
+        self._fair = fair
         self._rungs: list[dict[str, float]] = [{} for _ in range(count)]
         self._families: dict[str, str] = {}
         self._verdicts: dict[tuple[str, int], bool] = {}
@@ -90,7 +92,7 @@ class Ladder:
         if len(better) < math.ceil(len(population) / self._settings.reduction):
             return True
         family = self._families[trial_id]
-        return sum(self._families[other] == family for other in better) < FAIR
+        return sum(self._families[other] == family for other in better) < self._fair
 
 
 class CellAsha(FIFOScheduler):  # type: ignore[misc]
