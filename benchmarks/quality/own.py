@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,11 +14,11 @@ from benchmarks.quality.simulation import Method, Proposal
 from benchmarks.quality.smooth import smooth
 from benchmarks.quality.table import Table, coordinates
 from phitune.search.proposing.cell import CellProposer
-from phitune.search.proposing.space import family_order, quasi_random
+from phitune.search.proposing.finalists import finalists
+from phitune.search.proposing.sampler import START
 from phitune.search.records.record import Record, Trial
-from phitune.search.stopping import ladder as stopping
-from phitune.search.stopping.ladder import Ladder
-from phitune.search.study.model import Study, parse_study
+from phitune.search.stopping.ladder import FAIR, Ladder
+from phitune.search.study.model import parse_study
 from phitune.search.study.sections import Asha
 
 # Completed trials that a family's surface takes.
@@ -28,7 +27,7 @@ _FEWEST = 4
 
 @dataclass(frozen=True)
 class Settings:
-    """What is varied; the defaults are phitune's.
+    """The settings that are varied; the defaults are phitune's.
 
     Attributes:
         shares: Of the budget, where trials are judged.
@@ -36,7 +35,7 @@ class Settings:
         average: k of the average that is judged; 0 for raw weights.
         replicates: Fresh seeds for each finalist.
         finalists: At most so many, the best; None for those phitune takes.
-        start: Share of a family's trials that are quasi-random; None for phitune's half.
+        start: Share of a family's trials that are quasi-random.
         choice: ``trial`` for a trial that was seen, ``surface`` for the best of smooth surfaces through a family's
             completed trials, which needs no replicates.
     """
@@ -44,15 +43,15 @@ class Settings:
     shares: tuple[float, ...] = tuple(Asha().shares)
     reduction: int = Asha().reduction
     minimum: int = Asha().minimum
-    fair: int = stopping.FAIR
+    fair: int = FAIR
     average: int = 10
     replicates: int = 3
     finalists: int | None = None
-    start: float | None = None
+    start: float = START
     choice: Literal["trial", "surface"] = "trial"
 
     def early_stopping(self) -> str | dict[str, Any]:
-        """As a study file has it."""
+        """The value of `early_stopping` in a study file."""
         if not self.shares:
             return "none"
         return {"rungs": list(self.shares), "reduction": self.reduction, "minimum": self.minimum}
@@ -81,26 +80,17 @@ class Phitune(Method):
         self._settings = settings
         self._table = table
         self._marks = table.points
-        self._proposer = CellProposer(study, table.cell, optuna.storages.InMemoryStorage(), [])
-        if settings.start is not None:
-            self._start_with(settings.start, study, table)
-        # Read by the ladder at every verdict; there is one search at a time in a process.
-        stopping.FAIR = settings.fair
-        self._ladder = Ladder(len(settings.shares), "min", study.ladder)
+        self._proposer = CellProposer(study, table.cell, optuna.storages.InMemoryStorage(), [], settings.start)
+        self._ladder = Ladder(len(settings.shares), "min", study.ladder, settings.fair)
         self._trials: dict[str, tuple[Trial, Proposal]] = {}
         self._judged: dict[str, list[tuple[int, float]]] = {}
         self._explored: list[tuple[float, Proposal]] = []
         self._replicates: dict[str, list[float]] = {}
 
-    def _start_with(self, share: float, study: Study, table: Table) -> None:
-        counts = Counter(space.label for space in family_order(table.cell.families, study.trials))
-        for space in table.cell.families:
-            sampler = self._proposer._samplers[space.label]
-            count = math.ceil(share * counts[space.label])
-            sampler._start = quasi_random(space, table.cell, sampler.ranges, count, study.seed)
-
     def propose(self) -> Proposal | None:
         trial = self._proposer.propose()
+        while trial is not None and trial.finalist is not None and trial.finalist not in self._finalists:
+            trial = self._proposer.propose()
         if trial is None:
             return None
         proposal = Proposal(trial.trial_id, trial.family, float(trial.schedule.get("phi", math.nan)), trial.base_lr)
@@ -130,27 +120,36 @@ class Phitune(Method):
         final = {"objective": math.exp(loss)} if status == "completed" else {}
         judged = self._judged[proposal.key]
         self._proposer.end(Record(trial, status, self._marks[point], judged, [], final, 0.0, 0.0))  # type: ignore[arg-type]
-        planned = self._proposer._replicates
-        if explored and planned is not None and self._settings.finalists is not None:
-            best = {each.key for _, each in sorted(self._explored, key=lambda e: e[0])[: self._settings.finalists]}
-            self._proposer._replicates = [each for each in planned if each.finalist in best]
+
+    @property
+    def _finalists(self) -> set[str]:
+        """Ids of the trials that are replicated."""
+        best = {each.key for _, each in sorted(self._explored, key=lambda e: e[0])[: self._settings.finalists]}
+        return best & {record.trial.trial_id for record in finalists(self._proposer.ended, "min")}
+
+    @property
+    def _finished(self) -> bool:
+        """Whether all replicates have ended."""
+        seeds = min(self._settings.replicates, 1) if self._table.cell.deterministic else self._settings.replicates
+        replicates = sum(record.trial.phase == "replicate" for record in self._proposer.ended)
+        return self._proposer.total is not None and replicates == seeds * len(self._finalists)
 
     def choice(self) -> Proposal | None:
-        if self._proposer.finished and self._replicates:
+        if self._finished and self._replicates:
             best = min(self._replicates, key=lambda key: float(np.mean(self._replicates[key])))
             return self._trials[best][1]
-        if self._proposer.finished and self._settings.choice == "surface" and self._explored:
+        if self._finished and self._settings.choice == "surface" and self._explored:
             return best_of_surfaces(self._table, [(loss, each) for loss, each in self._explored])
         return min(self._explored, key=lambda each: each[0])[1] if self._explored else None
 
 
 def best_of_surfaces(table: Table, completed: list[tuple[float, Proposal]]) -> Proposal:
-    """The least of smooth surfaces through the families' completed trials, inside what they cover of the LR."""
-    found: list[tuple[float, Proposal]] = []
+    """The best place on smooth surfaces through the families' completed trials, within the range of LRs they cover."""
+    minima: list[tuple[float, Proposal]] = []
     for label, family in table.families.items():
         mine = [(loss, each) for loss, each in completed if each.family == label]
         if len(mine) < _FEWEST:
-            found += mine
+            minima += mine
             continue
         log_lr = np.log([each.base_lr for _, each in mine])
         log_phi = np.zeros(len(mine)) if family.log_phi.size == 1 else np.log([each.phi for _, each in mine])
@@ -161,5 +160,5 @@ def best_of_surfaces(table: Table, completed: list[tuple[float, Proposal]]) -> P
         surface = smooth(coordinates(table.cell, label, log_phi, log_lr), values, grid).grid[:, 0]
         best = int(surface.argmin())
         place = Proposal("", label, math.exp(phis[inside][best]), math.exp(lrs[inside][best]))
-        found.append((float(surface[best]), place))
-    return min(found, key=lambda each: each[0])[1]
+        minima.append((float(surface[best]), place))
+    return min(minima, key=lambda each: each[0])[1]
