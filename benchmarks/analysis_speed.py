@@ -42,9 +42,9 @@ def timed(part: str, values: dict[str, str]) -> None:
     """Prints what a part takes, in a process of its own."""
     code = f"{_PARTS.get(part, _CLIENT).format(**values)}; {_TIMED}"
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    timing = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     wall = time.perf_counter() - began
-    n, seconds = done.stdout.split()
+    n, seconds = timing.stdout.split()
     print(f"{part}: {n} rows in {float(seconds):.2f} s; {wall:.2f} s with the process's start and imports", flush=True)
 
 
@@ -76,28 +76,27 @@ def main() -> None:
     parser.add_argument("--trials", type=int, help="100000 to load, 5000 through the client, 10000 to analyse.")
     parser.add_argument("--cells", type=int, default=200)
     parser.add_argument("--folder", type=Path, help="Kept, and used again; by default a temporary one.")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    trials = given.trials or {"load": 100_000, "client": 5_000, "analyze": 10_000}[given.what]
+    trials = arguments.trials or {"load": 100_000, "client": 5_000, "analyze": 10_000}[arguments.what]
     with tempfile.TemporaryDirectory() as temporary:
-        folder = given.folder or Path(temporary)
+        folder = arguments.folder or Path(temporary)
         uri = f"sqlite:///{(folder / 'mlflow.db').resolve()}"
         out = folder / "runs" / _STUDY
         if not out.exists():
             began = time.perf_counter()
-            parent = make_database(folder / "mlflow.db", _STUDY, trials, given.cells)
+            parent = make_database(folder / "mlflow.db", _STUDY, trials, arguments.cells)
             out.mkdir(parents=True)
             (out / "study.json").write_text(json.dumps({"name": _STUDY, "tracking_uri": uri, "parent_run_id": parent}))
             size = (folder / "mlflow.db").stat().st_size / 2**20
-            print(
-                f"{trials} trials in {given.cells} cells, {size:.0f} MiB, made in {time.perf_counter() - began:.0f} s"
-            )
+            seconds = time.perf_counter() - began
+            print(f"{trials} trials in {arguments.cells} cells, {size:.0f} MiB, made in {seconds:.0f} s")
         (out / ".results.parquet").unlink(missing_ok=True)
         values = {"name": _STUDY, "uri": uri, "out": str(out)}
-        if given.what == "analyze":
+        if arguments.what == "analyze":
             stages(values)
         else:
-            for part in _PARTS if given.what == "load" else ["MLflow's client"]:
+            for part in _PARTS if arguments.what == "load" else ["MLflow's client"]:
                 timed(part, values)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
     print(f"largest process: {peak:.0f} MiB")

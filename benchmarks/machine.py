@@ -17,7 +17,7 @@ def header(packages: Sequence[str] = PACKAGES, *others: str) -> dict[str, str]:
     """Command, machine, versions and date.
 
     Args:
-        packages: Whose versions are told.
+        packages: Those whose versions are included.
         others: Versions of what is no package of this Python.
     """
     versions = [f"Python {platform.python_version()}", *(f"{name} {_version(name)}" for name in packages), *others]
@@ -32,9 +32,9 @@ def header(packages: Sequence[str] = PACKAGES, *others: str) -> dict[str, str]:
 
 def environment() -> dict[str, str]:
     """For the processes that are measured: modules of the working directory, quiet libraries, compiled modules."""
-    given = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    inherited = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "RAY_USAGE_STATS_ENABLED": "0", "GIT_PYTHON_REFRESH": "quiet"}
-    return {**given, **quiet, "PYTHONPATH": os.getcwd()}
+    return {**inherited, **quiet, "PYTHONPATH": os.getcwd()}
 
 
 def _version(name: str) -> str:
@@ -45,7 +45,7 @@ def _version(name: str) -> str:
 
 
 def _module() -> str:
-    """The module that Python was asked to run."""
+    """The module that Python runs."""
     spec = sys.modules["__main__"].__spec__
     return spec.name.removesuffix(".__main__") if spec else Path(sys.argv[0]).name
 

@@ -78,7 +78,7 @@ def _cell(number: int, trials: int, generator: np.random.Generator) -> Iterator[
     """A cell's explore trials on a made surface, the worse half stopped; then each family's best again, fresh seeds."""
     budget = _BUDGETS[number % len(_BUDGETS)]
     workload = f"quadratic(kappa={100 + number // len(_BUDGETS)})"
-    found: list[dict[str, Any]] = []
+    explored: list[dict[str, Any]] = []
     explore = max(trials - _REPLICATES * len(set(_FAMILIES)), 1)
     for i in range(explore):
         family = _FAMILIES[i % len(_FAMILIES)]
@@ -87,14 +87,14 @@ def _cell(number: int, trials: int, generator: np.random.Generator) -> Iterator[
         best = 0.3 * np.log(budget / 100) + 0.5
         away = 0.05 * (np.log(phi) - best) ** 2 + 0.2 * (np.log(lr) + 2) ** 2 + (0 if family == "uba" else 0.02)
         loss = float(np.exp(away - 0.4 * np.log(budget)))
-        found.append({"family": family, "phi": phi, "lr": lr, "loss": loss, "number": i})
-    cut = float(np.median([trial["loss"] for trial in found]))
-    for trial in found:
+        explored.append({"family": family, "phi": phi, "lr": lr, "loss": loss, "number": i})
+    cut = float(np.median([trial["loss"] for trial in explored]))
+    for trial in explored:
         noisy = trial["loss"] * float(np.exp(0.02 * generator.standard_normal()))
         status = "completed" if trial["loss"] <= cut else "diverged" if trial["lr"] > 0.8 else "stopped"
         yield _trial(workload, budget, trial, f"explore-{trial['number']:04d}", "explore", status, noisy, 0)
     for family in dict.fromkeys(_FAMILIES):
-        mine = [trial for trial in found if trial["family"] == family]
+        mine = [trial for trial in explored if trial["family"] == family]
         if not mine:
             continue
         winner = min(mine, key=lambda trial: trial["loss"])
@@ -105,24 +105,31 @@ def _cell(number: int, trials: int, generator: np.random.Generator) -> Iterator[
 
 
 def _trial(
-    workload: str, budget: int, made: dict[str, Any], name: str, phase: str, status: str, loss: float, seed: int
+    workload: str,
+    budget: int,
+    explored: dict[str, Any],
+    name: str,
+    phase: str,
+    status: str,
+    loss: float,
+    seed: int,
 ) -> dict[str, Any]:
     cell = f"{workload} sgd {budget}"
     slug = cell.replace(" ", "-")
     tags = {
         "kind": "trial", "trial_id": f"{slug}/{name}", "cell": cell, "phase": phase, "status": status,
         "objective": "val_loss", "mode": "min", "metric_name": "accuracy", "metric_mode": "max",
-        "full_budget": "1600", "deterministic": "false", "order": str(1000 * made["number"] + seed),
+        "full_budget": "1600", "deterministic": "false", "order": str(1000 * explored["number"] + seed),
     }  # fmt: skip
     if phase == "replicate":
-        tags["finalist"] = f"{slug}/explore-{made['number']:04d}"
+        tags["finalist"] = f"{slug}/explore-{explored['number']:04d}"
     else:
-        tags["origin"] = "quasi-random" if made["number"] % 4 == 0 else "tpe"
-    shape = {"phi": made["phi"]} if made["family"] == "uba" else {}
-    mean = made["lr"] * (1 / (1 + (made["phi"] / 2) ** 0.5) if shape else 0.5)
-    params = {"workload": workload, "optimizer": "sgd", "budget": budget, "family": made["family"], **shape}
-    params |= {"base_lr": made["lr"], "mean_lr": mean, "seed": seed}
-    params["schedule"] = json.dumps({"family": made["family"], **shape})
+        tags["origin"] = "quasi-random" if explored["number"] % 4 == 0 else "tpe"
+    shape = {"phi": explored["phi"]} if explored["family"] == "uba" else {}
+    mean = explored["lr"] * (1 / (1 + (explored["phi"] / 2) ** 0.5) if shape else 0.5)
+    params = {"workload": workload, "optimizer": "sgd", "budget": budget, "family": explored["family"], **shape}
+    params |= {"base_lr": explored["lr"], "mean_lr": mean, "seed": seed}
+    params["schedule"] = json.dumps({"family": explored["family"], **shape})
     metrics = dict.fromkeys(_CURVE, loss) | {"rung/1": 1.5 * loss, "rung/2": 1.2 * loss}
     metrics |= {"final/objective": loss, "final/val_loss": loss, "final/val_metric": 1 / (1 + loss)}
     metrics |= {"final/ema_val_loss": loss, "final/ema_val_metric": 1 / (1 + loss), "final/seconds": 0.9}

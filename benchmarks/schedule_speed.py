@@ -35,12 +35,12 @@ def seconds(call: Callable[[], object], repeats: int) -> float:
     return min(took)
 
 
-def row(made: Schedule, steps: int, repeats: int) -> tuple[float, float, float]:
+def row(bare: Schedule, steps: int, repeats: int) -> tuple[float, float, float]:
     """Milliseconds for u, for u composed, and microseconds for the mean."""
     every = np.arange(steps)
-    composed = replace(made, warmup=0.1, floor=0.01, sampling=0.01)
-    losses = [1.0] * len(made.check_steps(steps))
-    plain = seconds(lambda: made.u(every, steps, losses), repeats)
+    composed = replace(bare, warmup=0.1, floor=0.01, sampling=0.01)
+    losses = [1.0] * len(bare.check_steps(steps))
+    plain = seconds(lambda: bare.u(every, steps, losses), repeats)
     return (
         1e3 * plain,
         1e3 * seconds(lambda: composed.u(every, steps, losses), repeats),

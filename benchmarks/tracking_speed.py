@@ -1,8 +1,8 @@
 """What a trial's way into MLflow costs: `python -m benchmarks.tracking_speed [--uri URI] [--records 500]`.
 
-Journals made-up trials as a search does and tells the tracker of them. Reported a trial, in ms: the search's own time,
-the CPU time of the process that writes, and how long it takes until MLflow has everything. For a server (whose CPU time
-is not in it) start one and give its URI.
+Journals made-up trials as a search does and reports them to the tracker. Printed, in ms a trial: the search's own
+time, the CPU time of the process that writes, and how long it takes until MLflow has everything. For a server (whose
+CPU time is not in it) start one and give its URI.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--uri", help="MLflow server; by default a fresh embedded database.")
     parser.add_argument("--records", type=int, default=500)
     parser.add_argument("--points", type=int, default=8, help="Points of a training curve.")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     study = Study(name=f"speed-{os.getpid()}", workloads=["quadratic"], budgets=[800], families=["uba"])
     cell = study.cells[0].key
@@ -50,10 +50,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         tracker = Tracker()
-        tracker.open(given.uri or f"sqlite:///{folder}/mlflow.db", facts_of(study, "0", folder), Path(folder))
+        tracker.open(arguments.uri or f"sqlite:///{folder}/mlflow.db", facts_of(study, "0", folder), Path(folder))
         opened = time.perf_counter() - began
         journal = Journal(Path(folder) / "trials.jsonl")
-        records = [record(cell, number, given.points, generator) for number in range(given.records)]
+        records = [record(cell, number, arguments.points, generator) for number in range(arguments.records)]
         journaling = 0.0
         began, own = time.perf_counter(), time.process_time()
         for each in records:
@@ -65,8 +65,8 @@ def main() -> None:
         unwritten = tracker.close("FINISHED", 60.0)
         wall, own = time.perf_counter() - began, time.process_time() - own
         spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    scale = 1000 / given.records
-    print(f"{given.records} trials of {given.points} points with {len(METRICS)} metrics; {unwritten} unwritten")
+    scale = 1000 / arguments.records
+    print(f"{arguments.records} trials of {arguments.points} points with {len(METRICS)} metrics; {unwritten} unwritten")
     print(f"opened after {opened:.1f} s")
     print(f"the search: {scale * (own - journaling):.2f} ms, its journal {scale * journaling:.2f} ms")
     cpu = spent.ru_utime + spent.ru_stime

@@ -34,16 +34,24 @@ def main() -> None:
     parser.add_argument("--syne-tune-python", help="compare: an interpreter that has syne-tune and numpy")
     parser.add_argument("--timeout", type=float, default=3600.0, help="seconds for one process")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     good = True
-    if given.what == "compare":
-        only = given.only.split(",") if given.only else None
-        trials = given.trials or 500
-        good = compare(trials, only, given.rounds, given.out, given.syne_tune_python, given.overrides, given.timeout)
-    elif given.what == "scale":
-        good = scale(given.trials or 10_000, given.cells, given.overrides, given.timeout, given.out)
+    if arguments.what == "compare":
+        only = arguments.only.split(",") if arguments.only else None
+        trials = arguments.trials or 500
+        good = compare(
+            trials,
+            only,
+            arguments.rounds,
+            arguments.out,
+            arguments.syne_tune_python,
+            arguments.overrides,
+            arguments.timeout,
+        )
+    elif arguments.what == "scale":
+        good = scale(arguments.trials or 10_000, arguments.cells, arguments.overrides, arguments.timeout, arguments.out)
     else:
-        proposals(given.trials or 1000, given.out)
+        proposals(arguments.trials or 1000, arguments.out)
     sys.exit(0 if good else 1)
 
 

@@ -34,7 +34,7 @@ def compare(
     if not syne_tune_python:
         print("syne-tune: left out; name an interpreter that has it and NumPy with --syne-tune-python")
     bare = bare_ms()
-    found: dict[str, list[Figures]] = {}
+    measurements: dict[str, list[Figures]] = {}
     complete = True
     for _ in range(rounds):
         for contender in line_up:
@@ -44,13 +44,13 @@ def compare(
                 print(f"{contender.name}: {error}", flush=True)
                 complete = False
                 continue
-            found.setdefault(contender.name, []).append(one)
+            measurements.setdefault(contender.name, []).append(one)
             print(f"{contender.name}: {one.steady_ms:.1f} ms a trial, {one.wall_s:.0f} s in all", flush=True)
     header = machine.header(machine.PACKAGES, *_peers_version(syne_tune_python))
     header |= {"n": f"{trials} trials, fewer where the table says so; {rounds} rounds, the median one shown"}
     header |= {"training": f"{bare:.1f} ms of CPU for a whole trial in a bare loop"}
-    print(report.table(line_up, found))
-    report.write(out, header, line_up, found)
+    print(report.table(line_up, measurements))
+    report.write(out, header, line_up, measurements)
     return complete
 
 

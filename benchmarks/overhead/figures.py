@@ -81,8 +81,8 @@ def figures(metered: Metered, ends: list[End], bare_ms: float, recorded: int | N
 
 def middle(rounds: list[Figures]) -> Figures:
     """The round with the median `steady_ms`."""
-    wanted = median(sorted(one.steady_ms for one in rounds)[: 2 * ((len(rounds) - 1) // 2) + 1])
-    return min(rounds, key=lambda one: abs(one.steady_ms - wanted))
+    median_ms = median(sorted(one.steady_ms for one in rounds)[: 2 * ((len(rounds) - 1) // 2) + 1])
+    return min(rounds, key=lambda one: abs(one.steady_ms - median_ms))
 
 
 def recorded_runs(database: Path) -> int:

@@ -13,9 +13,9 @@ from benchmarks.overhead.problem import BUDGET, REPORTS
 _KINDS = ("driver", "trials", "ray", "other")
 
 
-def table(line_up: list[Contender], found: dict[str, list[Figures]]) -> str:
+def table(line_up: list[Contender], measurements: dict[str, list[Figures]]) -> str:
     """A Markdown table, one contender a row, in the line-up's order."""
-    own = middle(found["phitune"]).steady_ms if found.get("phitune") else None
+    own = middle(measurements["phitune"]).steady_ms if measurements.get("phitune") else None
     heads = [
         "contender",
         "n",
@@ -29,7 +29,7 @@ def table(line_up: list[Contender], found: dict[str, list[Figures]]) -> str:
     heads += ["CPU ms: driver", "trials", "Ray", "other", "in MLflow", "load"]
     lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
     for contender in line_up:
-        rounds = found.get(contender.name)
+        rounds = measurements.get(contender.name)
         if not rounds:
             continue
         one = middle(rounds)
@@ -44,15 +44,17 @@ def table(line_up: list[Contender], found: dict[str, list[Figures]]) -> str:
     return "\n".join(lines)
 
 
-def write(folder: Path, header: dict[str, Any], line_up: list[Contender], found: dict[str, list[Figures]]) -> None:
+def write(
+    folder: Path, header: dict[str, Any], line_up: list[Contender], measurements: dict[str, list[Figures]]
+) -> None:
     """Writes both files; prints where."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = ["# Orchestration, side by side", ""]
     lines += [f"- {key.capitalize()}: {f'`{value}`' if key == 'command' else value}" for key, value in header.items()]
-    lines += ["", _METHOD, table(line_up, found), "", "## Contenders", ""]
-    lines += [f"- {contender.name}: {contender.says}" for contender in line_up if contender.name in found]
+    lines += ["", _METHOD, table(line_up, measurements), "", "## Contenders", ""]
+    lines += [f"- {contender.name}: {contender.says}" for contender in line_up if contender.name in measurements]
     (folder / "overhead.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
-    rounds = {name: [one.values() for one in several] for name, several in found.items()}
+    rounds = {name: [one.values() for one in several] for name, several in measurements.items()}
     (folder / "overhead.json").write_text(json.dumps({**header, "rounds": rounds}, indent=1) + "\n", encoding="utf-8")
     print(f"{folder / 'overhead.md'}, {folder / 'overhead.json'}")
 

@@ -57,7 +57,7 @@ def scale(trials: int, cells: int, overrides: list[str], timeout: float, out: Pa
     if len(steady) < 10:
         print(f"{ended} trials ended, exit code {run.code}\n{output[-2000:]}")
         return False
-    found = {
+    summary = {
         **machine.header(),
         "trials": ended,
         "cells": cells,
@@ -68,9 +68,9 @@ def scale(trials: int, cells: int, overrides: list[str], timeout: float, out: Pa
         ),
         **{name: _stretch(steady, ended, between) for name, between in _STRETCHES.items()},
     }
-    for key, value in found.items():
+    for key, value in summary.items():
         print(f"{key}: {value}")
-    _write(steady, found, out)
+    _write(steady, summary, out)
     return run.code == 0 and ended >= trials and recorded == ended
 
 
@@ -108,15 +108,15 @@ def _stretch(samples: list[Sample], ended: int, between: tuple[float, float]) ->
     }
 
 
-def _write(samples: list[Sample], found: dict[str, Any], out: Path) -> None:
+def _write(samples: list[Sample], summary: dict[str, Any], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    (out / "overhead-scale.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    (out / "overhead-scale.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     curve = _curve(samples)
     with (out / "overhead-scale.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["trials_ended", "seconds", "ms_a_trial", "driver_cpu_ms_a_trial", "driver_mib", "all_mib"])
         writer.writerows([f"{value:.6g}" for value in row] for row in curve)
-    _draw(curve, found, out / "overhead-scale.png")
+    _draw(curve, summary, out / "overhead-scale.png")
     print(f"{out / 'overhead-scale.json'}, .csv, .png")
 
 
@@ -138,7 +138,7 @@ def _curve(samples: list[Sample], points: int = 100) -> NDArray[np.float64]:
     return np.array(rows)
 
 
-def _draw(curve: NDArray[np.float64], found: dict[str, Any], path: Path) -> None:
+def _draw(curve: NDArray[np.float64], summary: dict[str, Any], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
@@ -147,7 +147,9 @@ def _draw(curve: NDArray[np.float64], found: dict[str, Any], path: Path) -> None
     time_axis.plot(curve[:, 0], curve[:, 3], label="driver's CPU")
     time_axis.set(ylabel="ms a trial", ylim=(0, None))
     time_axis.legend()
-    time_axis.set_title(f"phitune search, {found['cells']} cells; {found['machine']}, {found['date']}", fontsize=9)
+    time_axis.set_title(
+        f"phitune search, {summary['cells']} cells; {summary['machine']}, {summary['date']}", fontsize=9
+    )
     memory_axis.plot(curve[:, 0], curve[:, 4])
     memory_axis.set(xlabel="trials ended", ylabel="driver's memory, MiB", ylim=(0, 1.1 * curve[:, 4].max()))
     figure.savefig(path, dpi=120)

@@ -45,58 +45,60 @@ def main() -> None:
         help="A larger k is left out if its round takes longer.",
     )
     parser.add_argument("--out", type=Path, default=RESULTS, help="Workloads of an earlier run there are kept.")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     device = "cuda" if cuda else "cpu"
     if not cuda:
         # As trials of one core have it.
         torch.set_num_threads(1)
-    name = f"population-{device}{'' if given.precision == 'fp32' else '-' + given.precision}"
-    path = given.out / f"{name}.json"
-    found: dict[str, Any] = _header(device)
+    name = f"population-{device}{'' if arguments.precision == 'fp32' else '-' + arguments.precision}"
+    path = arguments.out / f"{name}.json"
+    content: dict[str, Any] = _header(device)
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    same = kept.get("machine") == found["machine"] and kept.get("versions") == found["versions"]
-    found["workloads"] = kept["workloads"] if same else {}
-    for label in given.workloads:
+    same = kept.get("machine") == content["machine"] and kept.get("versions") == content["versions"]
+    content["workloads"] = kept["workloads"] if same else {}
+    for label in arguments.workloads:
         print(label, flush=True)
-        found["workloads"][label] = _measured(label, given, device)
-        given.out.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        path.with_suffix(".md").write_text(report(found), encoding="utf-8")
+        content["workloads"][label] = _measured(label, arguments, device)
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        path.with_suffix(".md").write_text(report(content), encoding="utf-8")
     print(path)
 
 
-def _measured(label: str, given: argparse.Namespace, device: str) -> dict[str, Any]:
+def _measured(label: str, arguments: argparse.Namespace, device: str) -> dict[str, Any]:
     made_up = label.endswith(("cifar10", "cifar100", "mnist"))
-    precise = f"{label}(precision={given.precision})"
-    workload, optimizer = bench_workload(precise, made_up), Spec.parse(given.optimizer, "optimizers")
-    most = peak(workload, device, given.seconds)
-    one = alone(workload, optimizer, device, given.seconds)
-    found: dict[str, Any] = {
-        "optimizer": given.optimizer,
-        "precision": given.precision,
+    precise = f"{label}(precision={arguments.precision})"
+    workload, optimizer = bench_workload(precise, made_up), Spec.parse(arguments.optimizer, "optimizers")
+    most = peak(workload, device, arguments.seconds)
+    one = alone(workload, optimizer, device, arguments.seconds)
+    content: dict[str, Any] = {
+        "optimizer": arguments.optimizer,
+        "precision": arguments.precision,
         "full_budget": workload.full_budget,
         "load": round(os.getloadavg()[0], 2),
         "matmul_tflops": most.flops / 1e12,
         "copy_gb_s": most.bytes / 1e9,
         "gflop_a_step": one.work.flops / 1e9,
         "alone": figures(one, one, most),
-        "processes": [packed(n, precise, made_up, given.optimizer, device, given.seconds) for n in given.processes],
+        "processes": [
+            packed(n, precise, made_up, arguments.optimizer, device, arguments.seconds) for n in arguments.processes
+        ],
         "population": [],
         "left_out": {},
     }
     last = one
-    for k in given.rows:
-        if last.seconds * k / last.trials > given.longest:
-            found["left_out"][k] = f"a round would take more than {given.longest:g} s"
+    for k in arguments.rows:
+        if last.seconds * k / last.trials > arguments.longest:
+            content["left_out"][k] = f"a round would take more than {arguments.longest:g} s"
             continue
         try:
-            last = together(workload, optimizer, k, device, given.seconds)
+            last = together(workload, optimizer, k, device, arguments.seconds)
         except torch.OutOfMemoryError:
-            found["left_out"][k] = "out of memory"
+            content["left_out"][k] = "out of memory"
             break
-        found["population"].append(figures(one, last, most))
-        print(f"  k = {k}: {found['population'][-1]['over_alone']:.2f} × alone", flush=True)
-    return found
+        content["population"].append(figures(one, last, most))
+        print(f"  k = {k}: {content['population'][-1]['over_alone']:.2f} × alone", flush=True)
+    return content
 
 
 def _header(device: str) -> dict[str, str]:
@@ -105,9 +107,9 @@ def _header(device: str) -> dict[str, str]:
         return {**machine.header(PACKAGES), "device": device}
     ask = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     driver = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.split("\n")[0]
-    found = machine.header(PACKAGES, f"CUDA {torch.version.cuda}")
-    found["machine"] += f", {torch.cuda.get_device_name()}, driver {driver}"
-    return {**found, "device": device}
+    content = machine.header(PACKAGES, f"CUDA {torch.version.cuda}")
+    content["machine"] += f", {torch.cuda.get_device_name()}, driver {driver}"
+    return {**content, "device": device}
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ def packed(count: int, label: str, synthetic: bool, optimizer: str, device: str,
     Returns:
         Their steps a second in all, and how much of the device's memory one takes, its CUDA context included.
     """
-    given = json.dumps([label, synthetic, optimizer, device, seconds])
-    command = [sys.executable, "-m", "benchmarks.population.single", given]
+    request = json.dumps([label, synthetic, optimizer, device, seconds])
+    command = [sys.executable, "-m", "benchmarks.population.single", request]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     free = _free(device)
     with ExitStack() as ended:
@@ -42,10 +42,10 @@ def packed(count: int, label: str, synthetic: bool, optimizer: str, device: str,
                 assert process.stdin is not None
                 process.stdin.write("go\n")
                 process.stdin.flush()
-            told = [_line(process) for process in processes]
-            if all(told):
+            lines = [_line(process) for process in processes]
+            if all(lines):
                 memory = taken / count / 2**20 if device == "cuda" else None
-                return {"processes": count, "steps_a_second": sum(map(float, told)), "mib_a_trial": memory}
+                return {"processes": count, "steps_a_second": sum(map(float, lines)), "mib_a_trial": memory}
         errors = [process.stderr.read() for process in processes if process.stderr and process.poll()]
     return {"processes": count, "failed": (" ".join(errors).strip() or "it ended").splitlines()[-1]}
 

@@ -54,13 +54,13 @@ def parse() -> argparse.Namespace:
 
 def simulate_all(arguments: argparse.Namespace) -> None:
     begun = time.perf_counter()
-    found: dict[str, Any] = {}
+    content: dict[str, Any] = {}
     for name in arguments.workloads:
         tabled = table(name)
         curves = peers(tabled, arguments.repeats, arguments.processes)
         explored, replicated = own(tabled, Settings(), arguments.trials, arguments.repeats, arguments.processes)
         curves |= {EXPLORED: explored, REPLICATED: replicated}
-        found[name] = {"about": f"{tabled.cell.key}: {tabled.note}.", "methods": figures(curves)}
+        content[name] = {"about": f"{tabled.cell.key}: {tabled.note}.", "methods": figures(curves)}
         print(f"{name}: {time.perf_counter() - begun:.0f} s", flush=True)
         header = {
             **machine.header(PACKAGES),
@@ -68,7 +68,7 @@ def simulate_all(arguments: argparse.Namespace) -> None:
             "wall_seconds": round(time.perf_counter() - begun),
             "trials": arguments.trials,
         }
-        write(found, header, arguments.out)
+        write(content, header, arguments.out)
 
 
 if __name__ == "__main__":

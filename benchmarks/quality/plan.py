@@ -55,8 +55,8 @@ def peers(tabled: Table, repeats: int, processes: int) -> dict[str, Curve]:
 def own(tabled: Table, settings: Settings, trials: Iterable[int], repeats: int, processes: int) -> tuple[Curve, Curve]:
     """phitune's curves over the number of trials: when all is explored, and with replicates."""
     jobs = [(settings, count, seed) for seed in range(repeats) for count in trials]
-    found: Floats = np.array(_spread(tabled, _own, jobs, processes)).reshape(repeats, -1, 2, 2)
-    return Curve(found[:, :, 0, 0], found[:, :, 0, 1]), Curve(found[:, :, 1, 0], found[:, :, 1, 1])
+    ends: Floats = np.array(_spread(tabled, _own, jobs, processes)).reshape(repeats, -1, 2, 2)
+    return Curve(ends[:, :, 0, 0], ends[:, :, 0, 1]), Curve(ends[:, :, 1, 0], ends[:, :, 1, 1])
 
 
 def _grid(most: float) -> Floats:

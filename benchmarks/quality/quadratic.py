@@ -39,7 +39,7 @@ def _block(cell: Cell, schedules: list[Schedule], base_lr: Floats) -> Floats:
     ww = np.full((h.size, base_lr.size), 1.0 / h.size)
     wa = np.repeat(ww[None], len(rates), axis=0)
     aa = wa.copy()
-    marks, found = points(cell.budget), []
+    marks, at_marks = points(cell.budget), []
     for step in range(cell.budget):
         lr = lrs[step]
         decay = 1.0 - lr * h
@@ -52,6 +52,6 @@ def _block(cell: Cell, schedules: list[Schedule], base_lr: Floats) -> Floats:
         if step + 1 in marks:
             raw = 0.5 * (h * ww).sum(axis=0)
             averaged = 0.5 * (h * aa).sum(axis=1)
-            found.append(np.concatenate([raw[None], averaged]))
-    found_losses: Floats = np.minimum(np.stack(found).transpose(2, 0, 1), EXPLOSION * first_loss(cell))
-    return found_losses
+            at_marks.append(np.concatenate([raw[None], averaged]))
+    clipped: Floats = np.minimum(np.stack(at_marks).transpose(2, 0, 1), EXPLOSION * first_loss(cell))
+    return clipped

@@ -31,15 +31,15 @@ def figures(curves: dict[str, Curve]) -> dict[str, Any]:
     }
 
 
-def write(found: dict[str, Any], header: dict[str, Any], folder: Path) -> None:
+def write(workloads: dict[str, Any], header: dict[str, Any], folder: Path) -> None:
     """``quality.json`` and ``quality.md``."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"header": header, "workloads": found}
+    content = {"header": header, "workloads": workloads}
     (folder / "quality.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "quality.md").write_text(markdown(found, header), encoding="utf-8")
+    (folder / "quality.md").write_text(markdown(workloads, header), encoding="utf-8")
 
 
-def markdown(found: dict[str, Any], header: dict[str, Any]) -> str:
+def markdown(workloads: dict[str, Any], header: dict[str, Any]) -> str:
     """The report as text."""
     lines = ["# Regret of a search's choice against its compute", ""]
     lines += [f"{key}: {value}  " for key, value in header.items()]
@@ -49,7 +49,7 @@ def markdown(found: dict[str, Any], header: dict[str, Any]) -> str:
         "trainings. In brackets: 90 % bootstrap interval over the repeats. phitune's compute is that of its whole "
         "search with the number of trials that reaches the regret.",
     ]
-    for workload, methods in found.items():
+    for workload, methods in workloads.items():
         lines += ["", f"## {workload}", "", methods["about"], "", "Compute until the median regret is down to", ""]
         lines += [f"| method | {' | '.join(f'{r:.0%}' for r in REGRETS)} |", "|---|" + "---|" * len(REGRETS)]
         for name, values in methods["methods"].items():
@@ -77,19 +77,19 @@ def markdown(found: dict[str, Any], header: dict[str, Any]) -> str:
 
 def _at(curve: Curve, anytime: bool) -> dict[str, list[float | None]]:
     """Median and mean regret after amounts of compute; for a sweep interpolated in logs."""
-    found: dict[str, list[float | None]] = {}
+    by_compute: dict[str, list[float | None]] = {}
     compute, median = curve.medians()
     mean = curve.regret.mean(axis=0)
-    for wanted in COMPUTES:
-        if not compute[0] <= wanted <= compute[-1]:
+    for target in COMPUTES:
+        if not compute[0] <= target <= compute[-1]:
             continue
         if anytime:
-            i = int(np.searchsorted(compute, wanted, side="right")) - 1
-            found[str(wanted)] = [_plain(median[i]), _plain(mean[i])]
+            i = int(np.searchsorted(compute, target, side="right")) - 1
+            by_compute[str(target)] = [_plain(median[i]), _plain(mean[i])]
         else:
-            each = (np.exp(np.interp(math.log(wanted), np.log(compute), np.log(y + 1e-9))) for y in (median, mean))
-            found[str(wanted)] = [_plain(x) for x in each]
-    return found
+            each = (np.exp(np.interp(math.log(target), np.log(compute), np.log(y + 1e-9))) for y in (median, mean))
+            by_compute[str(target)] = [_plain(x) for x in each]
+    return by_compute
 
 
 def _plain(value: float) -> float | None:

@@ -26,14 +26,14 @@ class Proposal:
 
 
 class Method(ABC):
-    """A search. Losses it is told are logs of validation losses; smaller is better."""
+    """A search. The losses that it receives are logs of validation losses; smaller is better."""
 
     @abstractmethod
     def propose(self) -> Proposal | None:
         """The next trial, or None while (or because) there is none."""
 
     def goes_on(self, proposal: Proposal, point: int, loss: Floats) -> bool:
-        """Whether a trial goes on at point number ``point``, its losses there [averages]. Not asked at the end."""
+        """Whether a trial goes on at point number ``point``, its losses there [averages]. Not called at the end."""
         return True
 
     @abstractmethod
@@ -42,7 +42,7 @@ class Method(ABC):
 
     @abstractmethod
     def choice(self) -> Proposal | None:
-        """What it would choose if it ended now."""
+        """The configuration it would choose if it ended now."""
 
 
 @dataclass(frozen=True)

@@ -75,16 +75,18 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=None, help="results by trial, as they come")
     parser.add_argument("--out", type=Path, default=None, help="folder of reproduce.md and reproduce.json")
     parser.add_argument("--figure", type=Path, default=None)
-    given = parser.parse_args()
-    quick = given.quick
-    given.workloads = given.workloads or (QUICK_WORKLOADS if quick else list(WORKLOADS))
-    given.budgets = given.budgets or (QUICK_BUDGETS if quick else BUDGETS)
-    given.families = given.families or (QUICK_FAMILIES if quick else every_family())
-    given.seeds = given.seeds or (2 if quick else 3)
-    given.cache = given.cache or Path("runs", f"reproduce{'-quick' if quick else ''}.jsonl")
-    given.out = given.out or (Path("runs/reproduce-quick") if quick else Path("benchmarks/results"))
-    given.figure = given.figure or (given.out if quick else Path("docs/figures")) / "budgeted-convergence.png"
-    return given
+    arguments = parser.parse_args()
+    quick = arguments.quick
+    arguments.workloads = arguments.workloads or (QUICK_WORKLOADS if quick else list(WORKLOADS))
+    arguments.budgets = arguments.budgets or (QUICK_BUDGETS if quick else BUDGETS)
+    arguments.families = arguments.families or (QUICK_FAMILIES if quick else every_family())
+    arguments.seeds = arguments.seeds or (2 if quick else 3)
+    arguments.cache = arguments.cache or Path("runs", f"reproduce{'-quick' if quick else ''}.jsonl")
+    arguments.out = arguments.out or (Path("runs/reproduce-quick") if quick else Path("benchmarks/results"))
+    arguments.figure = (
+        arguments.figure or (arguments.out if quick else Path("docs/figures")) / "budgeted-convergence.png"
+    )
+    return arguments
 
 
 def every_family() -> list[str]:
@@ -104,10 +106,10 @@ def work(plan: Plan, store: Store, workers: int) -> None:
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, spawn, initializer=single_thread) as pool:
         while True:
-            # Asking the plan takes a moment, so it is asked when processes are about to run dry.
+            # Planning takes a moment, so it is done when processes are about to run dry.
             if len(running) <= workers:
                 known = set(running.values())
-                running |= {pool.submit(run, job): job for job in plan.wanted() if job not in known}
+                running |= {pool.submit(run, job): job for job in plan.ready() if job not in known}
                 print(
                     f"{time.perf_counter() - begun:6.0f} s: {len(store.results)} done, {len(running)} next", flush=True
                 )

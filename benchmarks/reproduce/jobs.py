@@ -28,7 +28,7 @@ _POINTS = 24
 
 @dataclass(frozen=True)
 class Job:
-    """One trial, and what is wanted of it.
+    """One trial, and which of its results are needed.
 
     Attributes:
         kind: ``trial`` for its final losses, ``refine`` for the schedule refined from its gradients, ``curve`` for

@@ -65,7 +65,7 @@ class Plan:
         budgets: Per cents, ascending.
         families: Rows of the tables; ``uba`` stands for all of `PHIS`.
         seeds: Fresh seeds at the tuned LR.
-        missing: Jobs that were asked for and have no result yet, in order.
+        missing: Jobs that were requested and have no result yet, in order.
     """
 
     settings: list[Setting]
@@ -77,7 +77,7 @@ class Plan:
     missing: dict[Job, None] = field(default_factory=dict)
     _tuned: dict[tuple[Cell, str], Tuned] = field(default_factory=dict)
 
-    def wanted(self) -> list[Job]:
+    def ready(self) -> list[Job]:
         """The jobs that can run now; none when all is done."""
         self.missing.clear()
         for setting in self.settings:
@@ -109,10 +109,10 @@ class Plan:
         budget's best. It grows until the best's neighbours at half and twice the LR are known.
         """
         if (cell, name) not in self._tuned:
-            found = self._tune(cell, name)
-            if found is None:
+            best = self._tune(cell, name)
+            if best is None:
                 return None
-            self._tuned[cell, name] = found
+            self._tuned[cell, name] = best
         return self._tuned[cell, name]
 
     def _tune(self, cell: Cell, name: str) -> Tuned | None:

@@ -160,14 +160,14 @@ def refined_table(plan: Plan) -> str:
 
 def convergence(plan: Plan) -> list[dict[str, Any]]:
     """Full gradient's norm and weight norm against progress, a dictionary a curve of the figure."""
-    found = []
+    curves = []
     for setting in plan.settings:
         for name, cell, job in plan.curves(setting):
             result = plan.results.get(job)
             if result is None:
                 continue
             gradient = [(p["step"], p["full_grad_norm"]) for p in result["diagnosed"] if "full_grad_norm" in p]
-            found.append(
+            curves.append(
                 {
                     "workload": setting.workload,
                     "family": name,
@@ -180,7 +180,7 @@ def convergence(plan: Plan) -> list[dict[str, Any]]:
                     "lr": [(p["step"], p["lr"]) for p in result["curve"]],
                 }
             )
-    return found
+    return curves
 
 
 def convergence_table(curves: Iterable[dict[str, Any]]) -> str:

@@ -30,18 +30,18 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=1000, help="Simulated.")
     parser.add_argument("--timeout", type=float, default=900.0, help="Seconds for each search.")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    given = parser.parse_args()
-    found: dict[str, Any] = machine.header()
-    if given.what == "nodes":
-        found["rows"] = [over_nodes(count, given.trials or 400, given.timeout) for count in given.nodes]
-    elif given.what == "alive":
-        found["rows"] = [alive(count, given.timeout) for count in given.alive]
+    arguments = parser.parse_args()
+    content: dict[str, Any] = machine.header()
+    if arguments.what == "nodes":
+        content["rows"] = [over_nodes(count, arguments.trials or 400, arguments.timeout) for count in arguments.nodes]
+    elif arguments.what == "alive":
+        content["rows"] = [alive(count, arguments.timeout) for count in arguments.alive]
     else:
-        found |= {"cells": given.cells, "slots": given.slots}
-        found["rows"] = simulate(given.trials or 50_000, given.cells, given.slots)
-    given.out.mkdir(parents=True, exist_ok=True)
-    path = given.out / f"scale-{given.what}.json"
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        content |= {"cells": arguments.cells, "slots": arguments.slots}
+        content["rows"] = simulate(arguments.trials or 50_000, arguments.cells, arguments.slots)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    path = arguments.out / f"scale-{arguments.what}.json"
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(path)
 
 

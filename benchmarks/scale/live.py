@@ -48,12 +48,12 @@ def alive(count: int, timeout: float) -> dict[str, Any]:
 
             command = [*search_command(folder, study, []), "--address", cluster.address]
             run = metered(command, folder, machine.environment(), timeout, look=ended)
-            told = (folder / "output.txt").read_text(encoding="utf-8")
+            text = (folder / "output.txt").read_text(encoding="utf-8")
     finally:
         cluster.shutdown()
     steady = [sample for sample in run.samples if 1.5 * count <= sample.note <= trials - 1.5 * count]
     if run.code or len(steady) < 2:
-        raise SystemExit(f"{count} alive: exit code {run.code}\n{told[-2000:]}")
+        raise SystemExit(f"{count} alive: exit code {run.code}\n{text[-2000:]}")
     first, last = steady[0], steady[-1]
     seconds, number = last.at - first.at, last.note - first.note
     row = {
@@ -63,5 +63,5 @@ def alive(count: int, timeout: float) -> dict[str, Any]:
         "driver_cpu_ms": round(1e3 * (last.cpu["driver"] - first.cpu["driver"]) / number, 1),
         "driver_mib": round(max(sample.driver_mib for sample in steady), 1),
     }
-    print(row, told.splitlines()[-1], flush=True)
+    print(row, text.splitlines()[-1], flush=True)
     return row

@@ -31,14 +31,14 @@ def over_nodes(count: int, trials: int, timeout: float) -> dict[str, Any]:
             folder = Path(name)
             command = [*search_command(folder, study_of(trials, _CELLS), []), "--address", cluster.address]
             run = metered(command, folder, machine.environment(), timeout)
-            told = (folder / "output.txt").read_text(encoding="utf-8")
+            text = (folder / "output.txt").read_text(encoding="utf-8")
             journal = folder / JOURNAL
             ended = journal.read_bytes().count(b"\n") if journal.exists() else 0
     finally:
         cluster.shutdown()
-    summary = re.search(r"([0-9.]+) s on ([0-9.]+) slots, slots busy ([0-9]+) %", told)
+    summary = re.search(r"([0-9.]+) s on ([0-9.]+) slots, slots busy ([0-9]+) %", text)
     if run.code or summary is None:
-        raise SystemExit(f"{count} nodes: exit code {run.code} after {ended} trials\n{told[-2000:]}")
+        raise SystemExit(f"{count} nodes: exit code {run.code} after {ended} trials\n{text[-2000:]}")
     row = {
         "nodes": count,
         "slots": float(summary[2]),

@@ -134,18 +134,18 @@ def score(guidelines: Path) -> dict[str, object]:
 
 
 def _cell(cell: dict[str, object]) -> dict[str, float | str | bool]:
-    found = json.loads(json.dumps(cell))
-    problem = workload(Spec.of(found["workload"]))
+    values = json.loads(json.dumps(cell))
+    problem = workload(Spec.of(values["workload"]))
     assert isinstance(problem, Quadratic)
-    known = truth(problem, found["budget"])
-    at = expected_losses(problem, found["budget"], np.array([found["phi"]]), np.array([found["uba_base_lr"]]))[0]
-    low, high = found["phi_interval"]
+    known = truth(problem, values["budget"])
+    at = expected_losses(problem, values["budget"], np.array([values["phi"]]), np.array([values["uba_base_lr"]]))[0]
+    low, high = values["phi_interval"]
     return {
-        "workload": found["label"],
-        "budget": found["budget"],
-        "verdict": found["verdict"],
+        "workload": values["label"],
+        "budget": values["budget"],
+        "verdict": values["verdict"],
         "true_phi": known.phi,
-        "phi": found["phi"],
+        "phi": values["phi"],
         "low": low,
         "high": high,
         "width": math.log(high / low),

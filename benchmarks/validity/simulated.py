@@ -62,16 +62,16 @@ def one(seed: int, flat: bool = False) -> Outcome:
 
 def summary(outcomes: list[Outcome], flats: list[Outcome]) -> dict[str, float]:
     """Coverage by interval; how often a flat cell is called flat, and one that clearly is not; losses."""
-    told = [o for o in outcomes if o.covered]
-    found = {f"{name} covered": float(np.mean([o.covered[name] for o in told])) for name in told[0].covered}
-    widths = [math.log(o.surface.phi_interval[1] / o.surface.phi_interval[0]) for o in told if o.surface.phi_interval]
-    found["median width of log phi"] = float(np.median(widths))
-    found["no number"] = float(np.mean([not o.covered for o in outcomes]))
-    steep = [o.surface.verdict == "flat" for o in told if o.clearly_not_flat]
-    found["not flat called flat"] = float(np.mean(steep)) if steep else math.nan
-    found["flat called flat"] = (
+    scored = [o for o in outcomes if o.covered]
+    shares = {f"{name} covered": float(np.mean([o.covered[name] for o in scored])) for name in scored[0].covered}
+    widths = [math.log(o.surface.phi_interval[1] / o.surface.phi_interval[0]) for o in scored if o.surface.phi_interval]
+    shares["median width of log phi"] = float(np.median(widths))
+    shares["no number"] = float(np.mean([not o.covered for o in outcomes]))
+    steep = [o.surface.verdict == "flat" for o in scored if o.clearly_not_flat]
+    shares["not flat called flat"] = float(np.mean(steep)) if steep else math.nan
+    shares["flat called flat"] = (
         float(np.mean([o.surface.verdict == "flat" for o in flats if o.covered])) if flats else math.nan
     )
-    found["loss within 2 %"] = float(np.mean([o.loss < 0.02 for o in told]))
-    found["loss within 5 %"] = float(np.mean([o.loss < 0.05 for o in told]))
-    return found
+    shares["loss within 2 %"] = float(np.mean([o.loss < 0.02 for o in scored]))
+    shares["loss within 5 %"] = float(np.mean([o.loss < 0.05 for o in scored]))
+    return shares

@@ -97,8 +97,8 @@ def search(land: Landscape, rng: np.random.Generator) -> pd.DataFrame:
     seen: list[list[float]] = [[] for _ in RUNGS]
     for number in range(TRIALS):
         family = "cosine" if number % (TRIALS // COSINES) == 1 else "uba"
-        done = [t for t in trials if t["status"] == "completed"]
-        if number < QUASI_RANDOM * TRIALS or len(done) < LEAST_SEEN:
+        comparable = [t for t in trials if t["status"] == "completed"]
+        if number < QUASI_RANDOM * TRIALS or len(comparable) < LEAST_SEEN:
             unit = start[number]
             log_phi = float(np.log(PHI_RANGE[0]) + unit[0] * np.log(PHI_RANGE[1] / PHI_RANGE[0]))
             log_base = float(np.log(LR_RANGE[0]) + unit[1] * np.log(LR_RANGE[1] / LR_RANGE[0]))
@@ -161,10 +161,10 @@ def _run(
 def _replicates(land: Landscape, trials: list[dict[str, object]], rng: np.random.Generator) -> list[dict[str, object]]:
     out: list[dict[str, object]] = []
     for family in ("uba", "cosine"):
-        done = [t for t in trials if t["family"] == family and t["status"] == "completed"]
-        if not done:
+        comparable = [t for t in trials if t["family"] == family and t["status"] == "completed"]
+        if not comparable:
             continue
-        best = min(done, key=_rating)
+        best = min(comparable, key=_rating)
         value = land.loss(float(str(best["log_phi"])), float(str(best["log_lr"])))
         for k in range(REPLICATES):
             objective = math.exp(value + land.noise * float(rng.standard_normal()))

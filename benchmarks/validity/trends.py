@@ -47,8 +47,8 @@ def coverage(studies: int, workloads: int = 4, seed: int = 0) -> dict[str, float
     for number in range(studies):
         rng = np.random.default_rng([seed, number])
         cells, lines, known = study(rng, workloads)
-        found = fit_trend(trend_data(cells, "phi"))
-        own, new = found.model("sgd", "w0"), found.model("sgd", None)
+        trend = fit_trend(trend_data(cells, "phi"))
+        own, new = trend.model("sgd", "w0"), trend.model("sgd", None)
         if own.kind != "log-linear" or own.slope_interval is None:
             continue
         hits["slope"].append(own.slope_interval[0] <= lines[0, 1] <= own.slope_interval[1])
@@ -58,6 +58,6 @@ def coverage(studies: int, workloads: int = 4, seed: int = 0) -> dict[str, float
         ):
             low, high = model.interval(budget)
             hits[name].append(low <= math.exp(true) <= high)
-    return {f"{name} covered": float(np.mean(found)) for name, found in hits.items()} | {
+    return {f"{name} covered": float(np.mean(covered)) for name, covered in hits.items()} | {
         "claimed": float(len(hits["slope"]))
     }

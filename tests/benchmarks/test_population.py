@@ -33,14 +33,14 @@ FOUND: dict[str, Any] = {
 
 
 def test_processes_side_by_side_are_timed() -> None:
-    found = packed(2, "mlp/digits", False, "sgd", "cpu", 0.05)
-    assert found["processes"] == 2
-    assert found["steps_a_second"] > 0
+    figures = packed(2, "mlp/digits", False, "sgd", "cpu", 0.05)
+    assert figures["processes"] == 2
+    assert figures["steps_a_second"] > 0
 
 
 def test_what_fails_in_a_process_is_told() -> None:
-    found = packed(2, "mlp/nothing", False, "sgd", "cpu", 0.05)
-    assert "unknown workload 'mlp/nothing'" in found["failed"]
+    figures = packed(2, "mlp/nothing", False, "sgd", "cpu", 0.05)
+    assert "unknown workload 'mlp/nothing'" in figures["failed"]
 
 
 def test_the_page_has_a_row_for_each_and_says_what_waits() -> None:
@@ -62,9 +62,9 @@ def test_a_later_run_adds_its_workloads(tmp_path: Path) -> None:
             check=True,
             env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
         )
-    found = json.loads((tmp_path / "population-cpu.json").read_text(encoding="utf-8"))
-    assert list(found["workloads"]) == ["mlp/digits", "cnn/digits"]
-    assert [row["k"] for row in found["workloads"]["cnn/digits"]["population"]] == [1, 2]
+    figures = json.loads((tmp_path / "population-cpu.json").read_text(encoding="utf-8"))
+    assert list(figures["workloads"]) == ["mlp/digits", "cnn/digits"]
+    assert [row["k"] for row in figures["workloads"]["cnn/digits"]["population"]] == [1, 2]
     page = (tmp_path / "population-cpu.md").read_text(encoding="utf-8")
     assert str(tmp_path) not in page
     assert "## mlp/digits" in page

@@ -52,5 +52,5 @@ def ends(folder: Path) -> list[End]:
     """From the study's journal."""
     path = folder / JOURNAL
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    found = [json.loads(line) for line in lines]
-    return sorted((End(one["started"] + one["seconds"], one["steps"]) for one in found), key=lambda end: end.at)
+    records = [json.loads(line) for line in lines]
+    return sorted((End(one["started"] + one["seconds"], one["steps"]) for one in records), key=lambda end: end.at)

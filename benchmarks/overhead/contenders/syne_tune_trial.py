@@ -14,9 +14,9 @@ def main() -> None:
     parser.add_argument("--family")
     parser.add_argument("--phi", type=float)
     parser.add_argument("--base_lr", type=float)
-    given, _ = parser.parse_known_args()
+    arguments, _ = parser.parse_known_args()
     tell = Reporter()
-    for report in reports(given.family, given.phi, given.base_lr):
+    for report in reports(arguments.family, arguments.phi, arguments.base_lr):
         tell(report=report.number, loss=report.loss, steps=report.step)
 
 
