@@ -1,27 +1,26 @@
-"""A real MLflow server of its own."""
+"""A real MLflow server in processes of its own."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.conftest import environment
+from tests.conftest import PATIENCE, environment
+from tests.system.harness.answering import wait_for_answer
 
 
 @contextmanager
 def server(folder: Path, port: int, database: str, *options: str, **more: str) -> Iterator[str]:
-    """A server that answers; its URI.
+    """Starts a server, waits until it answers and yields its URI.
 
     Args:
-        folder: For artifacts, and where it runs.
-        database: Where it keeps its runs.
-        options: More of its command line.
-        more: More of its environment.
+        folder: Working directory, and where artifacts go.
+        database: SQLAlchemy URI of the database that holds the runs.
+        options: More options of ``mlflow server``.
+        more: More environment variables.
     """
     uri = f"http://127.0.0.1:{port}"
     arguments = ["--backend-store-uri", database, "--port", str(port), "--workers", "1"]
@@ -29,20 +28,14 @@ def server(folder: Path, port: int, database: str, *options: str, **more: str) -
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "server", *arguments, *options],
         cwd=folder,
-        # Without the runners of its evaluation jobs, which are half a minute of CPU.
-        env=environment() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | more,
+        # Runners of evaluation jobs would take half a minute of CPU.
+        env=environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", **more),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        for _ in range(720):
-            assert process.poll() is None, "the server ended"
-            try:
-                urllib.request.urlopen(f"{uri}/health", timeout=2)
-                break
-            except OSError:
-                time.sleep(0.25)
+        wait_for_answer(f"{uri}/health", process)
         yield uri
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE)

@@ -1,4 +1,4 @@
-"""``ray start`` as a process group of this test's own, which nothing else on the machine notices."""
+"""``ray start`` as a process group that is apart from other clusters on this machine."""
 
 from __future__ import annotations
 
@@ -17,48 +17,48 @@ from ray.util import get_node_ip_address
 
 from tests.conftest import environment
 
-_PATIENCE = 120.0
+_PATIENCE = 300.0
 
 
 def new_token() -> dict[str, str]:
-    """The environment of those who may use a cluster that is started in it."""
+    """Environment with a fresh token, for starting a cluster and for using it."""
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
+    """Ports that are free now."""
     with ExitStack() as stack:
-        found = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in found:
-            one.bind(("", 0))
-        return [int(one.getsockname()[1]) for one in found]
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
 
 
 def free_address() -> str:
-    """HOST:PORT for a head that listens on all of this machine's interfaces."""
+    """Free HOST:PORT for a head that listens on all of this machine's interfaces."""
     return f"{get_node_ip_address()}:{free_ports(1)[0]}"
 
 
 def start_node(
-    told: Path, options: Sequence[str], env: Mapping[str, str], within: Sequence[str] = ()
+    output: Path, options: Sequence[str], env: Mapping[str, str], within: Sequence[str] = ()
 ) -> subprocess.Popen[bytes]:
-    """Starts a head or a node and waits until it says that it is up.
+    """Starts a head or a node and waits until it is up.
 
     Args:
-        told: The file that what it says goes to.
-        options: Of ``ray start``.
-        env: More for its environment.
-        within: A command that starts the command that follows it, in other surroundings.
+        output: File for its output.
+        options: Options of ``ray start``.
+        env: More environment variables.
+        within: Command line that ``ray start`` is appended to, such as ``unshare --mount``.
     """
     ray = [*within, sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *options]
-    here = {"PYTHONPATH": str(Path(__file__).parents[3]), "RAY_USAGE_STATS_ENABLED": "0"}
-    with told.open("w") as out:
-        node = subprocess.Popen(ray, env=environment() | here | env, stdout=out, stderr=out, start_new_session=True)
+    here = environment(PYTHONPATH=str(Path(__file__).parents[3]), RAY_USAGE_STATS_ENABLED="0")
+    with output.open("w") as out:
+        node = subprocess.Popen(ray, env=here | dict(env), stdout=out, stderr=out, start_new_session=True)
     deadline = time.monotonic() + _PATIENCE
-    while "Ray runtime started" not in told.read_text():
+    while "Ray runtime started" not in output.read_text():
         if node.poll() is not None or time.monotonic() > deadline:
             kill_node(node)
-            raise AssertionError(told.read_text())
+            raise AssertionError(output.read_text())
         time.sleep(0.2)
     return node
 
