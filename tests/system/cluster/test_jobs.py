@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -23,6 +22,7 @@ from tests.system.harness.gate import gate
 from tests.system.harness.mlflow_server import server
 from tests.system.harness.ray_head import TOKEN, Head, ray_head
 from tests.system.harness.ray_start import free_ports
+from tests.system.harness.shadowing import shadow
 from tests.system.harness.wholeness import check_whole
 
 pytestmark = pytest.mark.full
@@ -92,7 +92,9 @@ def on(head: Head, folder: Path, *arguments: str, **env: str) -> subprocess.Comp
 
 def test_a_submitted_study_is_searched_there_and_no_secret_is_stored(place: Place, laptop: Path) -> None:
     head = place.head
-    shutil.copy("docs/examples/own_workload.py", laptop)
+    shadow(laptop)
+    workload = Path("docs/examples/own_workload.py").read_text(encoding="utf-8")
+    (laptop / "own_workload.py").write_text(f"import analysis\n{workload}\nassert analysis.KAPPA", encoding="utf-8")
     study = laptop.parent / "own.yaml"
     study.write_text(OWN, encoding="utf-8")
     search = on(head, laptop, "submit", "../own.yaml", "--set", "trials=4")
