@@ -89,9 +89,9 @@ def test_exact_losses_agree_with_the_workload() -> None:
     for point, step in enumerate(points(cell.budget)):
         training.advance(step)
         last = training.curve[-1]
-        found = losses(cell, [schedule], np.array([0.5]))[0, point]
+        exact = losses(cell, [schedule], np.array([0.5]))[0, point]
         own = AVERAGES.index(10)
-        assert [found[0], found[own]] == pytest.approx([last["val_loss"], last["ema_val_loss"]], rel=1e-9)
+        assert [exact[0], exact[own]] == pytest.approx([last["val_loss"], last["ema_val_loss"]], rel=1e-9)
 
 
 def test_bilinear_between_grid_points(table: Table) -> None:
