@@ -17,7 +17,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.cluster_utils import Cluster
 
 from tests.conftest import PATIENCE, Run, command, environment
-from tests.system.harness.autoscaling import Head, autoscaling_head
+from tests.system.harness.clusters.autoscaling import Head, autoscaling_head
 
 STUDY = """
 name: growing

@@ -13,7 +13,7 @@ import pytest
 
 from phitune.search.records.record import Journal
 from tests.conftest import PATIENCE, environment
-from tests.system.harness.ray_nodes import Cluster, ray_cluster
+from tests.system.harness.clusters.nodes import Cluster, ray_cluster
 from tests.system.harness.searching import ended, start, wait_for
 from tests.system.harness.wholeness import check_whole
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.conftest import PATIENCE, Run
-from tests.system.harness.ray_nodes import Cluster, ray_cluster
+from tests.system.harness.clusters.nodes import Cluster, ray_cluster
 from tests.system.harness.requirements import require_right
 from tests.system.harness.searching import ended, start, wait_for
 from tests.system.harness.storage import hanging, mounted

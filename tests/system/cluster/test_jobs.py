@@ -18,10 +18,10 @@ from mlflow import MlflowClient
 
 from phitune.search.records.record import Journal
 from tests.conftest import PATIENCE, command
-from tests.system.harness.gate import gate
-from tests.system.harness.mlflow_server import server
-from tests.system.harness.ray_head import TOKEN, Head, ray_head
-from tests.system.harness.ray_start import free_ports
+from tests.system.harness.clusters.head import TOKEN, Head, ray_head
+from tests.system.harness.clusters.start import free_ports
+from tests.system.harness.servers.gate import gate
+from tests.system.harness.servers.mlflow import server
 from tests.system.harness.shadowing import shadow
 from tests.system.harness.wholeness import check_whole
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.harness.postgres import new_database, postgresql
+from tests.system.harness.servers.postgres import new_database, postgresql
 
 
 @pytest.fixture(scope="session")

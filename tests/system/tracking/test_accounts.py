@@ -19,8 +19,8 @@ from phitune.search.tracking import facts_of
 from phitune.search.tracking.store import Refused, Store
 from phitune.trainables.errors import InputError
 from tests.conftest import Run
-from tests.system.harness.mlflow_server import server
-from tests.system.harness.ray_start import free_ports
+from tests.system.harness.clusters.start import free_ports
+from tests.system.harness.servers.mlflow import server
 
 pytestmark = [pytest.mark.full, pytest.mark.xdist_group("postgres")]
 
@@ -71,7 +71,7 @@ def uri(tmp_path: Path, postgres_database: str) -> Iterator[str]:
 
 
 def test_an_account_writes_its_study_and_its_password_is_nowhere(
-    tmp_path: Path, phitune: Run, uri: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, phitune: Run, phitune_in_process: Run, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
     search = ("search", "study.yaml", "--tracking-uri", uri)
@@ -88,7 +88,7 @@ def test_an_account_writes_its_study_and_its_password_is_nowhere(
 
     finished = phitune(*search, cwd=tmp_path, **of(ANNA))
     assert finished.returncode == 0, finished.stderr
-    analysis = phitune("analyze", "s", cwd=tmp_path, **of(ANNA))
+    analysis = phitune_in_process("analyze", "s", cwd=tmp_path, **of(ANNA))
     assert analysis.returncode == 0, analysis.stderr
     for key, value in of(ANNA).items():
         monkeypatch.setenv(key, value)

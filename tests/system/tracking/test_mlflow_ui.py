@@ -17,9 +17,9 @@ from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 
 from tests.conftest import PATIENCE, command, environment
-from tests.system.harness.answering import wait_for_answer
-from tests.system.harness.ray_start import free_ports
+from tests.system.harness.clusters.start import free_ports
 from tests.system.harness.requirements import program
+from tests.system.harness.servers.answering import wait_for_answer
 
 pytestmark = pytest.mark.full
 

@@ -12,8 +12,8 @@ from mlflow import MlflowClient
 
 from phitune.search.records.record import Journal
 from tests.conftest import PATIENCE, Run, command, environment
-from tests.system.harness.mlflow_server import server
-from tests.system.harness.ray_start import free_ports
+from tests.system.harness.clusters.start import free_ports
+from tests.system.harness.servers.mlflow import server
 
 pytestmark = [pytest.mark.full, pytest.mark.xdist_group("postgres")]
 
@@ -35,7 +35,9 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgres_database"))
 
 
-def test_a_server_that_goes_away_delays_and_loses_nothing(tmp_path: Path, phitune: Run, database: str) -> None:
+def test_a_server_that_goes_away_delays_and_loses_nothing(
+    tmp_path: Path, phitune_in_process: Run, database: str
+) -> None:
     (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
     journal = tmp_path / "runs/s/trials.jsonl"
     port = free_ports(1)[0]
@@ -53,7 +55,7 @@ def test_a_server_that_goes_away_delays_and_loses_nothing(tmp_path: Path, phitun
             time.sleep(0.05)
     with server(tmp_path, port, database) as uri:
         out, err = search.communicate(timeout=PATIENCE)
-        again = phitune("search", "study.yaml", "--tracking-uri", uri, cwd=tmp_path)
+        again = phitune_in_process("search", "study.yaml", "--tracking-uri", uri, cwd=tmp_path)
         assert again.returncode == 0, out + err + again.stdout + again.stderr
         client = MlflowClient(tracking_uri=uri)
         runs = client.search_runs([client.get_experiment_by_name("s").experiment_id], max_results=1000)
@@ -62,7 +64,7 @@ def test_a_server_that_goes_away_delays_and_loses_nothing(tmp_path: Path, phitun
         assert Counter(run.data.tags.get("phitune.trial_id") for run in runs) == {**ids, None: 1}
         assert "RUNNING" not in {run.info.status for run in runs}
 
-        analysis = phitune("analyze", "s", cwd=tmp_path)
+        analysis = phitune_in_process("analyze", "s", cwd=tmp_path)
         assert analysis.returncode == 0, analysis.stderr
         parent = next(run for run in runs if run.data.tags["phitune.kind"] == "study")
         assert "report" in {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}

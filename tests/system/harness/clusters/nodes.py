@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import PATIENCE, environment
-from tests.system.harness.ray_start import free_address, kill_node, new_token, start_node
+from tests.system.harness.clusters.start import free_address, kill_node, new_token, start_node
 
 _PORTS = ("--min-worker-port=0", "--max-worker-port=0", "--dashboard-agent-listen-port=0")
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import PATIENCE, environment
-from tests.system.harness.answering import wait_for_answer
-from tests.system.harness.ray_start import free_ports, kill_node, start_node
+from tests.system.harness.clusters.start import free_ports, kill_node, start_node
+from tests.system.harness.servers.answering import wait_for_answer
 
 TOKEN = "head-token-5d1f0c" * 3
 
@@ -47,7 +47,7 @@ def ray_head(more: Mapping[str, str]) -> Iterator[Head]:
     port, agent, client = free_ports(3)
     env = environment(
         PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        PYTHONPATH=str(Path(__file__).parents[3]),
+        PYTHONPATH=str(Path(__file__).parents[4]),
         HOME=str(home),
         RAY_AUTH_MODE="token",
         RAY_AUTH_TOKEN=TOKEN,

@@ -51,7 +51,7 @@ def start_node(
         within: Command line that ``ray start`` is appended to, such as ``unshare --mount``.
     """
     ray = [*within, sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *options]
-    here = environment(PYTHONPATH=str(Path(__file__).parents[3]), RAY_USAGE_STATS_ENABLED="0")
+    here = environment(PYTHONPATH=str(Path(__file__).parents[4]), RAY_USAGE_STATS_ENABLED="0")
     with output.open("w") as out:
         node = subprocess.Popen(ray, env=here | dict(env), stdout=out, stderr=out, start_new_session=True)
     deadline = time.monotonic() + _PATIENCE

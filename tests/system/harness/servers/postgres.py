@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.system.harness.ray_start import free_ports
+from tests.system.harness.clusters.start import free_ports
 from tests.system.harness.requirements import program
 
 OWNER = "postgres"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conftest import PATIENCE, environment
-from tests.system.harness.answering import wait_for_answer
+from tests.system.harness.servers.answering import wait_for_answer
 
 
 @contextmanager

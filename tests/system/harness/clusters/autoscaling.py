@@ -13,7 +13,7 @@ from typing import Any
 
 from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID, FAKE_HEAD_NODE_TYPE
 
-from tests.system.harness.ray_start import free_address, kill_node, new_token, start_node
+from tests.system.harness.clusters.start import free_address, kill_node, new_token, start_node
 
 
 @dataclass(frozen=True)
