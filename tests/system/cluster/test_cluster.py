@@ -239,19 +239,15 @@ def autoscaling() -> Iterator[Head]:
 
 @pytest.mark.full
 def test_trials_of_two_kinds_wait_for_the_autoscaler_and_finish(
-    tmp_path: Path, autoscaling: Head, phitune: Run, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, autoscaling: Head, phitune: Run
 ) -> None:
-    # The way a user gives the token.
-    for key, value in autoscaling.token.items():
-        monkeypatch.setenv(key, value)
     (tmp_path / "study.yaml").write_text(MIXED, encoding="utf-8")
-    refused = phitune(
-        "search", "study.yaml", "--address", autoscaling.address, "--set", "resources.cpu=4", cwd=tmp_path
-    )
+    line = ("search", "study.yaml", "--address", autoscaling.address)
+    refused = phitune(*line, "--set", "resources.cpu=4", cwd=tmp_path, **autoscaling.token)
     assert refused.returncode == 2
     assert "no autoscaler that starts a node with 4 CPUs" in refused.stderr
     assert not (tmp_path / "runs/mixed").exists()
-    search = phitune("search", "study.yaml", "--address", autoscaling.address, cwd=tmp_path)
+    search = phitune(*line, cwd=tmp_path, **autoscaling.token)
     assert search.returncode == 0, search.stdout + search.stderr
     for kind in ("1 CPU", "2 CPUs"):
         assert re.search(rf"[0-9] trials wait for a node with {kind}", search.stdout), search.stdout
