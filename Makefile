@@ -1,14 +1,19 @@
 # make quickstart   search, analyse and recommend, from a fresh checkout
 # make install      the environment in .venv alone
-# make test         lint, types, import contracts, tests
+# make test         lint, types, import contracts, and the tests that take minutes in all
+# make test-all     the same with all tests but the slowest
+# make test-slow    the slowest tests, one after another
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests side by side.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 UV_VERSION := $(shell sed -n 's/^uv==//p' constraints.txt)
 
 # Compiled modules save every worker process seconds; some machines forbid writing them by default.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install quickstart test slow-test format clean
+.PHONY: install quickstart check test test-all test-slow format clean
 
 install: .venv/.installed
 
@@ -30,14 +35,19 @@ quickstart: install
 	@echo "Look at the trials:  $(BIN)/phitune ui"
 	@echo "Read the report:     $(BIN)/python -m webbrowser runs/quickstart/report/report.html"
 
-test: install
+check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
-	$(BIN)/python -m pytest
 
-slow-test: install
+test: check
+	$(PYTEST) -m 'not full and not slow'
+
+test-all: check
+	$(PYTEST) -m 'not slow'
+
+test-slow: install
 	$(BIN)/python -m pytest -m slow
 
 format: install

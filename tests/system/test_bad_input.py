@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import ray
 
 from tests.conftest import Run
 
@@ -18,20 +20,21 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def ray_here() -> Iterator[None]:
+    """Ray in this process, as the first search that comes that far starts it; the others find it running."""
+    yield
+    ray.shutdown()
+
+
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ("search none.yaml", "study file: cannot read 'none.yaml'"),
         ("search study.yaml --set trails=3", "trails: unknown key; did you mean 'trials'?"),
         ("search study.yaml --set families=[ubba]", "did you mean 'uba'?"),
         ("search study.yaml --set space.phi=[3,1]", "space.phi: [3, 1] is not allowed"),
-        ("search study.yaml --set resources.gpu=1", "resources.gpu: 1 is not allowed; the cluster has 0 GPUs"),
-        ("search study.yaml --set resources.cpu=4096", "resources.cpu: 4096 is not allowed; the cluster has"),
         ("search study.yaml --out file/below", "--out: 'file/below' cannot be written"),
-        ("search study.yaml --tracking-uri http://127.0.0.1:9", "tracking URI: 'http://127.0.0.1:9' cannot be used"),
-        ("search study.yaml --tracking-uri http://user:pw@127.0.0.1:9", "tracking URI: 'http://127.0.0.1:9' cannot be"),
-        ("search study.yaml --tracking-uri sqlite:///file/x.db", "tracking URI: 'sqlite:///file/x.db' cannot be used"),
-        ("search study.yaml --tracking-uri postgresql://u:pw@127.0.0.1:9/d", "cannot be used (connection failed"),
         ("search study.yaml --dry-run --set warm_start=none", "warm_start: 'none' is not allowed"),
         ("search study.yaml --address=", "--address: '' is not allowed; write auto, or HOST:PORT"),
         ("submit study.yaml --out ../x", "--out: '../x' is not allowed; it must be absolute"),
@@ -45,43 +48,74 @@ def folder(tmp_path: Path) -> Path:
         ("ui", "has no database yet"),
     ],
 )
-def test_one_line_and_exit_code_2(folder: Path, phitune: Run, arguments: str, said: str) -> None:
-    done = phitune(*arguments.split(), cwd=folder)
-    assert done.returncode == 2, done.stdout + done.stderr
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    assert len(lines) == 1, done.stderr
-    assert said in lines[0]
-    assert "Traceback" not in done.stdout and "user:pw" not in done.stdout + done.stderr
-    left = {path.name for path in folder.rglob("*") if path.is_file()} - {"study.yaml", "file"}
-    assert left <= {"mlflow.db"}
+def test_one_line_and_exit_code_2(folder: Path, phitune_in_process: Run, arguments: str, message: str) -> None:
+    check(folder, phitune_in_process, arguments, message)
 
 
-def test_a_dry_run_shows_the_plan_and_leaves_nothing(folder: Path, phitune: Run) -> None:
+def test_one_line_and_exit_code_2_from_the_shell(folder: Path, phitune: Run) -> None:
+    check(folder, phitune, "search none.yaml", "study file: cannot read 'none.yaml'")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("search study.yaml --set resources.gpu=1", "resources.gpu: 1 is not allowed; the cluster has 0 GPUs"),
+        ("search study.yaml --set resources.cpu=4096", "resources.cpu: 4096 is not allowed; the cluster has"),
+        ("search study.yaml --tracking-uri http://127.0.0.1:9", "tracking URI: 'http://127.0.0.1:9' cannot be used"),
+        ("search study.yaml --tracking-uri http://user:pw@127.0.0.1:9", "tracking URI: 'http://127.0.0.1:9' cannot be"),
+        ("search study.yaml --tracking-uri sqlite:///file/x.db", "tracking URI: 'sqlite:///file/x.db' cannot be used"),
+        ("search study.yaml --tracking-uri postgresql://u:pw@127.0.0.1:9/d", "cannot be used (connection failed"),
+    ],
+)
+def test_one_line_and_exit_code_2_after_rays_start(
+    folder: Path, phitune_in_process: Run, ray_here: None, arguments: str, message: str
+) -> None:
+    check(folder, phitune_in_process, arguments, message)
+
+
+def check(folder: Path, run: Run, arguments: str, message: str) -> None:
+    """Asserts that a command ends in one line with a message and exit code 2, and writes no file of a study."""
+    result = run(*arguments.split(), cwd=folder)
+    assert result.returncode == 2, result.stdout + result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, result.stderr
+    assert message in lines[0]
+    assert "Traceback" not in result.stdout and "user:pw" not in result.stdout + result.stderr
+    files = {path.name for path in folder.rglob("*") if path.is_file()} - {"study.yaml", "file"}
+    assert files <= {"mlflow.db"}
+
+
+def test_a_dry_run_shows_the_plan_and_leaves_nothing(folder: Path, phitune_in_process: Run) -> None:
     before = set(folder.rglob("*"))
-    done = phitune("search", "study.yaml", "--dry-run", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
+    plan = phitune_in_process("search", "study.yaml", "--dry-run", cwd=folder)
+    assert plan.returncode == 0, plan.stderr
+    assert plan.stdout.splitlines() == [
         "quadratic sgd 20: 5 trials, base LR 0.005 to 2, judged at 5, 10",
         f"1 cells, 5 trials and the replicates of their finalists, to {Path('runs', 's')}",
     ]
     assert set(folder.rglob("*")) == before
 
 
-def test_a_study_without_finished_trials_cannot_be_analysed(folder: Path, phitune: Run) -> None:
+@pytest.mark.full
+def test_a_study_without_finished_trials_cannot_be_analysed(
+    folder: Path, phitune: Run, phitune_in_process: Run
+) -> None:
     text = STUDY.replace("[20]", "[40]") + "space: {base_lr: [400, 500]}\n"
     (folder / "hopeless.yaml").write_text(text, encoding="utf-8")
     searched = phitune("search", "hopeless.yaml", cwd=folder)
     assert searched.returncode == 0, searched.stderr
     assert "5 diverged" in searched.stdout
-    done = phitune("analyze", "s", cwd=folder)
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert "has no completed trial (5 diverged)" in done.stderr
+    analysis = phitune_in_process("analyze", "s", cwd=folder)
+    assert analysis.returncode == 2
+    assert len(analysis.stderr.strip().splitlines()) == 1
+    assert "has no completed trial (5 diverged)" in analysis.stderr
     assert not (folder / "runs/s/report").exists()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ("--workload mlp/digit --budget 128", "--workload: no evidence for 'mlp/digit'"),
         ("--workload mlp/digits --budget 2", "--budget: 2 iterations lie more than 10 times outside the evidence"),
@@ -94,10 +128,10 @@ def test_a_study_without_finished_trials_cannot_be_analysed(folder: Path, phitun
         ("--workload mlp/digits --budget 128 --guidelines none.json", "--guidelines: "),
     ],
 )
-def test_no_recommendation_without_evidence(searched: Path, phitune: Run, arguments: str, said: str) -> None:
-    if not (searched / "runs/small/report/guidelines.json").exists():
-        assert phitune("analyze", "small", cwd=searched).returncode == 0
-    done = phitune("recommend", *arguments.split(), cwd=searched)
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert said in done.stderr
+def test_no_recommendation_without_evidence(
+    analysed: Path, phitune_in_process: Run, arguments: str, message: str
+) -> None:
+    refusal = phitune_in_process("recommend", *arguments.split(), cwd=analysed)
+    assert refusal.returncode == 2
+    assert len(refusal.stderr.strip().splitlines()) == 1
+    assert message in refusal.stderr

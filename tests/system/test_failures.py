@@ -1,8 +1,7 @@
-"""Trials that fail in every way there is, in a real search: the study goes on, and MLflow says what happened."""
+"""Trials that fail in every way, in a real search: the study goes on, and MLflow says what happened."""
 
 from __future__ import annotations
 
-import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -12,10 +11,10 @@ from mlflow import MlflowClient
 
 from phitune.search.records.journal import Journal
 from phitune.search.stopping.retries import GIVE_UP, RETRIES
-from tests.conftest import Run, command, environment
+from tests.conftest import Run
 
 WORKLOAD = '''
-"""A workload in which one trial meets with what its parameter says, and the others train."""
+"""A workload of which one trial fails in the way its parameter names, and the others train."""
 
 import os
 import signal
@@ -57,8 +56,8 @@ class Learner(QuadraticLearner):
         return super().step(lr, momentum)
 
     def evaluate(self, split, averaged=False):
-        found = super().evaluate(split, averaged)
-        return type(found)(found.loss, float("nan")) if self.how == "no_number" else found
+        evaluation = super().evaluate(split, averaged)
+        return type(evaluation)(evaluation.loss, float("nan")) if self.how == "no_number" else evaluation
 
     def fail(self):
         if self.how == "raises" or self.how == "always" and not (HERE / "repaired").exists():
@@ -72,7 +71,7 @@ class Learner(QuadraticLearner):
         if self.how == "files" and self.tries == 1:
             raise OSError(5, "Input/output error")
         if self.how == "hangs":
-            # First like a deadlock, then like a process that answers nobody.
+            # First like a deadlock, then like a process that does not answer.
             time.sleep(10_000) if self.tries == 1 else os.kill(os.getpid(), signal.SIGSTOP)
 '''
 
@@ -90,14 +89,15 @@ failures: {{checkpoint_seconds: 0.001, hung_seconds: 8}}
 """
 
 
+@pytest.mark.full
 def test_the_study_goes_on_and_says_why_each_trial_failed(tmp_path: Path, phitune: Run) -> None:
     (tmp_path / "faulty.py").write_text(WORKLOAD, encoding="utf-8")
     (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
     first = phitune("search", "study.yaml", cwd=tmp_path)
     assert first.returncode == 1, first.stdout + first.stderr
     always = "faulty:Faulty(how=always) sgd 64"
-    said = [line for line in first.stdout.splitlines() if line.startswith(f"cell {always}: ")]
-    assert said == [f"cell {always}: stopped after {GIVE_UP} trials, all failed: ValueError: the weather is odd"]
+    lines = [line for line in first.stdout.splitlines() if line.startswith(f"cell {always}: ")]
+    assert lines == [f"cell {always}: stopped after {GIVE_UP} trials, all failed: ValueError: the weather is odd"]
     assert "To go on: phitune search study.yaml" in first.stdout
     assert "Traceback" not in first.stdout + first.stderr
 
@@ -154,24 +154,16 @@ class Greedy(Quadratic):
 
 
 @pytest.mark.slow
-def test_a_process_that_ray_kills_for_memory_is_a_trial_that_failed(tmp_path: Path) -> None:
-    """Ray's own monitor, told to act at a little more than what is in use now."""
+def test_a_process_that_ray_kills_for_memory_is_a_trial_that_failed(tmp_path: Path, phitune: Run) -> None:
+    """Ray's own monitor, set to act at two GiB more than is in use now."""
     (tmp_path / "greedy.py").write_text(GREEDY, encoding="utf-8")
     keys = ("name: s", "workloads: ['greedy:Greedy']", "budgets: [64]", "families: [linear]", "baselines: []")
     (tmp_path / "study.yaml").write_text("\n".join([*keys, "trials: 1", "replicates: 0"]), encoding="utf-8")
     memory = psutil.virtual_memory()
     share = (memory.total - memory.available + 2 * 2**30) / memory.total
     limits = {"RAY_memory_usage_threshold": str(share), "RAY_memory_monitor_refresh_ms": "250"}
-    done = subprocess.run(
-        command("search", "study.yaml"),
-        cwd=tmp_path,
-        env={**environment(), **limits},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    search = phitune("search", "study.yaml", cwd=tmp_path, **limits)
+    assert search.returncode == 0, search.stdout + search.stderr
     records = Journal(tmp_path / "runs/s/trials.jsonl").records
     reason = "its process died: Ray killed it, the node running low on memory"
     assert [(record.status, record.reason) for record in records] == [("failed", reason)]

@@ -1,10 +1,11 @@
-"""A finished study asks for more: it goes on under the same run, from what it has; another starts warm from it."""
+"""A finished study with more trials and budgets goes on in the same run; another study starts warm from it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 
 from phitune.search.records.journal import Journal
@@ -20,17 +21,18 @@ replicates: 1
 """
 
 
-def test_a_study_grows_and_another_starts_warm(tmp_path: Path, phitune: Run) -> None:
+@pytest.mark.full
+def test_a_study_grows_and_another_starts_warm(tmp_path: Path, phitune: Run, phitune_in_process: Run) -> None:
     (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
-    done = phitune("search", "study.yaml", cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
+    search = phitune("search", "study.yaml", cwd=tmp_path)
+    assert search.returncode == 0, search.stdout + search.stderr
     assert (tmp_path / "runs/s/ladder.json").is_file()
     before = Journal(tmp_path / "runs/s/trials.jsonl").records
-    again = phitune("search", "study.yaml", cwd=tmp_path)
+    again = phitune_in_process("search", "study.yaml", cwd=tmp_path)
     assert again.returncode == 0
     assert "finished" in again.stdout
 
-    refused = phitune("search", "study.yaml", "--set", "seed=1", cwd=tmp_path)
+    refused = phitune_in_process("search", "study.yaml", "--set", "seed=1", cwd=tmp_path)
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
     assert "seed: 1 is not what the study" in refused.stderr

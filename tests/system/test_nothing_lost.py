@@ -1,4 +1,4 @@
-"""Kill, interrupt, go on: the same command finishes the study, and no trial is lost or doubled."""
+"""Killed or interrupted, the same command finishes the study, and no trial is lost or doubled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from phitune.search.records.journal import Journal
-from tests.conftest import Run
+from tests.conftest import PATIENCE, Run
 from tests.system.harness.searching import ended, family, kill, named, start, wait_for
 from tests.system.harness.wholeness import check_whole
 
@@ -34,29 +34,30 @@ def folder(tmp_path: Path) -> Path:
 
 
 def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The processes in which trials are trained; Ray names a process for what it is doing."""
+    """Processes that train; Ray names a process for what it is doing."""
     return named(process, "ray::TrialActor", "ray::ResourceTr")
 
 
 def strike(process: subprocess.Popen[str], victim: str) -> None:
-    """Kills everything, the driver, one of Ray's own processes, or a worker; everything if there is none of those.
+    """Kills everything, the driver, one of Ray's own processes, or a worker; everything if there is no such process.
 
     Everything at once is what a machine does that loses power.
     """
     everything = family(process)
-    found = {"everything": everything, "driver": everything[:1], "worker": workers(process)[:1]}
-    kill(*(found.get(victim) or named(process, victim)[:1] or everything))
+    members = {"everything": everything, "driver": everything[:1], "worker": workers(process)[:1]}
+    kill(*(members.get(victim) or named(process, victim)[:1] or everything))
 
 
 def end(process: subprocess.Popen[str], victim: str) -> None:
-    """Waits for the end of a search that was struck; when Ray has died it says so."""
-    out, err = process.communicate(timeout=300)
+    """Waits for the end of a search after a strike; checks its last words if Ray has died."""
+    out, err = process.communicate(timeout=PATIENCE)
     if victim in ("raylet", "gcs_server"):
         assert process.returncode == 1, out + err
         assert f"Ray's process {victim} died; nothing is lost" in out
         assert "Traceback" not in out + err
 
 
+@pytest.mark.full
 def test_killed_whatever_it_is_the_same_command_finishes(folder: Path, phitune: Run) -> None:
     for more, victim in ((5, "everything"), (10, "raylet"), (5, "gcs_server"), (5, "driver")):
         before = ended(folder)
@@ -65,12 +66,13 @@ def test_killed_whatever_it_is_the_same_command_finishes(folder: Path, phitune: 
         strike(process, victim)
         end(process, victim)
     held = [record.trial for record in Journal(folder / "runs/s/trials.jsonl").records]
-    done = phitune("search", "study.yaml", cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
+    search = phitune("search", "study.yaml", cwd=folder)
+    assert search.returncode == 0, search.stdout + search.stderr
     records = check_whole(folder)
     assert [record.trial for record in records][: len(held)] == held
 
 
+@pytest.mark.full
 def test_ctrl_c_and_sigterm_stop_cleanly_and_a_lost_worker_costs_nothing(folder: Path, phitune: Run) -> None:
     # Long enough for a second process to come while the first is at work.
     (folder / "study.yaml").write_text(STUDY.replace("[1000, 2000]", "[8000, 16000]"), encoding="utf-8")
@@ -80,7 +82,7 @@ def test_ctrl_c_and_sigterm_stop_cleanly_and_a_lost_worker_costs_nothing(folder:
     assert second.returncode == 2
     assert "another process is at work" in second.stderr
     os.kill(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, out + err
     assert "To go on: phitune search study.yaml" in out
 
@@ -88,7 +90,7 @@ def test_ctrl_c_and_sigterm_stop_cleanly_and_a_lost_worker_costs_nothing(folder:
     process, before = start(folder), ended(folder)
     wait_for(lambda: ended(folder) >= before + 4, process)
     os.killpg(process.pid, signal.SIGTERM)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, out + err
     assert "Interrupted; nothing is lost" in out and "died" not in out + err
 
@@ -96,7 +98,7 @@ def test_ctrl_c_and_sigterm_stop_cleanly_and_a_lost_worker_costs_nothing(folder:
     before = ended(folder)
     wait_for(lambda: ended(folder) >= before + 4 and bool(workers(process)), process)
     workers(process)[0].kill()
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, out + err
     check_whole(folder, retrain_every=5)
 
@@ -141,11 +143,11 @@ def test_killed_at_thirty_random_moments(tmp_path: Path, phitune: Run) -> None:
             time.sleep(draw.uniform(0, 5))
             strike(process, "everything")
             strikes += 1
-        out, err = process.communicate(timeout=240)
+        out, err = process.communicate(timeout=PATIENCE)
         kept += len(list(tmp_path.glob("runs/s/checkpoints/*.ckpt")))
         print(strikes, victim, process.returncode, ended(tmp_path), kept, out.splitlines()[-1:], err.splitlines()[-1:])
     assert strikes >= 30
     assert kept > 0
-    done = phitune("search", "study.yaml", cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
+    search = phitune("search", "study.yaml", cwd=tmp_path)
+    assert search.returncode == 0, search.stdout + search.stderr
     check_whole(tmp_path, retrain_every=5)

@@ -16,8 +16,8 @@ from docker.utils.build import exclude_paths
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.cluster_utils import Cluster
 
-from tests.conftest import Run, command, environment
-from tests.system.harness.autoscaling import Head, autoscaling_head
+from tests.conftest import PATIENCE, Run, command, environment
+from tests.system.harness.clusters.autoscaling import Head, autoscaling_head
 
 STUDY = """
 name: growing
@@ -55,7 +55,7 @@ CLOUDS = {
 
 
 @pytest.mark.parametrize("path", [Path("cluster.yaml"), CLUSTERS / "gcp.yaml"], ids=str)
-def test_the_head_is_given_what_its_autoscaler_imports(path: Path) -> None:
+def test_the_head_installs_what_its_autoscaler_imports(path: Path) -> None:
     written = yaml.safe_load(path.read_text(encoding="utf-8"))
     cloud = written["provider"]["type"]
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -71,15 +71,15 @@ def test_the_head_is_given_what_its_autoscaler_imports(path: Path) -> None:
 
 
 def _foreign(package: Path) -> set[str]:
-    """What the modules of Ray's package import that neither Python nor phitune's environment has of itself."""
-    found = set()
+    """Top-level modules that a package of Ray imports and that neither Python nor Ray brings."""
+    modules = set()
     for module in package.glob("*.py"):
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
-                found |= {name.name.partition(".")[0] for name in node.names}
+                modules |= {name.name.partition(".")[0] for name in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
-                found.add(node.module.partition(".")[0])
-    return found - sys.stdlib_module_names - {"ray", "packaging"}
+                modules.add(node.module.partition(".")[0])
+    return modules - sys.stdlib_module_names - {"ray", "packaging"}
 
 
 @pytest.mark.parametrize("path", [Path("cluster.yaml"), CLUSTERS / "gcp.yaml", CLUSTERS / "on-premise.yaml"], ids=str)
@@ -90,7 +90,7 @@ def test_a_line_of_a_launch_file_gives_the_cluster_a_token(path: Path, tmp_path:
     assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
 
     def modes() -> set[str]:
-        """What `ray start` finds in its environment."""
+        """Values of RAY_AUTH_MODE in the environment of `ray start`."""
         starts = [*config["head_start_ray_commands"], *config["worker_start_ray_commands"]]
         lines = [each.rpartition("ray start")[0] + 'echo "$RAY_AUTH_MODE"' for each in starts if "ray start" in each]
         assert len(lines) == 2
@@ -103,7 +103,7 @@ def test_a_line_of_a_launch_file_gives_the_cluster_a_token(path: Path, tmp_path:
     assert modes() == {"token"}
 
 
-def test_the_kuberay_job_starts_a_search_with_the_installed_ray(phitune: Run, tmp_path: Path) -> None:
+def test_the_kuberay_job_starts_a_search_with_the_installed_ray(phitune_in_process: Run, tmp_path: Path) -> None:
     text = (CLUSTERS / "rayjob.yaml").read_text(encoding="utf-8")
     claim, job = yaml.safe_load_all(text.replace("# authOptions:", "authOptions:"))
     cluster = job["spec"]["rayClusterSpec"]
@@ -115,8 +115,9 @@ def test_the_kuberay_job_starts_a_search_with_the_installed_ray(phitune: Run, tm
         assert {mount["name"] for mount in pod["containers"][0]["volumeMounts"]} == names
         assert {"claimName": claim["metadata"]["name"]} in [v.get("persistentVolumeClaim") for v in pod["volumes"]]
     # Only the file is missing here: the line itself is one that phitune knows.
-    told = phitune(*job["spec"]["entrypoint"].split()[1:], cwd=tmp_path)
-    assert (told.returncode, "study file: cannot read '/study/study.yaml'" in told.stderr) == (2, True), told.stderr
+    refusal = phitune_in_process(*job["spec"]["entrypoint"].split()[1:], cwd=tmp_path)
+    assert refusal.returncode == 2
+    assert "study file: cannot read '/study/study.yaml'" in refusal.stderr
 
 
 def test_the_image_is_made_of_the_checkout_without_what_was_installed_or_searched_in_it(tmp_path: Path) -> None:
@@ -133,47 +134,18 @@ def test_the_image_is_made_of_the_checkout_without_what_was_installed_or_searche
     assert {name for name in sent if (tmp_path / name).is_file()} == set(here)
 
 
-def test_the_study_of_the_cluster_lacks_nothing_but_its_data(phitune: Run, tmp_path: Path) -> None:
-    told = phitune("search", str((CLUSTERS / "cifar10.yaml").resolve()), "--dry-run", cwd=tmp_path)
-    assert told.returncode == 2
-    assert "no CIFAR10 in '/home/ubuntu/data'" in told.stderr
+def test_the_study_of_the_cluster_lacks_nothing_but_its_data(phitune_in_process: Run, tmp_path: Path) -> None:
+    refusal = phitune_in_process("search", str((CLUSTERS / "cifar10.yaml").resolve()), "--dry-run", cwd=tmp_path)
+    assert refusal.returncode == 2
+    assert "no CIFAR10 in '/home/ubuntu/data'" in refusal.stderr
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A head with room for one trial."""
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    yield found
-    found.shutdown()
-
-
-def test_a_node_that_joins_is_used_and_one_that_dies_is_done_without(tmp_path: Path, cluster: Cluster) -> None:
-    (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
-    journal = tmp_path / "runs/growing/trials.jsonl"
-    search = subprocess.Popen(
-        command("search", "study.yaml", "--address", cluster.address),
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-    def wait_for(trials: int) -> None:
-        while not (journal.exists() and journal.read_bytes().count(b"\n") >= trials):
-            assert search.poll() is None, search.communicate()
-            time.sleep(0.1)
-
-    wait_for(2)
-    node = cluster.add_node(num_cpus=2)
-    wait_for(25)
-    cluster.remove_node(node, allow_graceful=False)
-    out, err = search.communicate(timeout=240)
-    assert search.returncode == 0, out + err
-    assert "storage" not in out, "all nodes see the same"
-    slots = re.search(r"s on ([0-9.]+) slots", out)
-    assert slots and 1.2 < float(slots[1]) < 3, out
-    assert " failed" not in out.splitlines()[-1]
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    yield cluster
+    cluster.shutdown()
 
 
 HALVES = """
@@ -203,20 +175,49 @@ class Watched(Quadratic):
 """
 
 
-def test_two_trials_at_a_time_share_a_gpu_by_halves(tmp_path: Path, phitune: Run) -> None:
-    """The GPU is declared to Ray alone: the workload has no network that would want it."""
+@pytest.mark.full
+def test_two_trials_at_a_time_share_a_gpu_by_halves(tmp_path: Path, phitune: Run, cluster: Cluster) -> None:
+    """Only Ray knows of a GPU; the workload has no network to put there."""
     (tmp_path / "study.yaml").write_text(HALVES, encoding="utf-8")
     (tmp_path / "watched.py").write_text(WATCHED, encoding="utf-8")
-    node = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 1, "include_dashboard": False})
-    try:
-        done = phitune("search", "study.yaml", "--address", node.address, cwd=tmp_path)
-    finally:
-        node.shutdown()
-    assert done.returncode == 0, done.stdout + done.stderr
+    node = cluster.add_node(num_cpus=4, num_gpus=1)
+    search = phitune("search", "study.yaml", "--address", cluster.address, cwd=tmp_path)
+    cluster.remove_node(node)
+    assert search.returncode == 0, search.stdout + search.stderr
     seen = [line.split() for line in (tmp_path / "seen").read_text(encoding="utf-8").splitlines()]
     assert {(gpu, visible) for gpu, visible, _, _ in seen} == {("0", "0")}
     spans = [(float(began), float(ended)) for *_, began, ended in seen]
     assert max(sum(one <= began < ended for one, ended in spans) for began, _ in spans) == 2, "of four CPUs"
+
+
+@pytest.mark.full
+def test_a_node_that_joins_is_used_and_the_death_of_one_is_survived(tmp_path: Path, cluster: Cluster) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
+    journal = tmp_path / "runs/growing/trials.jsonl"
+    search = subprocess.Popen(
+        command("search", "study.yaml", "--address", cluster.address),
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def wait_for(trials: int) -> None:
+        while not (journal.exists() and journal.read_bytes().count(b"\n") >= trials):
+            assert search.poll() is None, search.communicate()
+            time.sleep(0.1)
+
+    wait_for(2)
+    node = cluster.add_node(num_cpus=2)
+    wait_for(25)
+    cluster.remove_node(node, allow_graceful=False)
+    out, err = search.communicate(timeout=PATIENCE)
+    assert search.returncode == 0, out + err
+    assert "storage" not in out, "all nodes see the same"
+    slots = re.search(r"s on ([0-9.]+) slots", out)
+    assert slots and 1.2 < float(slots[1]) < 3, out
+    assert " failed" not in out.splitlines()[-1]
 
 
 MIXED = """
@@ -236,23 +237,20 @@ def autoscaling() -> Iterator[Head]:
         yield head
 
 
-def test_trials_of_two_kinds_wait_for_the_autoscaler_and_are_done(
-    tmp_path: Path, autoscaling: Head, phitune: Run, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.full
+def test_trials_of_two_kinds_wait_for_the_autoscaler_and_finish(
+    tmp_path: Path, autoscaling: Head, phitune: Run
 ) -> None:
-    # The way a user gives the token.
-    for key, value in autoscaling.token.items():
-        monkeypatch.setenv(key, value)
     (tmp_path / "study.yaml").write_text(MIXED, encoding="utf-8")
-    refused = phitune(
-        "search", "study.yaml", "--address", autoscaling.address, "--set", "resources.cpu=4", cwd=tmp_path
-    )
+    line = ("search", "study.yaml", "--address", autoscaling.address)
+    refused = phitune(*line, "--set", "resources.cpu=4", cwd=tmp_path, **autoscaling.token)
     assert refused.returncode == 2
     assert "no autoscaler that starts a node with 4 CPUs" in refused.stderr
     assert not (tmp_path / "runs/mixed").exists()
-    done = phitune("search", "study.yaml", "--address", autoscaling.address, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
+    search = phitune(*line, cwd=tmp_path, **autoscaling.token)
+    assert search.returncode == 0, search.stdout + search.stderr
     for kind in ("1 CPU", "2 CPUs"):
-        assert re.search(rf"[0-9] trials wait for a node with {kind}", done.stdout), done.stdout
-    slots = re.search(r"s on ([0-9.]+) slots", done.stdout)
+        assert re.search(rf"[0-9] trials wait for a node with {kind}", search.stdout), search.stdout
+    slots = re.search(r"s on ([0-9.]+) slots", search.stdout)
     assert slots and float(slots[1]) > 2, "the first node alone has room for two"
-    assert " failed" not in done.stdout.splitlines()[-1]
+    assert " failed" not in search.stdout.splitlines()[-1]

@@ -12,10 +12,12 @@ import psutil
 import pytest
 
 from phitune.search.records.journal import Journal
-from tests.conftest import environment
-from tests.system.harness.ray_nodes import Cluster, ray_cluster
+from tests.conftest import PATIENCE, environment
+from tests.system.harness.clusters.nodes import Cluster, ray_cluster
 from tests.system.harness.searching import ended, start, wait_for
 from tests.system.harness.wholeness import check_whole
+
+pytestmark = pytest.mark.full
 
 STUDY = """
 name: s
@@ -37,7 +39,7 @@ def test_a_head_that_is_killed_and_started_again_costs_only_time(tmp_path: Path)
         first = search(tmp_path, cluster)
         wait_for(lambda: ended(tmp_path) >= 5, first)
         cluster.kill(cluster.head)
-        out, err = first.communicate(timeout=200)
+        out, err = first.communicate(timeout=PATIENCE)
         assert first.returncode == 1, out + err
         assert "Traceback" not in out + err
         (line,) = [line for line in out.splitlines() if "the same command goes on" in line]
@@ -47,7 +49,7 @@ def test_a_head_that_is_killed_and_started_again_costs_only_time(tmp_path: Path)
 
         cluster.start_head()
         second = search(tmp_path, cluster)
-        out, err = second.communicate(timeout=240)
+        out, err = second.communicate(timeout=PATIENCE)
     assert second.returncode == 0, out + err
     records = check_whole(tmp_path, retrain_every=5)
     assert [record.trial for record in records][: len(held)] == held
@@ -62,13 +64,13 @@ trials: 16
 replicates: 1
 failures: {checkpoint_seconds: 0.1}
 """
-# Seconds of silence after which a node is held for dead; Ray's own are some twenty.
+# A node counts as dead after some three seconds of silence; with Ray's defaults, after twenty.
 SOON = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 1000, "health_check_failure_threshold": 3}
 
 
 @pytest.fixture
 def grown(tmp_path: Path) -> Iterator[tuple[Cluster, subprocess.Popen[str], subprocess.Popen[bytes]]]:
-    """A search on a head of one CPU, and a node of two on which it has put trials that have checkpoints."""
+    """A search on a head of one CPU, and a node of two CPUs on which two of its trials run."""
     (tmp_path / "study.yaml").write_text(LONG, encoding="utf-8")
     with ray_cluster(1, SOON) as cluster:
         process = search(tmp_path, cluster)
@@ -81,18 +83,18 @@ def grown(tmp_path: Path) -> Iterator[tuple[Cluster, subprocess.Popen[str], subp
 
 
 def trials_on(node: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """Its processes that train; Ray names a process for what it is doing."""
-    found = psutil.Process(node.pid).children(recursive=True)
-    return [one for one in found if one.name().startswith(("ray::TrialActor", "ray::ResourceTr"))]
+    """Processes of a node that train; Ray names a process for what it is doing."""
+    processes = psutil.Process(node.pid).children(recursive=True)
+    return [process for process in processes if process.name().startswith(("ray::TrialActor", "ray::ResourceTr"))]
 
 
 def node_id(cluster: Cluster) -> str:
-    """Of the node that is not the head."""
-    return next(found for found, node in cluster.nodes().items() if node["CPU"] == 2)
+    """Id of the node that is not the head."""
+    return next(id for id, node in cluster.nodes().items() if node["CPU"] == 2)
 
 
 def finish(process: subprocess.Popen[str], folder: Path) -> None:
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, out + err
     check_whole(folder, retrain_every=8)
 
@@ -151,13 +153,13 @@ def test_a_node_that_is_about_to_leave_has_room_only_for_what_is_there(tmp_path:
         # Ray ends a node that it drains and that has nothing to do.
         other = subprocess.Popen(
             [sys.executable, "-c", OCCUPIED, cluster.address, node_id(cluster)],
-            env=environment() | cluster.token,
+            env=environment(**cluster.token),
             stdout=subprocess.PIPE,
             text=True,
         )
         assert other.stdout and other.stdout.readline() == "begun\n"
         cluster.drain(node_id(cluster), 300)
-        out, err = (process := search(tmp_path, cluster)).communicate(timeout=200)
+        out, err = (process := search(tmp_path, cluster)).communicate(timeout=PATIENCE)
         other.kill()
     assert process.returncode == 0, out + err
     assert " s on 1 slots" in out

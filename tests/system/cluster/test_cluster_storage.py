@@ -1,18 +1,19 @@
-"""Nodes that see another file system than the driver: told before the first trial. Storage that hangs."""
+"""Nodes that see another file system than the driver: named before the first trial. Storage that hangs."""
 
 from __future__ import annotations
 
 import shlex
 import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.conftest import Run
-from tests.system.harness.ray_nodes import ray_cluster
+from tests.conftest import PATIENCE, Run
+from tests.system.harness.clusters.nodes import Cluster, ray_cluster
+from tests.system.harness.requirements import require_right
 from tests.system.harness.searching import ended, start, wait_for
 from tests.system.harness.storage import hanging, mounted
 from tests.system.harness.wholeness import check_whole
@@ -28,7 +29,7 @@ replicates: 1
 
 
 def another_mount(kind: str, folder: Path) -> list[str]:
-    """Starts the command that follows it where a folder is something else than here."""
+    """Command line that runs the one appended to it where another file system covers a folder."""
     mount = {
         "read-only": f"mount --bind -o ro {shlex.quote(str(folder))} {shlex.quote(str(folder))}",
         "own": f"mount -t tmpfs none {shlex.quote(str(folder))}",
@@ -36,33 +37,37 @@ def another_mount(kind: str, folder: Path) -> list[str]:
     return ["unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "sh"]
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A head without room for trials."""
+    with ray_cluster(0) as cluster:
+        yield cluster
+
+
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["read-only", "own"])
-def test_a_node_that_has_no_part_in_the_storage_is_told(
-    tmp_path: Path, phitune: Run, kind: str, monkeypatch: pytest.MonkeyPatch
+def test_a_node_that_does_not_share_the_storage_is_named(
+    tmp_path: Path, phitune: Run, kind: str, cluster: Cluster
 ) -> None:
     (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
     runs = tmp_path / "runs"
     runs.mkdir()
     within = another_mount(kind, runs)
-    if sys.platform != "linux" or subprocess.run([*within, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not let this user mount anything")
-    with ray_cluster(0) as cluster:
-        # The way a user gives it.
-        for key, value in cluster.token.items():
-            monkeypatch.setenv(key, value)
-        cluster.add_node(2, within)
-        done = phitune("search", "study.yaml", "--address", cluster.address, cwd=tmp_path)
+    require_right([*within, "true"], "mount anything")
+    node = cluster.add_node(2, within)
+    search = phitune("search", "study.yaml", "--address", cluster.address, cwd=tmp_path, **cluster.token)
+    cluster.remove_node(node)
     checkpoints = runs / "s/checkpoints"
     if kind == "read-only":
-        assert done.returncode == 2, done.stdout + done.stderr
-        (line,) = [line for line in done.stderr.splitlines() if line.strip()]
+        assert search.returncode == 2, search.stdout + search.stderr
+        (line,) = [line for line in search.stderr.splitlines() if line.strip()]
         assert f"--out: '{checkpoints}' cannot be written on the node " in line
         assert line.endswith("(Read-only file system)")
         assert not list(runs.rglob("s"))
         return
-    assert done.returncode == 0, done.stdout + done.stderr
-    said = [line for line in done.stdout.splitlines() if "shared storage" in line]
-    assert said == [
+    assert search.returncode == 0, search.stdout + search.stderr
+    notes = [line for line in search.stdout.splitlines() if "shared storage" in line]
+    assert notes == [
         f"checkpoints of trials stay on their machines: {checkpoints} is not shared storage; "
         "a trial whose machine dies starts again"
     ]
@@ -109,7 +114,7 @@ def test_no_trial_is_taken_for_hung_while_the_storage_hangs(tmp_path: Path, whos
             then = ended(tmp_path)
             wait_for(lambda: ended(tmp_path) >= then + 6, process)
             assert at_work and at_work <= set(trainers(node)), "a process was ended"
-            out, err = process.communicate(timeout=300)
+            out, err = process.communicate(timeout=PATIENCE)
             assert process.returncode == 0, out + err
             check_whole(tmp_path, retrain_every=8)
         finally:
@@ -118,6 +123,6 @@ def test_no_trial_is_taken_for_hung_while_the_storage_hangs(tmp_path: Path, whos
 
 
 def trainers(node: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """The processes of a node that train; Ray names a process for what it is doing."""
-    found = psutil.Process(node.pid).children(recursive=True)
-    return [one for one in found if one.name().startswith(("ray::TrialActor", "ray::ResourceTr"))]
+    """Processes of a node that train; Ray names a process for what it is doing."""
+    processes = psutil.Process(node.pid).children(recursive=True)
+    return [process for process in processes if process.name().startswith(("ray::TrialActor", "ray::ResourceTr"))]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -18,12 +17,15 @@ import pytest
 from mlflow import MlflowClient
 
 from phitune.search.records.journal import Journal
-from tests.conftest import command
-from tests.system.harness.gate import gate
-from tests.system.harness.ray_head import TOKEN, Head, ray_head
-from tests.system.harness.ray_start import free_ports
+from tests.conftest import PATIENCE, command
+from tests.system.harness.clusters.head import TOKEN, Head, ray_head
+from tests.system.harness.clusters.start import free_ports
+from tests.system.harness.servers.gate import gate
+from tests.system.harness.servers.mlflow import server
+from tests.system.harness.shadowing import shadow
 from tests.system.harness.wholeness import check_whole
-from tests.system.tracking.test_server import server
+
+pytestmark = pytest.mark.full
 
 PASSWORD, CLOUD = "tracking-pw-81c2f7", "cloud-key-0a94e3"
 OWN = """
@@ -45,14 +47,41 @@ trials: 30
 replicates: 1
 """
 
+GATED = """
+name: s
+workloads: ["gated:Gated"]
+budgets: [400]
+families: [uba]
+baselines: []
+trials: 12
+replicates: 1
+"""
+WORKLOAD = '''
+"""A workload whose trials, from the fifth on, wait until a file is gone, however slow the machine is."""
+
+import time
+from pathlib import Path
+
+from phitune.trainables.workloads.quadratic import Quadratic
+
+HOLD, JOURNAL = Path("{folder}/hold"), Path("{folder}/runs/s/trials.jsonl")
+
+
+class Gated(Quadratic):
+    def learner(self, optimizer, seed, horizon, device="cpu"):
+        while HOLD.exists() and JOURNAL.exists() and JOURNAL.read_bytes().count(b"\\n") >= 4:
+            time.sleep(0.05)
+        return super().learner(optimizer, seed, horizon, device)
+'''
+
 
 @dataclass(frozen=True)
 class Place:
-    """A cluster whose environment names an MLflow server that wants a password.
+    """A cluster whose environment names an MLflow server behind a password.
 
     Attributes:
-        server: The MLflow server behind its gate.
-        store: Where that server keeps all it is told.
+        server: URI of the MLflow server, without the gate.
+        store: Folder of the server's database and artifacts.
     """
 
     head: Head
@@ -73,7 +102,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture
 def laptop(tmp_path: Path) -> Path:
-    """A working directory, with what must stay there."""
+    """A working directory with a file in ``runs`` that must not be sent."""
     folder = tmp_path / "laptop"
     (folder / "runs").mkdir(parents=True)
     (folder / "runs/unsent").write_text("x", encoding="utf-8")
@@ -84,17 +113,19 @@ def on(head: Head, folder: Path, *arguments: str, **env: str) -> subprocess.Comp
     """``phitune ARGUMENTS --address DASHBOARD`` on the laptop."""
     line = command(*arguments, "--address", head.dashboard)
     return subprocess.run(
-        line, cwd=folder, env={**head.env, **env}, capture_output=True, text=True, timeout=300, check=False
+        line, cwd=folder, env={**head.env, **env}, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 
-def test_a_submitted_study_is_searched_there_and_no_secret_is_kept(place: Place, laptop: Path) -> None:
+def test_a_submitted_study_is_searched_there_and_no_secret_is_stored(place: Place, laptop: Path) -> None:
     head = place.head
-    shutil.copy("docs/examples/own_workload.py", laptop)
+    shadow(laptop)
+    workload = Path("docs/examples/own_workload.py").read_text(encoding="utf-8")
+    (laptop / "own_workload.py").write_text(f"import analysis\n{workload}\nassert analysis.KAPPA", encoding="utf-8")
     study = laptop.parent / "own.yaml"
     study.write_text(OWN, encoding="utf-8")
-    done = on(head, laptop, "submit", "../own.yaml", "--set", "trials=4")
-    assert done.returncode == 0, done.stdout + done.stderr
+    search = on(head, laptop, "submit", "../own.yaml", "--set", "trials=4")
+    assert search.returncode == 0, search.stdout + search.stderr
     out = head.home / "phitune-runs/own"
     records = Journal(out / "trials.jsonl").records
     assert {record.status for record in records} <= {"completed", "stopped", "diverged"}
@@ -108,21 +139,25 @@ def test_a_submitted_study_is_searched_there_and_no_secret_is_kept(place: Place,
     assert packages and not list(packages[0].parent.glob("runs"))
 
     request = urllib.request.Request(f"{head.dashboard}/api/jobs/", headers={"Authorization": f"Bearer {TOKEN}"})
-    told = {"what was printed": (done.stdout + done.stderr).encode(), "jobs": urllib.request.urlopen(request).read()}
+    texts = {"output": (search.stdout + search.stderr).encode(), "jobs": urllib.request.urlopen(request).read()}
     # Ray's logs hold what the job printed, its package the study that was sent.
     for folder in (out, head.temp / "r", place.store):
-        told |= {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert any(path.endswith("server.db") for path in told) and len(told) > 30
-    kept = [(where, secret) for where, text in told.items() for secret in SECRETS if secret.encode() in text]
-    assert not kept
+        texts |= {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert any(path.endswith("server.db") for path in texts) and len(texts) > 30
+    leaks = [(place, secret) for place, text in texts.items() for secret in SECRETS if secret.encode() in text]
+    assert not leaks
 
 
 SECRETS = (PASSWORD, CLOUD, TOKEN)
 
 
-def test_a_job_is_followed_left_stopped_and_goes_on(place: Place, laptop: Path) -> None:
+def test_a_job_is_followed_left_stopped_and_goes_on(
+    place: Place, laptop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     head = place.head
-    (laptop / "study.yaml").write_text(LONG, encoding="utf-8")
+    (laptop / "study.yaml").write_text(GATED, encoding="utf-8")
+    (laptop / "gated.py").write_text(WORKLOAD.format(folder=laptop), encoding="utf-8")
+    (laptop / "hold").touch()
     out, database = laptop / "runs/s", f"sqlite:///{laptop}/runs/mlflow.db"
     line = ("submit", "study.yaml", "--out", str(out), "--tracking-uri", database)
     submitted = on(head, laptop, *line, "--no-wait")
@@ -148,9 +183,9 @@ def test_a_job_is_followed_left_stopped_and_goes_on(place: Place, laptop: Path) 
     assert follower.stdout is not None
     assert any("starting" in line for line in follower.stdout)
     follower.send_signal(signal.SIGINT)
-    told, err = follower.communicate(timeout=60)
+    out_text, err = follower.communicate(timeout=PATIENCE)
     assert (follower.returncode, err) == (130, "")
-    assert f"Job {job} goes on. Follow it: phitune status {job} --follow" in told
+    assert f"Job {job} goes on. Follow it: phitune status {job} --follow" in out_text
 
     while len(Journal(out / "trials.jsonl").records) < 4:
         time.sleep(0.1)
@@ -166,13 +201,15 @@ def test_a_job_is_followed_left_stopped_and_goes_on(place: Place, laptop: Path) 
 
     shown = on(head, laptop, "status", job)
     assert "STOPPED" in shown.stdout and "Interrupted; nothing is lost. To go on: phitune submit" in shown.stdout
+    (laptop / "hold").unlink()
     again = on(head, laptop, *line)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert len(check_whole(laptop, retrain_every=20)) > len(ended)
+    monkeypatch.syspath_prepend(laptop)
+    assert len(check_whole(laptop, retrain_every=5)) > len(ended)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "env", "said"),
+    ("arguments", "env", "message"),
     [
         ("submit study.yaml", {"RAY_AUTH_MODE": "disabled"}, "wants a token, and none was sent; set RAY_AUTH_MODE"),
         (
@@ -185,41 +222,47 @@ def test_a_job_is_followed_left_stopped_and_goes_on(place: Place, laptop: Path) 
         ("submit study.yaml --set trials=0", {}, "trials: 0 is not allowed"),
     ],
 )
-def test_one_line_and_exit_code_2(place: Place, laptop: Path, arguments: str, env: dict[str, str], said: str) -> None:
+def test_one_line_and_exit_code_2(
+    place: Place, laptop: Path, arguments: str, env: dict[str, str], message: str
+) -> None:
     (laptop / "study.yaml").write_text(LONG, encoding="utf-8")
-    done = on(place.head, laptop, *arguments.split(), **env)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stdout + done.stderr
-    assert said in done.stderr and not done.stdout
+    refusal = on(place.head, laptop, *arguments.split(), **env)
+    assert (refusal.returncode, refusal.stderr.count("\n")) == (2, 1), refusal.stdout + refusal.stderr
+    assert message in refusal.stderr and not refusal.stdout
 
 
 @pytest.mark.parametrize(
-    ("env", "said"),
+    ("env", "message"),
     [
         ({"RAY_AUTH_MODE": "disabled"}, "wants a token, and none was sent"),
         ({"RAY_AUTH_TOKEN": "wrong"}, "does not take the token"),
     ],
 )
-def test_a_driver_without_the_token_is_told(place: Place, laptop: Path, env: dict[str, str], said: str) -> None:
+def test_a_driver_without_the_token_gets_one_line(
+    place: Place, laptop: Path, env: dict[str, str], message: str
+) -> None:
     (laptop / "study.yaml").write_text(LONG, encoding="utf-8")
     line = command("search", "study.yaml", "--address", place.head.gcs)
-    done = subprocess.run(line, cwd=laptop, env={**place.head.env, **env}, capture_output=True, text=True, timeout=100)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert said in done.stderr
+    refusal = subprocess.run(
+        line, cwd=laptop, env={**place.head.env, **env}, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (refusal.returncode, refusal.stderr.count("\n")) == (2, 1), refusal.stderr
+    assert message in refusal.stderr
     assert os.listdir(laptop / "runs") == ["unsent"]
 
 
-# Last: it makes the cluster another's.
-def test_a_driver_of_another_version_is_told_before_anything_starts(place: Place, laptop: Path) -> None:
+# Last: it changes the cluster.
+def test_a_driver_of_another_version_gets_one_line_before_anything_starts(place: Place, laptop: Path) -> None:
     (laptop / "study.yaml").write_text(LONG, encoding="utf-8")
     subprocess.run([*command()[:1], "-c", _REWRITE, place.head.gcs], env=place.head.env, check=True)
     line = command("search", "study.yaml", "--address", place.head.gcs)
-    done = subprocess.run(line, cwd=laptop, env=place.head.env, capture_output=True, text=True, timeout=100)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert f"the cluster at '{place.head.gcs}' has Ray 1.0.0 and Python 3.8.1, here is Ray" in done.stderr
+    refusal = subprocess.run(line, cwd=laptop, env=place.head.env, capture_output=True, text=True, timeout=PATIENCE)
+    assert (refusal.returncode, refusal.stderr.count("\n")) == (2, 1), refusal.stderr
+    assert f"the cluster at '{place.head.gcs}' has Ray 1.0.0 and Python 3.8.1, here is Ray" in refusal.stderr
     assert os.listdir(laptop / "runs") == ["unsent"]
 
 
-# What the head has written of itself is replaced by what another would have written.
+# Replaces the versions that the head has written by those of another.
 _REWRITE = """
 import json, sys
 from ray._common.usage.usage_constants import CLUSTER_METADATA_KEY
@@ -227,6 +270,6 @@ from ray._private.ray_constants import KV_NAMESPACE_CLUSTER
 from ray._raylet import GcsClient
 client = GcsClient(sys.argv[1])
 written = json.loads(client.internal_kv_get(CLUSTER_METADATA_KEY, KV_NAMESPACE_CLUSTER))
-told = json.dumps({**written, "ray_version": "1.0.0", "python_version": "3.8.1"})
-client.internal_kv_put(CLUSTER_METADATA_KEY, told.encode(), True, KV_NAMESPACE_CLUSTER)
+changed = json.dumps({**written, "ray_version": "1.0.0", "python_version": "3.8.1"})
+client.internal_kv_put(CLUSTER_METADATA_KEY, changed.encode(), True, KV_NAMESPACE_CLUSTER)
 """

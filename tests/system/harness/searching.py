@@ -1,4 +1,4 @@
-"""A search in a process of its own, to be watched and disturbed: its trials, its processes."""
+"""A search in a process of its own: how far it is, which processes it has, how to kill them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import TypeVar
 
 import psutil
 
-from tests.conftest import command, environment
+from tests.conftest import PATIENCE, command, environment
 
-_Found = TypeVar("_Found")
+T = TypeVar("T")
 
 
 def ended(folder: Path) -> int:
-    """How many trials of the study ``s`` have ended."""
+    """Number of trials of the study ``s`` that have ended."""
     path = folder / "runs/s/trials.jsonl"
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
 def start(folder: Path, *options: str, **more: str) -> subprocess.Popen[str]:
-    """``phitune search study.yaml``, with options and with more in its environment."""
+    """Starts ``phitune search study.yaml`` with options and more environment variables."""
     return subprocess.Popen(
         command("search", "study.yaml", *options),
         cwd=folder,
-        env=environment() | more,
+        env=environment(**more),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -35,18 +35,18 @@ def start(folder: Path, *options: str, **more: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(condition: Callable[[], _Found], process: subprocess.Popen[str]) -> _Found:
-    """Waits for something to be so, or to be there, while the search is at work; returns what there is."""
-    deadline = time.monotonic() + 300
-    while not (found := condition()):
+def wait_for(condition: Callable[[], T], process: subprocess.Popen[str]) -> T:
+    """Waits until ``condition`` returns something true while the search is at work; returns that."""
+    deadline = time.monotonic() + PATIENCE
+    while not (value := condition()):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    return found
+    return value
 
 
 def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The search and all it has started, as far as it lives."""
+    """The search and its descendants that are alive."""
     with suppress(psutil.NoSuchProcess):
         driver = psutil.Process(process.pid)
         return [driver, *driver.children(recursive=True)]
@@ -54,13 +54,13 @@ def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def named(process: subprocess.Popen[str], *starts: str) -> list[psutil.Process]:
-    """Those of the family whose names start so."""
-    found = []
+    """Members of the family whose names start with one of ``starts``."""
+    members = []
     for member in family(process):
         with suppress(psutil.NoSuchProcess):
             if member.name().startswith(starts):
-                found.append(member)
-    return found
+                members.append(member)
+    return members
 
 
 def kill(*members: psutil.Process) -> None:

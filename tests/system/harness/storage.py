@@ -7,32 +7,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tests.system.harness.requirements import program, require_right
 
 
 @contextmanager
 def mounted(folder: Path, size: str = "256M") -> Iterator[Path]:
-    """Puts a file system of its own at an empty folder; skips the test where this user may not mount anything."""
+    """Mounts a file system of its own at an empty folder."""
     image = folder.with_name(f"{folder.name}.img")
-    try:
-        subprocess.run(["truncate", "--size", size, image], check=True)
-        subprocess.run(["mkfs.ext4", "-q", image], capture_output=True, check=True)
-        subprocess.run(["mount", "-o", "loop", image, folder], capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("this machine does not let this user mount anything")
+    subprocess.run(["truncate", "--size", size, image], check=True)
+    mkfs = program("mkfs.ext4", package="e2fsprogs", folders="*sbin")
+    subprocess.run([mkfs, "-q", image], capture_output=True, check=True)
+    require_right(["mount", "-o", "loop", str(image), str(folder)], "mount a file")
     try:
         (folder / "lost+found").rmdir()
         yield folder
     finally:
-        # Even if somebody still has a file open there.
+        # Even if a process still has a file open there.
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @contextmanager
 def hanging(folder: Path) -> Iterator[None]:
-    """Whoever writes to a mounted folder waits, beyond the reach of any signal, until this is over."""
-    subprocess.run(["fsfreeze", "--freeze", folder], check=True)
+    """Makes every process that writes to a mounted folder wait, beyond the reach of any signal, until the end."""
+    fsfreeze = program("fsfreeze", package="util-linux", folders="*sbin")
+    subprocess.run([fsfreeze, "--freeze", folder], check=True)
     try:
         yield
     finally:
-        subprocess.run(["fsfreeze", "--unfreeze", folder], check=True)
+        subprocess.run([fsfreeze, "--unfreeze", folder], check=True)

@@ -1,4 +1,4 @@
-"""Whether a study is whole: the journal, Optuna's history, MLflow and the results table, and trial by trial."""
+"""Whether a finished study is whole: its journal, Optuna's history, MLflow's runs, the results table, each trial."""
 
 from __future__ import annotations
 
@@ -33,11 +33,14 @@ _STATES = {
 
 
 def check_whole(folder: Path, name: str = "s", retrain_every: int = 1, within: float = 0.0) -> list[Record]:
-    """Asserts that the finished study in ``folder`` is what it would be, had nothing happened to it.
+    """Asserts that the finished study in ``folder`` is as if nothing had disturbed it.
 
     Args:
-        retrain_every: Every so manyth trial is trained again, here and undisturbed, and must come out the same.
-        within: Share by which its numbers may be others; by default the same to the last bit.
+        retrain_every: Each cell's first trial, and every so many after it, is trained again here and must agree.
+        within: Relative tolerance of its numbers; by default they agree to the last bit.
+
+    Returns:
+        The journal.
     """
     study = read_study(folder / "study.yaml")
     out = folder / "runs" / name
@@ -64,9 +67,9 @@ def check_whole(folder: Path, name: str = "s", retrain_every: int = 1, within: f
 def _check_optuna(out: Path, cell: Cell, by_id: dict[str, Record]) -> None:
     storage = JournalStorage(JournalFileBackend(str(out / "optuna.log")))
     trials = optuna.load_study(study_name=cell.key, storage=storage).trials
-    told = [(trial.number, trial.state, trial.value) for trial in trials]
+    history = [(trial.number, trial.state, trial.value) for trial in trials]
     records = [by_id[f"{cell.slug}/explore-{number:04d}"] for number in range(len(trials))]
-    for (number, state, value), record in zip(told, records, strict=True):
+    for (number, state, value), record in zip(history, records, strict=True):
         assert (number, state) == (record.trial.number, _STATES[record.status])
         assert record.status != "completed" or value == record.final["objective"]
 
@@ -92,5 +95,5 @@ def _check_outcome(study: Study, cell: Cell, record: Record, curve: Any, within:
         training.advance(min(rung, record.steps))
     training.advance(record.steps)
     assert [point.keys() for point in training.curve] == [point.keys() for point in curve], trial.trial_id
-    for expected, found in zip(training.curve, curve, strict=True):
-        assert found == pytest.approx(expected, rel=within, abs=0.0), trial.trial_id
+    for expected, point in zip(training.curve, curve, strict=True):
+        assert point == pytest.approx(expected, rel=within, abs=0.0), trial.trial_id

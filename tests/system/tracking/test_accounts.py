@@ -1,4 +1,4 @@
-"""MLflow's server with accounts, users and runs on PostgreSQL: who is let in, and what is left of a password."""
+"""MLflow's server with accounts, on PostgreSQL: who may write which study, and that no password is stored."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from phitune.search.tracking import facts_of
 from phitune.search.tracking.store import Refused, Store
 from phitune.trainables.errors import InputError
 from tests.conftest import Run
-from tests.system.harness.mlflow_server import server
-from tests.system.harness.postgres import postgresql
-from tests.system.harness.ray_start import free_ports
+from tests.system.harness.clusters.start import free_ports
+from tests.system.harness.servers.mlflow import server
+
+pytestmark = [pytest.mark.full, pytest.mark.xdist_group("postgres")]
 
 STUDY = """
 name: s
@@ -43,36 +44,34 @@ ANNA, BEN = ("anna", "pw-of-anna-77ab"), ("ben", "pw-of-ben-93cd")
 
 
 def of(account: tuple[str, str]) -> dict[str, str]:
-    """The environment that holds an account."""
+    """Environment variables of an account."""
     return {"MLFLOW_TRACKING_USERNAME": account[0], "MLFLOW_TRACKING_PASSWORD": account[1]}
 
 
 @pytest.fixture
-def uri(tmp_path: Path) -> Iterator[str]:
-    """A server that knows Anna and Ben; what is whose, only its owner may change."""
+def uri(tmp_path: Path, postgres_database: str) -> Iterator[str]:
+    """A server with accounts of Anna and Ben; only its owner may change a study."""
     settings = tmp_path / "accounts.ini"
-    port, database_port = free_ports(2)
-    with postgresql(database_port) as database:
-        settings.write_text(ACCOUNTS.format(database), encoding="utf-8")
-        secrets = {
-            "MLFLOW_AUTH_CONFIG_PATH": str(settings),
-            "MLFLOW_AUTH_ADMIN_USERNAME": ADMIN[0],
-            "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN[1],
-            "MLFLOW_FLASK_SERVER_SECRET_KEY": "key-55ee",
-        }
-        with server(tmp_path, port, database, "--app-name", "basic-auth", **secrets) as uri:
-            for name, password in (ANNA, BEN):
-                account = {"username": name, "password": password}
-                made = requests.post(f"{uri}/api/2.0/mlflow/users/create", json=account, auth=ADMIN, timeout=60)
-                assert made.ok, made.text
-            with psycopg.connect(database) as connection:
-                users = connection.execute("select username from users").fetchall()
-            assert {name for (name,) in users} == {ADMIN[0], ANNA[0], BEN[0]}
-            yield uri
+    settings.write_text(ACCOUNTS.format(postgres_database), encoding="utf-8")
+    secrets = {
+        "MLFLOW_AUTH_CONFIG_PATH": str(settings),
+        "MLFLOW_AUTH_ADMIN_USERNAME": ADMIN[0],
+        "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN[1],
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": "key-55ee",
+    }
+    with server(tmp_path, free_ports(1)[0], postgres_database, "--app-name", "basic-auth", **secrets) as uri:
+        for name, password in (ANNA, BEN):
+            account = {"username": name, "password": password}
+            answer = requests.post(f"{uri}/api/2.0/mlflow/users/create", json=account, auth=ADMIN, timeout=60)
+            assert answer.ok, answer.text
+        with psycopg.connect(postgres_database) as connection:
+            users = connection.execute("select username from users").fetchall()
+        assert {name for (name,) in users} == {ADMIN[0], ANNA[0], BEN[0]}
+        yield uri
 
 
 def test_an_account_writes_its_study_and_its_password_is_nowhere(
-    tmp_path: Path, phitune: Run, uri: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, phitune: Run, phitune_in_process: Run, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
     search = ("search", "study.yaml", "--tracking-uri", uri)
@@ -87,10 +86,10 @@ def test_an_account_writes_its_study_and_its_password_is_nowhere(
     )
     assert not list(tmp_path.glob("runs/*"))
 
-    done = phitune(*search, cwd=tmp_path, **of(ANNA))
-    assert done.returncode == 0, done.stderr
-    analysed = phitune("analyze", "s", cwd=tmp_path, **of(ANNA))
-    assert analysed.returncode == 0, analysed.stderr
+    finished = phitune(*search, cwd=tmp_path, **of(ANNA))
+    assert finished.returncode == 0, finished.stderr
+    analysis = phitune_in_process("analyze", "s", cwd=tmp_path, **of(ANNA))
+    assert analysis.returncode == 0, analysis.stderr
     for key, value in of(ANNA).items():
         monkeypatch.setenv(key, value)
     client = MlflowClient(tracking_uri=uri)
@@ -99,16 +98,16 @@ def test_an_account_writes_its_study_and_its_password_is_nowhere(
     assert Counter(run.data.tags.get("phitune.trial_id") for run in runs) == {**Counter(ids), None: 1}
     assert "RUNNING" not in {run.info.status for run in runs}
 
-    told = "".join((refused.stderr, done.stdout, done.stderr, analysed.stdout, analysed.stderr))
-    told += "".join(str(run.to_dictionary()) for run in runs)
-    kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    output = "".join((refused.stderr, finished.stdout, finished.stderr, analysis.stdout, analysis.stderr))
+    output += "".join(str(run.to_dictionary()) for run in runs)
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     for secret in (ANNA[1].encode(), base64.b64encode(":".join(ANNA).encode())):
-        assert secret.decode() not in told
-        assert not [content for content in kept if secret in content]
+        assert secret.decode() not in output
+        assert not [content for content in files if secret in content]
 
     for key, value in of(BEN).items():
         monkeypatch.setenv(key, value)
-    # He may look at what is hers.
+    # Ben may read the study, not write it.
     assert find_study("s", uri).name == "s"
     facts = facts_of(read_study(tmp_path / "study.yaml"), "another", "elsewhere")
     with pytest.raises(Refused, match="does not let this account write the study"):

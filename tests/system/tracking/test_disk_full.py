@@ -11,7 +11,8 @@ import pytest
 from mlflow import MlflowClient
 
 from phitune.search.records.journal import Journal
-from tests.conftest import command, environment
+from tests.conftest import PATIENCE, command, environment
+from tests.system.harness.requirements import require_right
 from tests.system.tracking.test_server import STUDY
 
 # A mount of one's own needs no privileges where user namespaces are allowed.
@@ -28,16 +29,16 @@ cp db/mlflow.db .
 """
 
 
+@pytest.mark.full
 def test_a_full_disk_delays_and_loses_nothing(tmp_path: Path) -> None:
-    if subprocess.run([*NAMESPACE, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("this machine allows no user namespaces, so no small disk can be mounted")
+    require_right([*NAMESPACE, "true"], "mount a small disk in a user namespace")
     (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
     search = shlex.join(command("search", "study.yaml", "--tracking-uri", "sqlite:///db/mlflow.db"))
     subprocess.run(
         [*NAMESPACE, "sh", "-c", SCRIPT.format(search=search)],
         cwd=tmp_path,
         env=environment(),
-        timeout=400,
+        timeout=PATIENCE,
         check=True,
         capture_output=True,
     )

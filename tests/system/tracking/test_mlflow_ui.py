@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
+import signal
 import subprocess
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from mlflow import MlflowClient
+from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 
-from tests.conftest import command, environment
-from tests.system.harness.ray_start import free_ports
+from tests.conftest import PATIENCE, command, environment
+from tests.system.harness.clusters.start import free_ports
+from tests.system.harness.requirements import program
+from tests.system.harness.servers.answering import wait_for_answer
 
-selenium = pytest.importorskip("selenium.webdriver")
+pytestmark = pytest.mark.full
 
 T = TypeVar("T")
 NAME = re.compile(r"(uba φ=[\d.e+-]+|linear|cosine) lr=[\d.e+-]+ seed \d+ · \S+ T=\d+")
@@ -41,25 +44,23 @@ class Page:
         return str(self.browser.find_element("css selector", "body").text)
 
     def until(self, look: Callable[[], T], what: str) -> T:
-        """Looks until there is something; the page is drawn bit by bit."""
-        from selenium.common.exceptions import WebDriverException
-
-        deadline = time.monotonic() + 60
+        """Repeats ``look`` until it returns something true; the page is drawn bit by bit."""
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             try:
-                if found := look():
-                    return found
+                if value := look():
+                    return value
             except WebDriverException:
                 pass
             time.sleep(0.1)
         raise AssertionError(f"no {what} on {self.browser.current_url}: {self.text()[:500]}")
 
     def press(self, selector: str, place: int = 0, text: str = "") -> bool:
-        """Presses one of the elements; whether it was there."""
-        found = [element for element in self.all(selector) if text in element.text][place : place + 1]
-        for element in found:
+        """Presses one of the elements; returns whether it was there."""
+        elements = [element for element in self.all(selector) if text in element.text][place : place + 1]
+        for element in elements:
             self.browser.execute_script("arguments[0].click()", element)
-        return bool(found)
+        return bool(elements)
 
     def trials(self) -> dict[str, str]:
         """Address by name of the trials in the table."""
@@ -67,25 +68,23 @@ class Page:
         return {name: str(address) for name, address in links if " seed " in name}
 
     def shoot(self, name: str) -> None:
-        """A picture for a person, where PHITUNE_SCREENSHOTS names a folder."""
+        """Saves a picture for a person if PHITUNE_SCREENSHOTS names a folder."""
         if folder := os.environ.get("PHITUNE_SCREENSHOTS"):
             self.browser.save_screenshot(str(Path(folder) / f"{name}.png"))
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    programs = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-    if None in programs:
-        reason = "no Chromium with chromedriver; on Debian: apt-get install chromium chromium-driver"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    options = selenium.ChromeOptions()
-    options.binary_location = programs[0]
+    chromium = program("chromium", "google-chrome", package="chromium")
+    driver = program("chromedriver", package="chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
     flags = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1700,1100")
     for flag in flags:
         options.add_argument(flag)
-    opened = selenium.Chrome(options=options, service=selenium.ChromeService(programs[1]))
-    yield opened
-    opened.quit()
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield browser
+    browser.quit()
 
 
 @pytest.fixture(scope="module")
@@ -94,28 +93,25 @@ def page(browser: Any, searched: Path) -> Iterator[Page]:
     server = subprocess.Popen(
         command("ui", "--port", str(port)),
         cwd=searched,
-        env=environment(),
+        # Runners of evaluation jobs would take half a minute of CPU.
+        env=environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     base = f"http://127.0.0.1:{port}"
-    for _ in range(480):
-        try:
-            urllib.request.urlopen(f"{base}/health", timeout=2)
-            break
-        except OSError:
-            assert server.poll() is None
-            time.sleep(0.25)
-    # A server maps its tables at its first request, and some that come at once may find them half mapped.
-    urllib.request.urlopen(f"{base}/ajax-api/2.0/mlflow/experiments/get-by-name?experiment_name=small", timeout=60)
-    shown = Page(browser, base)
-    shown.open("experiments")
-    # The assistant's panel would cover the page.
-    browser.execute_script("localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')")
-    yield shown
-    os.killpg(server.pid, 15)
-    server.wait(timeout=30)
+    try:
+        wait_for_answer(f"{base}/health", server)
+        # A server maps its tables at its first request, and some that come at once may find them half mapped.
+        wait_for_answer(f"{base}/ajax-api/2.0/mlflow/experiments/get-by-name?experiment_name=small", server)
+        page = Page(browser, base)
+        page.open("experiments")
+        # The assistant's panel would cover the page.
+        browser.execute_script("localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')")
+        yield page
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A real Ray cluster on this machine, each of its nodes a process group of its own, to be hit one by one."""
+"""A real Ray cluster on this machine, each node a process group that can be killed alone."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import environment
-from tests.system.harness.ray_start import free_address, kill_node, new_token, start_node
+from tests.conftest import PATIENCE, environment
+from tests.system.harness.clusters.start import free_address, kill_node, new_token, start_node
 
 _PORTS = ("--min-worker-port=0", "--max-worker-port=0", "--dashboard-agent-listen-port=0")
 
@@ -21,8 +21,8 @@ _LIST = """
 import json, sys
 from ray._raylet import GcsClient
 nodes = GcsClient(address=sys.argv[1]).get_all_node_info()
-found = {id.hex(): {"alive": node.state == 0, **node.resources_total} for id, node in nodes.items()}
-print(json.dumps(found))
+table = {id.hex(): {"alive": node.state == 0, **node.resources_total} for id, node in nodes.items()}
+print(json.dumps(table))
 """
 
 
@@ -30,13 +30,13 @@ class Cluster:
     """A head, and nodes that join it.
 
     Args:
-        folder: For Ray's own files; its path must be short.
-        cpus: The head's.
-        config: Ray's own settings, such as how soon a node that is silent is held for dead.
+        folder: Folder of Ray's own files; its path must be short.
+        cpus: CPUs of the head.
+        config: Ray's system configuration, such as when a silent node counts as dead.
 
     Attributes:
         address: HOST:PORT, the same after a restart.
-        token: The environment that holds its token.
+        token: Environment that holds its token.
     """
 
     def __init__(self, folder: Path, cpus: int, config: Mapping[str, Any]) -> None:
@@ -57,7 +57,7 @@ class Cluster:
         """Starts a node.
 
         Args:
-            within: A command that starts the command that follows it, in other surroundings.
+            within: Command line that the node's is appended to, such as ``unshare --mount``.
         """
         return self._start(f"--address={self.address}", f"--num-cpus={cpus}", within=within)
 
@@ -65,39 +65,46 @@ class Cluster:
         """Kills all processes of a node at once."""
         kill_node(node)
 
+    def remove_node(self, node: subprocess.Popen[bytes]) -> None:
+        """Ends a node in good order, so that the head knows at once."""
+        node.terminate()
+        node.wait(timeout=PATIENCE)
+        kill_node(node)
+        self._nodes.remove(node)
+
     def nodes(self) -> dict[str, dict[str, Any]]:
-        """What Ray's head says of each node, by its id: ``alive``, ``CPU``."""
+        """The head's table of nodes: ``alive`` and ``CPU`` by node id."""
         return dict(json.loads(self._run("-c", _LIST, self.address)))
 
     def drain(self, node_id: str, seconds: int) -> None:
-        """Tells Ray that a node will be taken away, as a cloud does that wants its spot machine back."""
+        """Announces that a node leaves in so many seconds, as a cloud does before it takes a spot machine back."""
         arguments = [f"--address={self.address}", f"--node-id={node_id}", "--reason=DRAIN_NODE_REASON_PREEMPTION"]
         arguments += ["--reason-message=spot", f"--deadline-remaining-seconds={seconds}"]
         self._run("-m", "ray.scripts.scripts", "drain-node", *arguments)
 
     def close(self) -> None:
-        """Kills what is left."""
+        """Kills the nodes that are left."""
         for node in self._nodes:
             self.kill(node)
 
     def _run(self, *arguments: str) -> str:
-        """In a process of its own, as Ray keeps the first token that a process has used."""
-        done = subprocess.run(
-            [sys.executable, *arguments], env=environment() | self.token, capture_output=True, text=True, check=False
+        """Output of a Python process; this process would keep the first cluster's token."""
+        process = subprocess.run(
+            [sys.executable, *arguments], env=environment(**self.token), capture_output=True, text=True, check=False
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert process.returncode == 0, process.stderr
+        return process.stdout
 
     def _start(self, *options: str, within: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-        told = self._folder / f"out-{len(self._nodes)}"
-        node = start_node(told, [*_PORTS, *options], self.token, within)
+        output = self._folder / f"out-{len(self._nodes)}"
+        node = start_node(output, [*_PORTS, *options], self.token, within)
         self._nodes.append(node)
         return node
 
 
 @contextmanager
 def ray_cluster(cpus: int, config: Mapping[str, Any] | None = None) -> Iterator[Cluster]:
-    """A cluster of a head with so many CPUs."""
+    """Starts a cluster of a head alone; kills all its nodes afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
     cluster = None
     try:

@@ -13,12 +13,12 @@ from typing import Any
 
 from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID, FAKE_HEAD_NODE_TYPE
 
-from tests.system.harness.ray_start import free_address, kill_node, new_token, start_node
+from tests.system.harness.clusters.start import free_address, kill_node, new_token, start_node
 
 
 @dataclass(frozen=True)
 class Head:
-    """Where it listens, and the environment that holds its token."""
+    """Address of a head as HOST:PORT, and the environment that holds its token."""
 
     address: str
     token: Mapping[str, str]
@@ -26,18 +26,23 @@ class Head:
 
 @contextmanager
 def autoscaling_head(worker: Mapping[str, float], nodes: int) -> Iterator[Head]:
-    """A head that holds no trial, and an autoscaler that may start so many nodes of one type."""
+    """Starts a head without room for trials, and an autoscaler that starts up to ``nodes`` nodes of one type.
+
+    Args:
+        worker: Resources of such a node.
+        nodes: How many there may be at once.
+    """
     address = free_address()
     # Paths of sockets must be short.
     folder = Path(tempfile.mkdtemp(prefix="ray-"))
-    config, told = folder / "cluster.json", folder / "out"
+    config, output = folder / "cluster.json", folder / "out"
     config.write_text(json.dumps(_config(address, worker, nodes)), encoding="utf-8")
     token = new_token()
     env = token | {"AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1", "RAY_enable_autoscaler_v2": "1"}
     env |= {"RAY_CLOUD_INSTANCE_ID": FAKE_HEAD_NODE_ID, "RAY_OVERRIDE_NODE_ID_FOR_TESTING": FAKE_HEAD_NODE_ID}
     options = [f"--port={address.rpartition(':')[2]}", f"--temp-dir={folder}", f"--autoscaling-config={config}"]
     try:
-        head = start_node(told, ["--head", "--num-cpus=0", *options], env)
+        head = start_node(output, ["--head", "--num-cpus=0", *options], env)
         try:
             yield Head(address, token)
         finally:
@@ -47,7 +52,7 @@ def autoscaling_head(worker: Mapping[str, float], nodes: int) -> Iterator[Head]:
 
 
 def _config(address: str, worker: Mapping[str, float], nodes: int) -> dict[str, Any]:
-    """A cluster launcher's file with everything that Ray fills in for the providers it knows."""
+    """A cluster launcher's file, with the defaults that Ray fills in for the providers it knows."""
     lists = ("initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands")
     more = ("head_start_ray_commands", "worker_start_ray_commands", "cluster_synced_files", "rsync_exclude")
     provider = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"

@@ -1,4 +1,4 @@
-"""A gate before a server: HTTP basic authentication, as reverse proxies have it before MLflow."""
+"""HTTP basic authentication in front of a server, as reverse proxies put it before MLflow."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @contextmanager
 def gate(user: str, password: str, server: str) -> Iterator[int]:
-    """Lets those who know the password through to ``server``; its port on loopback."""
-    wanted = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    """Passes requests with the right password on to ``server``; yields the gate's port on loopback."""
+    credentials = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
     class Gate(BaseHTTPRequestHandler):
         def _pass(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))) or None
-            if self.headers.get("Authorization") != wanted:
+            if self.headers.get("Authorization") != credentials:
                 self._answer(401, "text/plain", b"who are you?")
                 return
             kind = self.headers.get("Content-Type", "application/json")
@@ -42,7 +42,7 @@ def gate(user: str, password: str, server: str) -> Iterator[int]:
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass
 
         def log_message(self, format: str, *args: object) -> None:
-            """Says nothing."""
+            """Logs nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Gate) as gatekeeper:
         threading.Thread(target=gatekeeper.serve_forever, daemon=True).start()
