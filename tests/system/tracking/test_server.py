@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import psycopg
 import pytest
 from mlflow import MlflowClient
 
@@ -25,6 +26,7 @@ families: [uba, linear]
 trials: 20
 replicates: 1
 """
+PASSWORD = "pw-77ab"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -70,14 +72,33 @@ def test_a_server_that_goes_away_delays_and_loses_nothing(
         assert "report" in {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
 
 
-def test_a_bare_database_gets_no_password_and_artifacts_stay_with_the_study(
-    tmp_path: Path, phitune: Run, postgres_database: str
+@pytest.mark.parametrize("form", ["{user}:{password}@{place}", "{place}?user={user}&password={password}"])
+def test_the_password_of_a_database_is_stored_nowhere(
+    tmp_path: Path, phitune: Run, postgres_database: str, form: str
 ) -> None:
     (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
-    uri = postgres_database.replace("postgres@", "postgres:pw-77ab@")
+    scheme, _, rest = postgres_database.partition("://")
+    user, _, place = rest.partition("@")
+    uri = f"{scheme}://{form.format(user=user, password=PASSWORD, place=place)}"
     search = phitune("search", "study.yaml", f"--tracking-uri={uri}", "--set", "trials=4", cwd=tmp_path)
     assert search.returncode == 0, search.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"study.yaml", "runs"}
     assert list((tmp_path / "runs/s/artifacts").rglob("study.yaml"))
-    leaks = [path for path in tmp_path.rglob("*") if path.is_file() and b"pw-77ab" in path.read_bytes()]
-    assert not leaks and "pw-77ab" not in search.stdout + search.stderr
+    analysis = phitune("analyze", "s", f"--tracking-uri={uri}", cwd=tmp_path)
+    assert analysis.returncode == 0, analysis.stderr
+    assert list((tmp_path / "runs/s/artifacts").rglob("guidelines.json")), "the report is in MLflow"
+    refused = phitune("analyze", "no-such-study", f"--tracking-uri={uri}", cwd=tmp_path)
+    assert refused.returncode == 2
+    said = "".join(run.stdout + run.stderr for run in (search, analysis, refused))
+    assert PASSWORD not in said
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and PASSWORD.encode() in path.read_bytes()]
+    assert PASSWORD not in _content(postgres_database)
+
+
+def _content(database: str) -> str:
+    """Every row of every table."""
+    with psycopg.connect(database) as connection:
+        tables = connection.execute("select tablename from pg_tables where schemaname = 'public'").fetchall()
+        rows = [connection.execute(f'select * from "{table}"').fetchall() for (table,) in tables]
+    assert "phitune.kind" in str(rows)
+    return str(rows)
