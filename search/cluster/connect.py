@@ -1,4 +1,4 @@
-"""Ray as a study needs it: started or joined, and quiet."""
+"""Starts or joins Ray, and keeps it quiet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TERMINATED = threading.Event()
 
 
 def quiet(verbose: bool) -> None:
-    """Silences what Ray, MLflow and Optuna say on their own account; not what goes wrong."""
+    """Silences the routine messages of Ray, MLflow and Optuna; errors still appear."""
     environment(verbose)
     if verbose:
         return
@@ -64,7 +64,7 @@ def connect(study: Study, address: str | None, verbose: bool) -> None:
 
 
 def terminated() -> bool:
-    """Whether this process was told to end by SIGTERM; where its whole group was, Ray dies of it."""
+    """Whether this process received SIGTERM; if its whole group did, Ray's processes die of it."""
     return _TERMINATED.is_set()
 
 
@@ -83,12 +83,12 @@ def _require_room(kinds: Iterable[Resources]) -> None:
 
 def _no_room(resources: Resources, nodes: Sequence[Node]) -> InputError:
     for field, name in RAYS_NAMES.items():
-        asked, have = getattr(resources, field), max((node.get(name, 0.0) for node in nodes), default=0.0)
-        if asked > have:
+        amount, have = getattr(resources, field), max((node.get(name, 0.0) for node in nodes), default=0.0)
+        if amount > have:
             all_have = sum(node.get(name, 0.0) for node in nodes)
             where = f"the cluster has {all_have:g} {name}s" + (f", {have:g} on one node" if have < all_have else "")
             none = f", and no autoscaler that starts a node with {words(resources)}"
-            return InputError(f"resources.{field}: {asked:g} is not allowed; {where}{none}")
+            return InputError(f"resources.{field}: {amount:g} is not allowed; {where}{none}")
     return InputError(
         f"resources: {resources.cpu:g} CPUs and {resources.gpu:g} GPUs are not allowed; no node of the cluster has both"
     )
@@ -106,13 +106,13 @@ def _start_ray(address: str | None, verbose: bool, tries: int = 2) -> None:
             configure_logging=True,
         )
     except Exception as error:
-        told = " ".join(str(error).split())[:160]
+        reason = " ".join(str(error).split())[:160]
         if address:
-            raise InputError(f"--address: no Ray cluster at {address!r} ({told})") from error
+            raise InputError(f"--address: no Ray cluster at {address!r} ({reason})") from error
         # Ray allows itself half a minute, which a busy machine may not keep.
         ray.shutdown()
         if tries == 1:
             raise SurroundingsError(
-                f"Ray does not start ({told}); nothing is lost, and the same command goes on"
+                f"Ray does not start ({reason}); nothing is lost, and the same command goes on"
             ) from error
         _start_ray(address, verbose, tries - 1)

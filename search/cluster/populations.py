@@ -1,4 +1,4 @@
-"""Which trials train together, and how many: as the study file says, or as is measured on the cluster."""
+"""How many trials of each kind train together: set by the study file, or measured on the cluster."""
 
 from __future__ import annotations
 
@@ -17,40 +17,37 @@ from phitune.search.study.sections import Resources
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads import workload
 
-# A population must stay small beside a study: what is proposed next does not know the trials in flight.
+# A population must be a small part of a study: proposals do not know the results of trials in flight.
 _SHARE_OF_STUDY = 0.25
-# Seconds after which it is said what is being waited for.
+# Seconds after which a line says what the search waits for.
 _SOON = 10.0
 
 
-def placed(study: Study, cells: Iterable[Cell], tell: Callable[[str], None]) -> list[Cell]:
-    """The cells, with what a trial occupies where trials share it.
+def placed(study: Study, cells: Iterable[Cell], say: Callable[[str], None]) -> list[Cell]:
+    """The cells, each with its population if its trials train together.
 
-    ``auto`` looks on the cluster what pays, on GPUs alone: on CPUs, trials in processes of their own do about as well.
+    ``auto`` measures on the cluster what pays, on GPUs alone: on CPUs, trials in separate processes do about as well.
 
     Args:
         cells: The study's.
-        tell: Takes what the user should know, a line each.
+        say: Called with each line for the user.
     """
     cells = list(cells)
     kinds = Counter((cell.workload, cell.optimizer, cell.resources) for cell in cells)
     most = {kind: int(_SHARE_OF_STUDY * study.trials * count) for kind, count in kinds.items()}
     # All at once, as far as the cluster has room.
-    looking = {kind: _looking(study.population, *kind, number) for kind, number in most.items()}
-    found = {kind: _found(kind, task, tell) for kind, task in looking.items()}
-    return [_together(cell, found[cell.workload, cell.optimizer, cell.resources]) for cell in cells]
+    tasks = {kind: _measurement(study.population, *kind, number) for kind, number in most.items()}
+    rows = {kind: _rows(kind, task, say) for kind, task in tasks.items()}
+    return [_together(cell, rows[cell.workload, cell.optimizer, cell.resources]) for cell in cells]
 
 
 def share(resources: Resources, rows: int) -> Resources:
-    """What one trial occupies of what so many occupy together: whole units or the k-th part of one, as Ray has them."""
+    """The part of ``resources`` for each of ``rows`` trials: whole units, or the k-th part of one as Ray requires."""
     return Resources(cpu=_part(resources.cpu, rows), gpu=_part(resources.gpu, rows))
 
 
 def fitting(whole: Resources, part: Resources) -> int:
-    """How many trials Ray puts where one trial had the GPU, or the CPUs, to itself.
-
-    Ray knows four places: of parts of 1/300 there are 303.
-    """
+    """How many trials Ray places on the resources of one: parts are rounded to four decimals, so 1/300 fits 303 times."""
     name = "GPU" if whole.gpu else "CPU"
     return int(bundle(whole)[name] / bundle(part)[name] + 1e-9)
 
@@ -68,34 +65,34 @@ def _together(cell: Cell, rows: int) -> Cell:
     return replace(cell, resources=part, together=Together(fitting(cell.resources, part), cell.resources))
 
 
-def _looking(wanted: str | int, spec: Spec, optimizer: Spec, resources: Resources, most: int) -> Any:
-    """A task that finds out how many trials of a kind train together; None if that is one without a look."""
-    if wanted == "off" or wanted == 1 or (wanted == "auto" and (most < 2 or not 0 < resources.gpu <= 1)):
+def _measurement(population: str | int, spec: Spec, optimizer: Spec, resources: Resources, most: int) -> Any:
+    """A Ray task that finds how many trials of a kind train together; None where it is one without measuring."""
+    if population == "off" or population == 1 or (population == "auto" and (most < 2 or not 0 < resources.gpu <= 1)):
         return None
-    # A GPU of its own: others on it would slow down what is timed.
-    look = ray.remote(num_cpus=resources.cpu, num_gpus=math.ceil(resources.gpu), max_retries=0)(_look)
-    return look.remote(spec, optimizer, resources.gpu, None if wanted == "auto" else wanted, most)
+    # A whole GPU: other work on it would slow down what is timed.
+    measure = ray.remote(num_cpus=resources.cpu, num_gpus=math.ceil(resources.gpu), max_retries=0)(_measure)
+    return measure.remote(spec, optimizer, resources.gpu, None if population == "auto" else population, most)
 
 
-def _found(kind: tuple[Spec, Spec, Resources], looking: Any, tell: Callable[[str], None]) -> int:
+def _rows(kind: tuple[Spec, Spec, Resources], task: Any, say: Callable[[str], None]) -> int:
     """How many trials of a kind train together."""
-    if looking is None:
+    if task is None:
         return 1
     spec, optimizer, resources = kind
     name = f"{spec.label} with {optimizer.label}"
-    if not ray.wait([looking], timeout=_SOON)[0]:
-        tell(f"population: looking, where a node has {words(resources)}, whether trials of {name} train together")
+    if not ray.wait([task], timeout=_SOON)[0]:
+        say(f"population: looking, where a node has {words(resources)}, whether trials of {name} train together")
     try:
-        rows, told = ray.get(looking)
+        rows, outcome = ray.get(task)
     except RayError as error:
         cause = error.cause if isinstance(error, RayTaskError) else error
-        rows, told = 1, f"one at a time: {type(cause).__name__}: {cause}".splitlines()[0]
-    tell(f"population: trials of {name} train {told}")
+        rows, outcome = 1, f"one at a time: {type(cause).__name__}: {cause}".splitlines()[0]
+    say(f"population: trials of {name} train {outcome}")
     return int(rows)
 
 
-def _look(spec: Spec, optimizer: Spec, gpu: float, rows: int | None, most: int) -> tuple[int, str]:
-    """Where trials will train, on a part of a GPU or none: how many together, and what is to be said of it."""
+def _measure(spec: Spec, optimizer: Spec, gpu: float, rows: int | None, most: int) -> tuple[int, str]:
+    """Runs where trials will train: how many train together, and the words for it."""
     from phitune.trainables.population.eligibility import alone_reason
     from phitune.trainables.population.ramp import ramp
     from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
@@ -106,7 +103,7 @@ def _look(spec: Spec, optimizer: Spec, gpu: float, rows: int | None, most: int) 
     if rows is not None:
         return rows, f"{rows} at a time"
     assert isinstance(built, TorchWorkload), "other workloads train alone"
-    found = ramp(built, optimizer, device, most, share=gpu)
-    if found.rows == 1:
+    best = ramp(built, optimizer, device, most, share=gpu)
+    if best.rows == 1:
         return 1, "one at a time, together they are no faster"
-    return found.rows, f"{found.rows} at a time, {found.gain:.2g} times as fast as one"
+    return best.rows, f"{best.rows} at a time, {best.gain:.2g} times as fast as one"

@@ -1,4 +1,4 @@
-"""How many trials the cluster holds at once, as nodes come and go and trials want different things."""
+"""How many trials the cluster holds at once, while nodes come and go and trials need different resources."""
 
 from __future__ import annotations
 
@@ -11,62 +11,62 @@ from phitune.search.cluster.nodes import Node, Upscaling, living_nodes
 from phitune.search.study.sections import Resources
 
 _LOOK_EVERY = 1.0
-#: A study file's words and Ray's.
+#: Names of resources: the study file's and Ray's.
 RAYS_NAMES = {"cpu": "CPU", "gpu": "GPU"}
 
 
 def bundle(resources: Resources) -> dict[str, float]:
-    """What a trial occupies, in Ray's words; Ray knows four places, and six sixths must not be more than one."""
+    """Resources under Ray's names, rounded down to its four decimals so that six sixths fit into one."""
     amounts = {name: getattr(resources, field) for field, name in RAYS_NAMES.items()}
     return {name: math.floor(amount * 1e4 + 1e-6) / 1e4 for name, amount in amounts.items() if amount}
 
 
 def words(resources: Resources) -> str:
-    """What a trial occupies, to be read."""
+    """Resources in words, such as ``2 CPUs and 1 GPU``."""
     return " and ".join(
         f"{amount:g} {name}" + ("s" if amount > 1 else "") for name, amount in bundle(resources).items()
     )
 
 
 def places(resources: Resources, nodes: Sequence[Node]) -> int:
-    """How many trials fit on nodes that are empty; a trial lies on one node."""
+    """How many trials fit on empty nodes; a trial runs on a single node."""
     return sum(_fitting(bundle(resources), node) for node in nodes)
 
 
 def packed(nodes: Sequence[Node], taken: Mapping[Resources, int]) -> tuple[list[Node], Counter[Resources]]:
-    """What is left of nodes, and the trials of each kind that do not fit.
+    """The free resources of nodes with ``taken`` trials on them, and the trials of each kind that do not fit.
 
-    Trials are reckoned to lie as closely as they can, the demanding ones first, those without a GPU on nodes without
-    one, as Ray places them.
+    Trials are packed as densely as possible: the most demanding first, those without a GPU on nodes without one, as
+    Ray places them.
     """
     free = [Counter(node) for node in nodes]
     over: Counter[Resources] = Counter()
     for kind, count in sorted(taken.items(), key=lambda item: (-item[0].gpu, -item[0].cpu)):
-        asked = bundle(kind)
+        amounts = bundle(kind)
         for node in sorted(free, key=lambda node: node["GPU"] > 0) if not kind.gpu else free:
-            here = min(count, _fitting(asked, node))
-            node.subtract({name: here * amount for name, amount in asked.items()})
+            here = min(count, _fitting(amounts, node))
+            node.subtract({name: here * amount for name, amount in amounts.items()})
             count -= here
         over[kind] = count
     return list(free), over
 
 
-def _fitting(asked: Mapping[str, float], node: Node) -> int:
-    # A third of a GPU goes three times into one.
-    return max(0, int(min(math.floor(node.get(name, 0.0) / amount + 1e-9) for name, amount in asked.items())))
+def _fitting(amounts: Mapping[str, float], node: Node) -> int:
+    # Three thirds of a GPU fit into one.
+    return max(0, int(min(math.floor(node.get(name, 0.0) / amount + 1e-9) for name, amount in amounts.items())))
 
 
 class Slots:
-    """The trials in flight by what they occupy, how many more may start, and how long there was room for so many.
+    """Counts the trials in flight by their resources, how many more may start, and the slots over time.
 
-    Trials may start ahead of nodes that an autoscaler may bring: it brings them for trials that wait. Where no node can
-    hold a kind of trial, one of the kind may start all the same, and waits.
+    Trials may start before there are nodes for them, since an autoscaler starts nodes for waiting trials only. Where
+    no node can hold a kind of trial, one trial of the kind may start all the same, and waits.
 
     Args:
-        kinds: All that the study's trials may occupy.
-        nodes: Where the nodes' resources are asked for.
-        ahead: Where it is asked how many trials may wait for nodes.
-        clock: Seconds.
+        kinds: The resources that trials of the study may occupy.
+        nodes: Returns the nodes' resources.
+        ahead: Returns how many trials may wait for nodes.
+        clock: Returns seconds.
     """
 
     def __init__(
@@ -88,18 +88,18 @@ class Slots:
         self._count()
 
     def look(self) -> None:
-        """Looks at the cluster again if the last look is a second ago."""
+        """Reads the cluster's nodes again if the last reading is at least a second old."""
         if self._clock() - self._looked >= _LOOK_EVERY:
             self._pass()
             self._count()
 
     def take(self, kind: Resources) -> None:
-        """A trial starts, in a process that has become free if there is one."""
+        """Counts a trial that starts, in an idle process if there is one."""
         self._taken[kind] += 1
         self._idle[kind] = max(0, self._idle[kind] - 1)
 
     def free(self, kind: Resources) -> None:
-        """A trial has ended; its process is kept for the next of its kind."""
+        """Counts a trial that has ended; its process stays idle for the next of its kind."""
         self._taken[kind] -= 1
         self._idle[kind] = min(self._idle[kind] + 1, self._here[kind])
 
@@ -110,7 +110,7 @@ class Slots:
         return bool(fitting) or over < self._ahead or not (self._here[kind] or self._taken[kind])
 
     def release(self, kinds: Collection[Resources]) -> None:
-        """Gives up the processes kept for kinds of which no trial can start now: others want their room."""
+        """Stops keeping idle processes of these kinds, so that other kinds can use their resources."""
         for kind in kinds:
             self._idle[kind] = 0
 
@@ -122,13 +122,13 @@ class Slots:
 
     @property
     def now(self) -> int:
-        """The trials in flight that have a place, and how many more do: at least one."""
+        """Placed trials and free places, at least one."""
         left = [self._left(kind, self._taken) for kind in self._kinds]
         return max(1, self._taken.total() - left[0][1] + max(fitting for fitting, _ in left))
 
     @property
     def seconds(self) -> float:
-        """Room for trials since the start: slots × seconds."""
+        """The integral of the slots over time since the start: slots × seconds."""
         self._pass()
         return self._seconds
 

@@ -1,4 +1,4 @@
-"""Whether the machines of a cluster share the place of a study's checkpoints; asked before the first trial."""
+"""Whether the nodes of a cluster share the folder of a study's checkpoints; checked before the first trial."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from phitune.search.study.model import Study
 from phitune.trainables.errors import InputError
 from phitune.trainables.training.checkpoint import try_beside
 
-# Seconds for the answers. A node without one is done without: it may be about to leave.
+# Seconds to wait for the nodes' answers. A node that does not answer is ignored: it may be about to leave.
 _PATIENCE = 30.0
 
 
 def require_storage(study: Study, folder: Path) -> str:
-    """Has every node that can hold a trial write where checkpoints go; waits for none that is yet to come.
+    """Writes to the checkpoint folder from every living node that can hold a trial.
 
     Args:
-        folder: The place of the study's checkpoints; created.
+        folder: The folder of the study's checkpoints; created.
 
     Returns:
-        What to tell the user, if it is not the same place on all of them.
+        A warning for the user if the nodes do not share it; empty if they do.
 
     Raises:
-        InputError: It cannot be written here or there.
+        InputError: It cannot be written on this machine or on a node.
     """
     folder = folder.resolve()
     mark = folder / f".mark.{uuid.uuid4().hex}"
@@ -59,21 +59,21 @@ def require_storage(study: Study, folder: Path) -> str:
 
 def _answers(study: Study, mark: Path) -> Iterator[tuple[dict[str, Any], tuple[bool, str]]]:
     kinds = {cell.resources for cell in study.cells}
-    asked = {
+    tasks = {
         ray.remote(num_cpus=0, max_retries=0)(try_beside)
         .options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
         .remote(mark): node
         for node in living()
         if any(places(kind, [node["Resources"]]) for kind in kinds)
     }
-    if not asked:
+    if not tasks:
         return
-    answered, silent = ray.wait([*asked], num_returns=len(asked), timeout=_PATIENCE)
+    answered, silent = ray.wait([*tasks], num_returns=len(tasks), timeout=_PATIENCE)
     for task in silent:
         ray.cancel(task, force=True)
     for task in answered:
         try:
-            yield asked[task], ray.get(task)
+            yield tasks[task], ray.get(task)
         except RayError:
             continue
 

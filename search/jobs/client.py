@@ -53,7 +53,7 @@ def jobs_at(address: str) -> JobSubmissionClient:
 
 @contextmanager
 def reachable(address: str) -> Iterator[None]:
-    """Tells in one line what fails between here and the job server.
+    """Reports in one line what fails between here and the job server.
 
     Raises:
         SurroundingsError: The server went away or failed.
@@ -62,7 +62,7 @@ def reachable(address: str) -> Iterator[None]:
         yield
     except (requests.RequestException, ConnectionError, RuntimeError) as error:
         where = without_credentials(address)
-        raise SurroundingsError(f"--address: the cluster at {where!r} fails ({_told(error)})") from error
+        raise SurroundingsError(f"--address: the cluster at {where!r} fails ({_reason(error)})") from error
 
 
 def _ray_version(address: str, shown: str, headers: dict[str, str]) -> str:
@@ -73,11 +73,11 @@ def _ray_version(address: str, shown: str, headers: dict[str, str]) -> str:
         answer.raise_for_status()
         return str(answer.json()["ray_version"])
     except (requests.RequestException, KeyError, TypeError) as error:
-        raise InputError(f"--address: no Ray dashboard at {shown!r} ({_told(error)})") from error
+        raise InputError(f"--address: no Ray dashboard at {shown!r} ({_reason(error)})") from error
 
 
-def _told(error: Exception) -> str:
-    """What failed, without the layers of libraries around it."""
+def _reason(error: Exception) -> str:
+    """The innermost cause of a failed connection, in one line."""
     text = " ".join(str(error).split())
     # "HTTPConnectionPool(...): ... (Caused by NewConnectionError('...: [Errno 111] Connection refused'))"
     inner = re.search(r"\[Errno -?\d+\] [^'\")]+", text)

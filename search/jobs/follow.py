@@ -1,4 +1,4 @@
-"""What a job prints, as it comes; the connection may break, the job goes on."""
+"""Follows the output of a job; the connection may break, the job goes on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GONE = 120.0
 
 
 def follow(client: JobSubmissionClient, job: Job, say: Callable[[str], None]) -> Job:
-    """Gives what a job prints to ``say`` until it ends; the job as it then is.
+    """Passes a job's output to ``say`` until the job ends; returns the ended job.
 
     Raises:
         SurroundingsError: The cluster has been away for two minutes.
@@ -42,13 +42,13 @@ def follow(client: JobSubmissionClient, job: Job, say: Callable[[str], None]) ->
                 return job
         except (TimeoutError, OSError, RuntimeError, SurroundingsError, aiohttp.ClientError) as error:
             if time.monotonic() - heard > _GONE:
-                told = " ".join(str(error).split())[:160]
-                raise SurroundingsError(f"the cluster is away ({told}); the job may go on there") from error
+                reason = " ".join(str(error).split())[:160]
+                raise SurroundingsError(f"the cluster is away ({reason}); the job may go on there") from error
         time.sleep(_AGAIN_AFTER)
 
 
 def log_end(client: JobSubmissionClient, job: Job, lines: int) -> str:
-    """The last lines of what a job has printed.
+    """The last lines of a job's output.
 
     Raises:
         SurroundingsError: The cluster failed.
@@ -58,7 +58,7 @@ def log_end(client: JobSubmissionClient, job: Job, lines: int) -> str:
 
 
 async def _tail(client: JobSubmissionClient, job_id: str, skip: int, say: Callable[[str], None]) -> None:
-    """All that a job prints, but for the first characters, which were said already."""
+    """Passes on a job's output without its first ``skip`` characters, which were passed on already."""
     async with aclosing(client.tail_job_logs(job_id)) as chunks:
         while True:
             try:

@@ -12,8 +12,8 @@ from phitune.trainables.errors import InputError
 
 STUDY_KEY, OUT_KEY, AGAIN_KEY = "phitune.study", "phitune.out", "phitune.again"
 _LOOK_EVERY = 0.5
-# Exit codes with which a search says why it ends.
-_TOLD = (1, 2, 130)
+# Exit codes of searches whose log says why they ended.
+_EXPLAINED = (1, 2, 130)
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Job:
         again: The line that submits it again.
         status: Ray's word: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
         since: When it began, or if it has ended when it did; Unix time in seconds.
-        message: What Ray says of it, in one line.
+        message: Ray's message about it, in one line.
         exit_code: Of the search, None if it has not ended by itself.
     """
 
@@ -44,14 +44,14 @@ class Job:
 
     @property
     def advice(self) -> str:
-        """How the study goes on; what is wrong with one that was refused, its log says."""
+        """How the study goes on, or where its log says what to change."""
         return (
             "; its log says what to change" if self.exit_code == 2 else f"; the same study goes on with: {self.again}"
         )
 
     @property
     def ending(self) -> tuple[int, str]:
-        """The exit code for one who has followed it, and what its log has not told."""
+        """The exit code for a command that followed the job, and a message for what its log does not say."""
         if self.status == "SUCCEEDED":
             return 0, ""
         if self.exit_code == 127 or "No module named phitune" in self.message:
@@ -59,7 +59,7 @@ class Job:
                 1,
                 "the `python` on the head's PATH has no phitune; run `ray start` there with its environment active",
             )
-        if self.exit_code in _TOLD:
+        if self.exit_code in _EXPLAINED:
             return self.exit_code, ""
         stopped = self.status == "STOPPED"
         why = "was stopped" if stopped else f"failed ({self.message[:200]})"
@@ -73,8 +73,8 @@ def listed(client: JobSubmissionClient) -> list[Job]:
         SurroundingsError: The cluster failed.
     """
     with reachable(client.get_address()):
-        found = client.list_jobs()
-    jobs = [_job(details) for details in found if STUDY_KEY in (details.metadata or {}) and details.submission_id]
+        every_job = client.list_jobs()
+    jobs = [_job(details) for details in every_job if STUDY_KEY in (details.metadata or {}) and details.submission_id]
     return sorted(jobs, key=lambda job: job.since)
 
 
@@ -92,7 +92,7 @@ def find(client: JobSubmissionClient, job_id: str) -> Job:
 
 
 def stop(client: JobSubmissionClient, job: Job) -> Job:
-    """Ends a job as Ctrl-C ends a search, and waits until it has; the job as it then is.
+    """Ends a job as Ctrl-C ends a search; returns it when it has ended.
 
     Raises:
         SurroundingsError: The cluster failed.

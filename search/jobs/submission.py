@@ -26,7 +26,7 @@ _STOPPING = {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "300"}
 
 @dataclass(frozen=True)
 class Submission:
-    """What is submitted.
+    """A study and where the cluster puts it.
 
     Attributes:
         study: The checked study.
@@ -79,16 +79,16 @@ class Submission:
         )
 
 
-def out_on_head(given: str | None, name: str) -> PurePosixPath:
-    """The study's directory there: as given, else ``phitune-runs/NAME`` below the home directory.
+def out_on_head(out: str | None, name: str) -> PurePosixPath:
+    """The study's directory there: ``out``, or without it ``phitune-runs/NAME`` below the home directory.
 
     Raises:
         InputError: It leaves the home directory.
     """
-    out = PurePosixPath(given) if given else HOME / name
-    if ".." in out.parts:
-        raise InputError(f"--out: {given!r} is not allowed; it must be absolute, or below the head's home directory")
-    return PurePosixPath(*out.parts[1:]) if out.parts[:1] == ("~",) else out
+    path = PurePosixPath(out) if out else HOME / name
+    if ".." in path.parts:
+        raise InputError(f"--out: {out!r} is not allowed; it must be absolute, or below the head's home directory")
+    return PurePosixPath(*path.parts[1:]) if path.parts[:1] == ("~",) else path
 
 
 def submit(client: JobSubmissionClient, submission: Submission, folder: Path) -> str:

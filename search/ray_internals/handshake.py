@@ -43,7 +43,7 @@ def require_cluster(address: str) -> None:
     request = gcs_service_pb2.InternalKVGetRequest(
         key=usage_constants.CLUSTER_METADATA_KEY, namespace=ray_constants.KV_NAMESPACE_CLUSTER
     )
-    # Without it, a proxy of the environment would be asked for the cluster.
+    # Otherwise gRPC would go through the HTTP proxy of the environment.
     direct = [("grpc.enable_http_proxy", 0)]
     try:
         with init_grpc_channel(resolved, direct) as channel:
@@ -54,8 +54,8 @@ def require_cluster(address: str) -> None:
     except grpc.RpcError as error:
         if error.code() == grpc.StatusCode.UNAUTHENTICATED:
             raise token_refused(address) from error
-        told = " ".join(str(error.details()).split())[:160]
-        raise InputError(f"--address: no Ray cluster at {address!r} ({told})") from error
+        reason = " ".join(str(error.details()).split())[:160]
+        raise InputError(f"--address: no Ray cluster at {address!r} ({reason})") from error
     if answer.value:
         _require_same(address, json.loads(answer.value))
 
@@ -104,8 +104,8 @@ def _resolved(address: str) -> str | None:
     if address == "auto":
         # As `ray.init` does for ``auto``, and for no other address.
         maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
-        found: str | None = canonicalize_bootstrap_address("auto")
-        return found
+        local: str | None = canonicalize_bootstrap_address("auto")
+        return local
     host, colon, port = address.rpartition(":")
     return address if host and colon and port.isdigit() else None
 

@@ -1,4 +1,4 @@
-"""What MLflow is told of a study and its cells: plain values, fit to travel to the writer's process."""
+"""What MLflow records of a study and its cells: plain values that can be sent to the writer's process."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from phitune.search.study.model import Cell, Study
 
 
-# Where a study's description begins; what `phitune analyze` finds stands before it.
+# Heading of a study's description; `phitune analyze` puts its answers before it.
 HEADING = "## What was searched"
 _NEWLINE = "\n"
 
 
 @dataclass(frozen=True)
 class CellFacts:
-    """What is told of a cell.
+    """What MLflow records of a cell.
 
     Attributes:
-        shown: What tells the cell from the study's others, such as ``mlp/digits T=64``; empty if it is the only one.
+        shown: Shortest name within the study, such as ``mlp/digits T=64``; empty if it is the only cell.
     """
 
     workload: str
@@ -38,11 +38,11 @@ class CellFacts:
 
 @dataclass(frozen=True)
 class StudyFacts:
-    """What is told of a study.
+    """What MLflow records of a study.
 
     Attributes:
         name: The experiment's name.
-        study_id: Tells apart studies of one name.
+        study_id: Unique among studies of the same name.
         yaml: The study file with every default filled in.
         note: Description in Markdown.
         cells: By the cell's key.
@@ -56,15 +56,15 @@ class StudyFacts:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> StudyFacts:
-        """From what `dataclasses.asdict` made of one."""
+        """The inverse of `dataclasses.asdict`."""
         return cls(**{**values, "cells": {key: CellFacts(**cell) for key, cell in values["cells"].items()}})
 
 
 def facts_of(study: Study, study_id: str, shown_out: str) -> StudyFacts:
-    """What is told of a study.
+    """The facts of a study.
 
     Args:
-        study_id: Tells apart studies of one name.
+        study_id: Unique among studies of the same name.
         shown_out: The output directory, as a reader of the description should write it.
     """
     cells = study.cells
@@ -73,7 +73,7 @@ def facts_of(study: Study, study_id: str, shown_out: str) -> StudyFacts:
     several_workloads = len({cell.workload for cell in cells}) > 1
 
     def facts(cell: Cell) -> CellFacts:
-        told = [
+        names = [
             cell.workload.label if several_workloads else "",
             cell.optimizer.label if several_optimizers else "",
             f"T={cell.budget}" if several_budgets else "",
@@ -88,7 +88,7 @@ def facts_of(study: Study, study_id: str, shown_out: str) -> StudyFacts:
             metric_name=cell.metric_name,
             metric_mode=cell.metric_mode,
             deterministic=cell.deterministic,
-            shown=" ".join(filter(None, told)),
+            shown=" ".join(filter(None, names)),
         )
 
     return StudyFacts(
@@ -104,8 +104,8 @@ def _note(study: Study, cells: Sequence[Cell], shown_out: str) -> str:
     table = [["workload", "optimizer", "budget T", "of the full budget", "base LR", "objective"], ["---"] * 6]
     for cell in cells:
         share, ends = 100 * cell.budget / cell.full_budget, cell.base_lr
-        told = [f"{share:.3g} %", f"{ends[0]:g} to {ends[1]:g}", f"{cell.objective} ({cell.mode})"]
-        table.append([cell.workload.label, cell.optimizer.label, str(cell.budget), *told])
+        settings = [f"{share:.3g} %", f"{ends[0]:g} to {ends[1]:g}", f"{cell.objective} ({cell.mode})"]
+        table.append([cell.workload.label, cell.optimizer.label, str(cell.budget), *settings])
     return f"""{HEADING}
 
 {study.trials} trials in each of {len(cells)} cells, {stopping}; then {study.replicates} replicates of every finalist \

@@ -66,7 +66,7 @@ def experiment_note(experiment: str) -> str:
 
 
 def tags(trial: Trial, cell: CellFacts, parent_run_id: str) -> dict[str, str]:
-    """What is known when the trial starts."""
+    """Tags that are known when the trial starts."""
     known = {
         MLFLOW_PARENT_RUN_ID: parent_run_id,
         "phitune.kind": "trial",
@@ -80,19 +80,19 @@ def tags(trial: Trial, cell: CellFacts, parent_run_id: str) -> dict[str, str]:
         "phitune.full_budget": str(cell.full_budget),
         "phitune.deterministic": str(cell.deterministic).lower(),
     }
-    told = {"phitune.finalist": trial.finalist, "phitune.origin": trial.origin}
-    return known | {key: value for key, value in told.items() if value}
+    optional = {"phitune.finalist": trial.finalist, "phitune.origin": trial.origin}
+    return known | {key: value for key, value in optional.items() if value}
 
 
 def end_tags(record: Record, cell: CellFacts) -> dict[str, str]:
-    """What is known when the trial has ended."""
-    told = {
+    """Tags that are known when the trial has ended."""
+    texts = {
         "phitune.status": record.status,
         "phitune.reason": record.reason,
         "phitune.traceback": record.traceback,
         NOTE: trial_note(record, cell),
     }
-    return {key: text[-_LONGEST_TAG:] for key, text in told.items() if text}
+    return {key: text[-_LONGEST_TAG:] for key, text in texts.items() if text}
 
 
 def params(trial: Trial, cell: CellFacts) -> list[Param]:
@@ -155,5 +155,5 @@ def trial_note(record: Record, cell: CellFacts) -> str:
 
 def counts(records: Iterable[Record]) -> str:
     """How many trials ended how."""
-    found: Counter[str] = Counter(record.status for record in records)
-    return ", ".join(f"{found[status]} {status}" for status in RUN_STATUS if found[status]) or "none"
+    numbers: Counter[str] = Counter(record.status for record in records)
+    return ", ".join(f"{numbers[status]} {status}" for status in RUN_STATUS if numbers[status]) or "none"

@@ -83,7 +83,7 @@ class Store:
         tags = runs.end_tags(record, cell)
         fresh = trial_id not in self._written
         run_id = self._create(record.trial, record.started, tags) if fresh else self._written[trial_id][0]
-        # Until the run has an end, whether the store took it all is unknown: after a failure it is asked.
+        # Until the run has ended it is unknown whether the store has all of it; after a failure it is looked up.
         self._doubtful.add(trial_id)
         self._client.log_batch(
             run_id,
@@ -134,29 +134,29 @@ class Store:
             self._doubtful.discard(trial_id)
 
     def _open_experiment(self, name: str, artifacts: Path | None) -> str:
-        found: Experiment | None = self._client.get_experiment_by_name(name)
-        if found is None:
+        experiment: Experiment | None = self._client.get_experiment_by_name(name)
+        if experiment is None:
             location = artifacts.resolve().as_uri() if artifacts else None
             try:
                 return str(self._client.create_experiment(name, location, runs.EXPERIMENT_TAGS))
             except MlflowException:
-                found = self._client.get_experiment_by_name(name)
-                if found is None:
+                experiment = self._client.get_experiment_by_name(name)
+                if experiment is None:
                     raise
-        if found.lifecycle_stage != LifecycleStage.ACTIVE:
+        if experiment.lifecycle_stage != LifecycleStage.ACTIVE:
             raise Refused(
                 f"name: experiment {name!r} was deleted in MLflow; restore it there or choose another study name"
             )
-        return str(found.experiment_id)
+        return str(experiment.experiment_id)
 
     def _open_parent(self) -> str:
         own = f"tags.`phitune.kind` = 'study' AND tags.`phitune.study_id` = '{self._facts.study_id}'"
-        found = self._client.search_runs([self.experiment_id], own, max_results=1)
-        if found:
-            run_id = str(found[0].info.run_id)
+        parents = self._client.search_runs([self.experiment_id], own, max_results=1)
+        if parents:
+            run_id = str(parents[0].info.run_id)
             self._client.update_run(run_id, status="RUNNING")
             # A study that has grown says so; what the analysis put above is of the smaller one.
-            if self._facts.note not in found[0].data.tags.get(runs.NOTE, ""):
+            if self._facts.note not in parents[0].data.tags.get(runs.NOTE, ""):
                 self._client.set_tag(run_id, runs.NOTE, self._facts.note)
                 self._client.log_text(run_id, self._facts.yaml, "study.yaml")
             return run_id
@@ -167,7 +167,7 @@ class Store:
 
     def _runs_of_parent(self, and_filter: str = "") -> dict[str, tuple[str, bool]]:
         """Run id and whether it is complete, by trial id; of two runs of a trial the complete one."""
-        found: dict[str, tuple[str, bool]] = {}
+        complete: dict[str, tuple[str, bool]] = {}
         token: str | None = None
         while True:
             page = self._client.search_runs(
@@ -180,11 +180,11 @@ class Store:
                 tags = run.data.tags
                 # A run that was broken off is ended as KILLED, but only a whole one has its last figures.
                 done = run.info.status != "RUNNING" and "phitune.status" in tags and "final/seconds" in run.data.metrics
-                if done or tags["phitune.trial_id"] not in found:
-                    found[tags["phitune.trial_id"]] = (str(run.info.run_id), done)
+                if done or tags["phitune.trial_id"] not in complete:
+                    complete[tags["phitune.trial_id"]] = (str(run.info.run_id), done)
             token = page.token
             if not token:
-                return found
+                return complete
 
 
 def _connect(uri: str) -> None:

@@ -1,4 +1,4 @@
-"""The search's end of the writer: starts the process, tells it what only the search knows, hears how it stands."""
+"""Client of the MLflow writer process: starts it, sends events, reads its progress."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _PROGRAM = (
 class Tracker:
     """Writes a study to MLflow: one parent run, one child run a trial.
 
-    A process of its own follows the study's journal and writes what is in it; what cannot be written now is tried
-    again until it can, and a trial already written is not written again. Should the process die, another goes on.
-    It starts when this object is made, so that it is ready, MLflow imported, when `open` needs it.
+    A separate process follows the study's journal and writes its records. A failed write is retried until it
+    succeeds, and a trial is never written twice. If the process dies, another goes on. It starts with this object, so
+    that it has imported MLflow when `open` needs it.
 
     Args:
         verbose: Whether MLflow's own messages are shown.
@@ -50,7 +50,7 @@ class Tracker:
         self._process = self._spawn()
 
     def open(self, uri: str, facts: StudyFacts, out: Path) -> dict[str, str]:
-        """Opens the study's run; made if there is none.
+        """Opens the study's run, or creates it.
 
         Args:
             uri: MLflow tracking URI.
@@ -78,14 +78,14 @@ class Tracker:
         return max(0, self._ended - self._done)
 
     def started(self, trial: Trial, now: float) -> None:
-        """A trial has started; it gets a running run if it turns out to be a long one."""
+        """Reports that a trial has started; MLflow shows it as running if it takes long."""
         message = {"started": asdict(trial), "since": now}
         with self._lock:
             self._running[trial.trial_id] = message
             _send(self._process, message)
 
     def ended(self, *trial_ids: str) -> None:
-        """These trials are in the journal."""
+        """Counts trials that are in the journal."""
         with self._lock:
             self._ended += len(trial_ids)
             for trial_id in trial_ids:
@@ -113,7 +113,7 @@ class Tracker:
         return self.waiting
 
     def abandon(self) -> None:
-        """Ends the process, whatever it is at."""
+        """Kills the process."""
         with self._lock:
             self._closed = True
             self._process.kill()
@@ -172,7 +172,7 @@ class Tracker:
 
 def _send(process: subprocess.Popen[str], message: dict[str, Any]) -> None:
     assert process.stdin is not None
-    # If it has died, whoever listens to it starts another, which is told all that matters.
+    # If the process has died, `_listen` starts another and sends everything that matters again.
     with suppress(OSError):
         process.stdin.write(json.dumps(message) + "\n")
         process.stdin.flush()

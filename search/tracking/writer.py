@@ -1,4 +1,4 @@
-"""The process that writes to MLflow: follows the study's journal, tries again until the store takes it.
+"""The process that writes to MLflow: follows the study's journal and retries until the store accepts it.
 
 It talks with the search over its standard streams, one line of JSON a message.
 
@@ -6,11 +6,10 @@ It talks with the search over its standard streams, one line of JSON a message.
          {"started": trial, "since": time}   a trial has started
          {"close": status}                   the journal is complete; write the rest and end
     out: {"opened": run_id, "experiment_id": id} or {"refused": why}
-         {"done": records in MLflow, "trouble": what hinders or null}
+         {"done": records in MLflow, "trouble": reason of a failure or null}
          {"closed": true}                    the last message
 
-When its input ends, the search is dead: it ends at once, as whatever it leaves is found and finished at the next
-start.
+When its input ends, the search is dead: it ends at once, and the next start of the search completes what it left.
 """
 
 from __future__ import annotations
@@ -34,14 +33,14 @@ from phitune.search.tracking.store import Refused, Store, brief
 from phitune.trainables.uri import without_credentials
 
 _LOOK_EVERY = 0.25
-_TELL_EVERY = 0.5
+_REPORT_EVERY = 0.5
 _LONG_TRIAL = 5.0
 _LONGEST_PAUSE = 10.0
 _NICE = 19
 
 
 class Writer:
-    """Writes what the journal has and the store has not."""
+    """Writes the records of the journal that the store lacks."""
 
     def __init__(self, store: Store, shown_uri: str, journal: Path, say: Callable[[dict[str, Any]], None]) -> None:
         self._store = store
@@ -54,11 +53,11 @@ class Writer:
         self._started: dict[str, tuple[Trial, float]] = {}
         self._close: str | None = None
         self._trouble: str | None = None
-        self._told: tuple[int, str | None] = (-1, None)
-        self._told_at = 0.0
+        self._reported: tuple[int, str | None] = (-1, None)
+        self._reported_at = 0.0
 
     def hear(self, message: dict[str, Any]) -> None:
-        """Takes a message; from any thread."""
+        """Handles a message; may be called from any thread."""
         with self._wake:
             if "started" in message:
                 trial = Trial(**message["started"])
@@ -76,10 +75,10 @@ class Writer:
             self._read_on()
             if self._try(self._write):
                 if closing is not None and self._try(lambda status=closing: self._end(status)):  # type: ignore[misc]
-                    self._tell(now=True)
+                    self._report(now=True)
                     return
                 pause = _LOOK_EVERY
-            self._tell(now=True)
+            self._report(now=True)
             with self._wake:
                 if self._trouble is not None or self._close is None:
                     self._wake.wait(timeout=pause)
@@ -105,12 +104,12 @@ class Writer:
                 self._store.write(record)
             except Exception as error:
                 failure = error
-                self._trouble = self._told_of(error)
+                self._trouble = self._reason(error)
             else:
                 del self._waiting[trial_id]
                 with self._wake:
                     self._started.pop(trial_id, None)
-            self._tell()
+            self._report()
         if failure is not None:
             raise failure
 
@@ -128,19 +127,19 @@ class Writer:
         try:
             action()
         except Exception as error:
-            self._trouble = self._told_of(error)
+            self._trouble = self._reason(error)
             return False
         self._trouble = None
         return True
 
-    def _told_of(self, error: Exception) -> str:
+    def _reason(self, error: Exception) -> str:
         return f"{self._shown_uri}: {brief(error)}"
 
-    def _tell(self, now: bool = False) -> None:
-        told = (len(self._records) - len(self._waiting), self._trouble)
-        if told != self._told and (now or time.monotonic() - self._told_at > _TELL_EVERY):
-            self._told, self._told_at = told, time.monotonic()
-            self._say({"done": told[0], "trouble": told[1]})
+    def _report(self, now: bool = False) -> None:
+        progress = (len(self._records) - len(self._waiting), self._trouble)
+        if progress != self._reported and (now or time.monotonic() - self._reported_at > _REPORT_EVERY):
+            self._reported, self._reported_at = progress, time.monotonic()
+            self._say({"done": progress[0], "trouble": progress[1]})
 
 
 def main() -> None:
