@@ -47,7 +47,10 @@ def share(resources: Resources, rows: int) -> Resources:
 
 
 def fitting(whole: Resources, part: Resources) -> int:
-    """How many trials Ray places on the resources of one: parts are rounded to four decimals, so 1/300 fits 303 times."""
+    """How many trials Ray places on the resources of one.
+
+    Ray rounds to four decimals: of parts of 1/300 it fits 303.
+    """
     name = "GPU" if whole.gpu else "CPU"
     return int(bundle(whole)[name] / bundle(part)[name] + 1e-9)
 
