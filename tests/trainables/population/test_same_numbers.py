@@ -108,19 +108,19 @@ def test_all_that_is_a_trials_changes_places_with_it(optimizer: str) -> None:
 
 KINDS: dict[str, tuple[Callable[[Path], TorchWorkload], float, int, int]] = {
     # The workload, its highest LR with SGD, steps in all, examples of hypothesis.
-    "mlp": (lambda _: precise_workload("mlp/digits"), 0.1, 60, 4),
-    "cnn": (lambda _: precise_workload("cnn/digits", batch_size=16), 0.1, 60, 3),
+    "mlp": (lambda _: precise_workload("mlp/digits"), 0.1, 100, 5),
+    "cnn": (lambda _: precise_workload("cnn/digits", batch_size=32), 0.1, 100, 3),
     "resnet8": (lambda _: precise_workload("resnet8/digits", batch_size=8), 0.1, 40, 2),
-    "logreg": (lambda _: precise_workload("logreg/wine"), 0.1, 60, 3),
-    "table": (lambda _: precise_workload("mlp/iris", batch_size=16), 0.1, 60, 3),
-    "gpt": (lambda folder: gpt(folder, batch_size=2), 0.1, 60, 2),
-    "images": (images, 0.05, 40, 2),
-    "vit": (lambda _: precise(Vit, batch_size=16), 0.01, 40, 2),
-    "own batch": (lambda _: precise(OwnBatch, batch_size=16), 0.1, 60, 3),
-    "frozen": (lambda _: precise(Frozen, batch_size=16), 0.1, 60, 3),
-    "tied": (lambda _: precise(Tied, batch_size=16), 0.1, 60, 3),
-    "random features": (lambda _: precise(RandomFeatures, batch_size=16), 0.1, 60, 3),
-    "dropout": (lambda _: precise(Dropout, batch_size=8), 0.05, 40, 2),
+    "logreg": (lambda _: precise_workload("logreg/wine"), 0.1, 100, 3),
+    "table": (lambda _: precise_workload("mlp/iris", batch_size=16), 0.1, 100, 3),
+    "gpt": (lambda folder: gpt(folder, batch_size=2), 0.1, 100, 2),
+    "images": (images, 0.05, 60, 2),
+    "vit": (lambda _: precise(Vit, batch_size=16), 0.01, 60, 2),
+    "own batch": (lambda _: precise(OwnBatch, batch_size=16), 0.1, 100, 3),
+    "frozen": (lambda _: precise(Frozen, batch_size=16), 0.1, 100, 3),
+    "tied": (lambda _: precise(Tied, batch_size=16), 0.1, 100, 3),
+    "random features": (lambda _: precise(RandomFeatures, batch_size=16), 0.1, 100, 3),
+    "dropout": (lambda _: precise(Dropout, batch_size=8), 0.05, 60, 2),
 }
 
 
