@@ -19,6 +19,9 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 # Small networks are fastest on one thread; more of them on a busy machine spin for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A background job of a shell ignores SIGINT, and so would the processes that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 #: Fixtures that take long to build. All tests that use one run on the same worker, whatever their module.
 SHARED = ("searched", "study")
 #: Seconds after which a command is taken for hung, however busy the machine is.

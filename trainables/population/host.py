@@ -117,6 +117,9 @@ class Host:
         submission = self._submissions.pop(key, None)
         if submission is not None:
             submission.resolve(TaskGoneError(key))
+            # An error refers to the frames that raised it, and so to a population's memory. Callers that wait for the
+            # report hold it themselves; the submission may outlive it.
+            submission.report, submission.failure = Future(), None
         return submission
 
     def _enqueue(self, submission: _Submission, command: Callable[[], None]) -> None:
