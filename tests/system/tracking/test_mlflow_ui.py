@@ -73,7 +73,8 @@ class Page:
             self.browser.save_screenshot(str(Path(folder) / f"{name}.png"))
 
 
-@pytest.fixture(scope="module")
+# As wide as the search's fixture, so that where there is no browser nothing is searched for it.
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     chromium = program("chromium", "google-chrome", package="chromium")
     driver = program("chromedriver", package="chromium-driver")
