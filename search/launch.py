@@ -17,6 +17,7 @@ from phitune.search.records.journal import Journal
 from phitune.search.session import Session
 from phitune.search.study.model import Study
 from phitune.search.tracking import Tracker, facts_of
+from phitune.trainables.uri import require_host_and_port
 
 # Seconds to wait at the end for a tracking store that does not answer.
 _PATIENCE = 30.0
@@ -52,8 +53,9 @@ def launch(
 
     Raises:
         InputError: The directory belongs to another study or cannot be written, here or on the cluster's nodes, the
-            cluster cannot be reached or cannot hold a trial, the tracking store does not answer.
+            cluster cannot be reached or cannot hold a trial, the tracking URI is malformed, its store does not answer.
     """
+    require_host_and_port(tracking_uri)
     quiet(verbose)
     with owned(out):
         study_id, changes = claim(study, out)

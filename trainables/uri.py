@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_plus, urlsplit
+
+from phitune.trainables.errors import InputError
 
 _SQLITE = "sqlite:///"
 # What a store needs to be found again and that holds no secret. All other parameters are taken out, known or not: a
@@ -47,6 +49,30 @@ def without_credentials(text: str) -> str:
     if whole:
         return f"{whole[1]}{_clean(whole[2], whole[3])}"
     return _SETTING.sub(r"\1=***", _IN_TEXT.sub(lambda match: _clean(match[1], match[2]), text))
+
+
+def require_host_and_port(uri: str) -> str:
+    """Returns the tracking URI unchanged if its host and port are well formed.
+
+    SQLAlchemy and urllib quote a malformed port in their errors, and it may be a misplaced password.
+
+    Raises:
+        InputError: They are malformed; the message shows the URI without credentials.
+    """
+    scheme, _, rest = uri.partition("://")
+    # Databricks has a key's prefix in the port's place.
+    if scheme.startswith("databricks"):
+        return uri
+    host = re.split("[/?#]", _without_user(scheme, rest), maxsplit=1)[0]
+    try:
+        _ = urlsplit(f"//{host}").port
+    except ValueError:
+        shown = without_credentials(uri)
+        raise InputError(
+            f"tracking URI: {shown!r} is not allowed; between the account and the path it must name HOST or HOST:PORT, "
+            "where PORT is a number up to 65535"
+        ) from None
+    return uri
 
 
 def absolute(uri: str) -> str:

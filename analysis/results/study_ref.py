@@ -9,16 +9,17 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from phitune.trainables.errors import InputError
-from phitune.trainables.uri import absolute, without_credentials
+from phitune.trainables.uri import absolute, require_host_and_port, without_credentials
 
 DEFAULT_TRACKING_URI = "sqlite:///runs/mlflow.db"
 STUDY_FILE = "study.json"
 ANSWER_WITHIN_SECONDS = 10.0
 PAGE = 1000
 SQLITE = "sqlite:///"
+# Databases that MLflow can use, but for the embedded one.
+DATABASE_SERVERS = ("postgresql", "mysql", "mssql")
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def find_study(study: str, tracking_uri: str | None = None) -> StudyRef:
         The study's name, tracking URI and output directory.
 
     Raises:
-        InputError: No such study, or nothing answers at the tracking URI; no database is created then.
+        InputError: No such study, the tracking URI is malformed, or nothing answers at the tracking URI; no database is created then.
     """
     path = Path(study)
     out_dir = next((p for p in (path, Path("runs") / study) if (p / STUDY_FILE).is_file()), None)
@@ -64,7 +65,7 @@ def find_study(study: str, tracking_uri: str | None = None) -> StudyRef:
     name = str(notes.get("name") or study)
     uri = tracking_uri or notes.get("tracking_uri") or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
     # Another tracking store than the directory's own has another run.
-    ref = StudyRef(name, str(uri), out_dir)
+    ref = StudyRef(name, require_host_and_port(str(uri)), out_dir)
     if ref.public_uri == notes.get("tracking_uri"):
         ref = replace(ref, run_id=notes.get("parent_run_id"))
     _require_answer(ref)
@@ -89,7 +90,7 @@ def _read_notes(out_dir: Path) -> dict[str, Any]:
 
 def is_sqlite(tracking_uri: str) -> bool:
     """Whether the store is an embedded database."""
-    return urlsplit(tracking_uri).scheme == "sqlite"
+    return _scheme(tracking_uri) == "sqlite"
 
 
 def sqlite_file(tracking_uri: str) -> Path:
@@ -106,7 +107,7 @@ def client_of(ref: StudyRef) -> Any:
 
 def _require_answer(ref: StudyRef) -> None:
     """Ask cheaply whether MLflow is there: its own client creates missing databases and retries for minutes."""
-    parts = urlsplit(ref.tracking_uri)
+    scheme = _scheme(ref.tracking_uri)
     if is_sqlite(ref.tracking_uri):
         path = sqlite_file(ref.tracking_uri)
         if not path.is_file():
@@ -118,7 +119,9 @@ def _require_answer(ref: StudyRef) -> None:
             table = None
         if table is None:
             raise InputError(f"tracking URI: {str(path)!r} is not an MLflow database")
-    elif parts.scheme in ("http", "https"):
+    elif scheme.partition("+")[0] in DATABASE_SERVERS:
+        _connect(ref)
+    elif scheme in ("http", "https"):
         try:
             urllib.request.urlopen(
                 f"{StudyRef('', ref.tracking_uri).public_uri.rstrip('/')}/health", timeout=ANSWER_WITHIN_SECONDS
@@ -127,6 +130,31 @@ def _require_answer(ref: StudyRef) -> None:
             return  # It answers; what it lets us read shows later.
         except (OSError, ValueError) as error:
             raise InputError(f"tracking URI: no MLflow server answers at {ref.public_uri} ({error})") from None
+
+
+def _connect(ref: StudyRef) -> None:
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        engine = create_engine(ref.tracking_uri)
+        try:
+            engine.connect().close()
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, ImportError) as error:
+        # Of a database's error its own words, without SQLAlchemy's around them.
+        reason = _reason(getattr(error, "orig", None) or error)
+        raise InputError(f"tracking URI: no database answers at {ref.public_uri} ({reason})") from None
+
+
+def _scheme(uri: str) -> str:
+    # A password may hold brackets, which urllib takes for an IPv6 address.
+    return uri.partition(":")[0]
+
+
+def _reason(error: BaseException) -> str:
+    return without_credentials(str(error).splitlines()[0])[:200]
 
 
 def _experiments(ref: StudyRef) -> list[str]:
@@ -143,7 +171,7 @@ def _experiments(ref: StudyRef) -> list[str]:
             if not token:
                 return names
     except (MlflowException, ImportError, OSError) as error:
-        reason = without_credentials(str(error).splitlines()[0])[:200]
+        reason = _reason(error)
         if getattr(error, "error_code", "") == "UNAUTHENTICATED":
             reason = "it lets in only those with an account (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD)"
         raise InputError(f"tracking URI: MLflow at {ref.public_uri} cannot be read: {reason}") from None

@@ -18,12 +18,13 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
 ) -> None:
     """Open MLflow's user interface on the studies."""
-    uri = tracking_uri or default_tracking_uri()
-    if uri.startswith(("http:", "https:")):
-        typer.echo(f"The tracking server shows them: {uri}")
-        return
     from phitune.trainables.errors import InputError
+    from phitune.trainables.uri import require_host_and_port, without_credentials
 
+    uri = require_host_and_port(tracking_uri or default_tracking_uri())
+    if uri.startswith(("http:", "https:")):
+        typer.echo(f"The tracking server shows them: {without_credentials(uri)}")
+        return
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         raise InputError(f"tracking URI: {uri!r} has no database yet; run `phitune search STUDY.yaml` first")
     server = f"http://127.0.0.1:{port}"

@@ -16,7 +16,7 @@ from phitune.search.jobs.listing import AGAIN_KEY, OUT_KEY, STUDY_KEY, listed
 from phitune.search.jobs.package import STUDY_FILE, package
 from phitune.search.study.model import Study
 from phitune.trainables.errors import InputError
-from phitune.trainables.uri import without_credentials
+from phitune.trainables.uri import require_host_and_port, without_credentials
 
 # Below the home directory of the cluster's head.
 HOME = PurePosixPath("phitune-runs")
@@ -36,7 +36,7 @@ class Submission:
         again: The line that submits it again.
 
     Raises:
-        InputError: The tracking URI holds a password, or names a file that would lie in the job's own folder.
+        InputError: The tracking URI is malformed, holds a password, or names a file that would lie in the job's own folder.
     """
 
     study: Study
@@ -48,6 +48,7 @@ class Submission:
         uri = self.tracking_uri
         if uri is None:
             return
+        require_host_and_port(uri)
         if without_credentials(uri) != uri:
             raise InputError(
                 f"tracking URI: {without_credentials(uri)!r} came with what may be credentials, which all who see the "

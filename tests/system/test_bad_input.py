@@ -46,6 +46,14 @@ def ray_here() -> Iterator[None]:
         ("analyze none", "no MLflow database at"),
         ("recommend --workload mlp/digits --budget 100", "guidelines"),
         ("ui", "has no database yet"),
+        ("search study.yaml --tracking-uri postgresql://me:h:secret", "tracking URI: 'postgresql://me' is not allowed"),
+        ("submit study.yaml --tracking-uri postgresql://h:secret/d", "tracking URI: 'postgresql://h/d' is not allowed"),
+        ("analyze s --tracking-uri postgresql://me@h:secret/d", "tracking URI: 'postgresql://h/d' is not allowed"),
+        ("ui --tracking-uri http://me:secret@h:secret", "tracking URI: 'http://h' is not allowed"),
+        (
+            "analyze s --tracking-uri postgresql://u:secret@127.0.0.1:9/d",
+            "no database answers at postgresql://127.0.0.",
+        ),
     ],
 )
 def test_one_line_and_exit_code_2(folder: Path, phitune_in_process: Run, arguments: str, message: str) -> None:
@@ -81,7 +89,8 @@ def check(folder: Path, run: Run, arguments: str, message: str) -> None:
     lines = [line for line in result.stderr.splitlines() if line.strip()]
     assert len(lines) == 1, result.stderr
     assert message in lines[0]
-    assert "Traceback" not in result.stdout and "user:pw" not in result.stdout + result.stderr
+    assert "Traceback" not in result.stdout
+    assert "user:pw" not in result.stdout + result.stderr and "secret" not in result.stdout + result.stderr
     files = {path.name for path in folder.rglob("*") if path.is_file()} - {"study.yaml", "file"}
     assert files <= {"mlflow.db"}
 

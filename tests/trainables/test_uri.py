@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
-from phitune.trainables.uri import absolute, database_file, without_credentials
+from phitune.trainables.errors import InputError
+from phitune.trainables.uri import absolute, database_file, require_host_and_port, without_credentials
 
 ODBC = "Driver={ODBC Driver 18};Server=db;UID=me;PWD={s3cret;x}"
 
@@ -118,6 +119,39 @@ def test_a_password_that_sqlalchemy_takes_raw_is_taken_out(password: str) -> Non
     uri = f"postgresql://me:{password}@db/m"
     assert make_url(uri).password is not None
     assert without_credentials(uri) == "postgresql://db/m"
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://user:host:s3cret", "postgresql://user"),
+        ("postgresql://host:s3cret/m", "postgresql://host/m"),
+        ("postgresql://user@host:s3cret/m", "postgresql://host/m"),
+        ("postgresql+psycopg://user:p@db:s3cret@db:s3cret?sslmode=require", "postgresql+psycopg://db?sslmode=require"),
+        ("mysql://user:p:q@db:s3cret/m", "mysql://db/m"),
+        ("http://host:s3cret/x", "http://host/x"),
+        ("https://host:70000", "https://host:70000"),
+        ("http://[::1/x", "http://[/x"),
+    ],
+)
+def test_a_malformed_port_is_refused_and_not_shown(uri: str, shown: str) -> None:
+    with pytest.raises(InputError) as error:
+        require_host_and_port(uri)
+    assert f"tracking URI: {shown!r} is not allowed; " in str(error.value)
+    assert "s3cret" not in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *("http://[::1]:5000", "https://u:a/b@host.example/mlflow/", "http://127.0.0.1:9"),
+        *("postgresql://u:p:q@db:5432/m", "postgresql://u:s3?cr#et@db/m", "postgresql:///m?host=/run/pg"),
+        *("mssql+pyodbc:///?odbc_connect=x", "sqlite:////home/a:b/c@d.db", "sqlite+pysqlcipher://:k@//home/m.db"),
+        *("databricks://scope:prefix", "databricks", "file:///home/a@b/mlruns", "runs/x?y"),
+    ],
+)
+def test_a_well_formed_uri_is_returned_unchanged(uri: str) -> None:
+    assert require_host_and_port(uri) == uri
 
 
 def test_a_database_file_has_an_absolute_path_and_keeps_its_parameters(
