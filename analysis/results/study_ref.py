@@ -55,7 +55,7 @@ def find_study(study: str, tracking_uri: str | None = None) -> StudyRef:
         The study's name, tracking URI and output directory.
 
     Raises:
-        InputError: No such study, the tracking URI is malformed, or nothing answers at the tracking URI; no database is created then.
+        InputError: No such study, or the tracking URI is malformed or nothing answers there; no database is created.
     """
     path = Path(study)
     out_dir = next((p for p in (path, Path("runs") / study) if (p / STUDY_FILE).is_file()), None)

@@ -36,7 +36,7 @@ class Submission:
         again: The line that submits it again.
 
     Raises:
-        InputError: The tracking URI is malformed, holds a password, or names a file that would lie in the job's own folder.
+        InputError: The tracking URI is malformed, holds a password, or names a file in the job's own folder.
     """
 
     study: Study
