@@ -73,7 +73,7 @@ def phitune_in_process(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
 
     def run(*arguments: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
         capfd.readouterr()
-        with monkeypatch.context() as here, _surroundings(environment(**more)), pytest.raises(SystemExit) as end:
+        with monkeypatch.context() as here, surroundings(environment(**more)), pytest.raises(SystemExit) as end:
             here.chdir(cwd)
             here.setattr(sys, "argv", ["phitune", *arguments])
             main()
@@ -84,8 +84,8 @@ def phitune_in_process(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
 
 
 @contextmanager
-def _surroundings(env: dict[str, str]) -> Iterator[None]:
-    """Another environment for a while; what is changed in it, and the signal handlers, are put back."""
+def surroundings(env: dict[str, str]) -> Iterator[None]:
+    """Replaces the environment for a while; its variables and the handler of SIGTERM are restored at the end."""
     before, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
     try:
         os.environ.clear()

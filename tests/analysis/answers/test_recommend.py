@@ -16,6 +16,7 @@ import phitune
 from phitune.analysis import recommend
 from phitune.analysis.answers.budget_model import BudgetModel
 from phitune.trainables.errors import InputError
+from tests.conftest import environment
 
 NOISY = "quadratic(kappa=100,noise=1)"
 
@@ -235,5 +236,5 @@ def test_recommend_imports_nothing_heavy(guidelines_file: Path, tmp_path: Path) 
         [sys.executable, "-c", code, NOISY, str(copy)],
         check=True,
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env=environment(PYTHONPATH=str(root)),
     )

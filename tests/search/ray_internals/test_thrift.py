@@ -27,6 +27,7 @@ from phitune.search.tune.scheduler import Scheduler
 from phitune.search.tune.searcher import Proposer
 from phitune.trainables.training.checkpoint import CheckpointFolder
 from phitune.trainables.trial.actor import TrialActor
+from tests.conftest import environment, surroundings
 
 SLOTS = 3
 TRIALS = 110
@@ -57,18 +58,15 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    environment = dict(os.environ)
-    quiet(False)
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(SLOTS)
-    # A trial in this process, as another test has it, starts a Ray of its own.
-    ray.shutdown()
-    ray.init(address="local", num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    try:
-        yield search(tmp_path_factory.mktemp("thrift"))
-    finally:
+    with surroundings(environment(TUNE_MAX_PENDING_TRIALS_PG=str(SLOTS))):
+        quiet(False)
+        # A trial in this process, as another test has it, starts a Ray of its own.
         ray.shutdown()
-        os.environ.clear()
-        os.environ.update(environment)
+        ray.init(address="local", num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        try:
+            yield search(tmp_path_factory.mktemp("thrift"))
+        finally:
+            ray.shutdown()
 
 
 class Listed(tune.Callback):

@@ -1,6 +1,5 @@
 """The examples of docs/workloads.md run as they stand, from their own folders, as a study would run them."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from phitune.trainables.spec import Spec
 from phitune.trainables.testing.workloads import WorkloadConformance
 from phitune.trainables.training import Training, TrialConfig
 from phitune.trainables.workloads import Workload, workload
+from tests.conftest import environment
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 PLAIN = EXAMPLES / "plain_script"
@@ -59,11 +59,10 @@ def test_workloads_of_the_studies_are_learnt(
 
 @pytest.mark.full
 def test_the_plain_script_runs_by_itself() -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.run(
         [sys.executable, "train.py"],
         cwd=PLAIN,
-        env=environment,
+        env=environment(),
         check=True,
         timeout=120,
         capture_output=True,
