@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
 import asyncio, json, sys
 from phitune.trainables.errors import TaskGoneError
@@ -23,7 +25,7 @@ async def train():
             await call
         except TaskGoneError:
             print("gone")
-    for workload in ("mlp/digits", sys.argv[1]):
+    for workload in sys.argv[1:]:
         assert await host.submit("t", json.dumps(task | {"workload": workload}), 1)
         await host.resume("t")
         while (report := await host.report("t", 5.0)) is None:
@@ -34,15 +36,26 @@ asyncio.run(train())
 """
 
 
-def test_an_unknown_task_is_an_error_of_the_call_and_a_broken_gpu_ends_the_process() -> None:
-    process = subprocess.run(
-        [sys.executable, "-c", SCRIPT, "tests.trainables.training.test_task:Poisoned"],
+def host_process(*workloads: str) -> subprocess.CompletedProcess[str]:
+    """Runs a host that trains a task of each workload, one after another."""
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT, *workloads],
         capture_output=True,
         text=True,
         check=False,
         timeout=200,
         cwd=Path(__file__).parents[3],
     )
+
+
+def test_an_unknown_task_is_an_error_of_the_call_and_a_broken_gpu_ends_the_process() -> None:
+    process = host_process("mlp/digits", "tests.trainables.training.test_task:Poisoned")
     assert process.stdout.split() == ["gone", "gone", "completed"], process.stderr
     assert process.returncode == 1
     assert "Traceback" not in process.stderr, "it exits without output: Ray tells its trials"
+
+
+@pytest.mark.full
+def test_a_host_that_has_trained_exits_without_an_error() -> None:
+    process = host_process("mlp/digits")
+    assert (process.returncode, process.stdout.split()) == (0, ["gone", "gone", "completed"]), process.stderr

@@ -195,7 +195,7 @@ def test_more_examples_than_there_are_means_all() -> None:
     ],
 )
 def test_measuring_changes_nothing(name: str, optimizer: str) -> None:
-    diagnostics = Diagnostics(gradient_points=5, hessian=True, examples=40)
+    diagnostics = Diagnostics(gradient_points=5, hessian=True, examples=200)
     plain, measured = start(name, optimizer), start(name, optimizer, diagnostics=diagnostics)
     for training in (plain, measured):
         training.advance(20)
@@ -217,13 +217,13 @@ def test_measuring_leaves_the_last_gradient_and_the_fused_kernels_as_they_were()
     learner = workload(Spec("mlp/digits")).learner(Spec("sgd"), seed=0, horizon=10)
     learner.step(0.1)
     norms = learner.norms()
-    learner.diagnose(Diagnosis(gradient=True, hessian=True, examples=40))
+    learner.diagnose(Diagnosis(gradient=True, hessian=True, examples=200))
     assert learner.norms() == norms
     assert torch.backends.cuda.flash_sdp_enabled()
 
 
 def test_measured_at_start_middle_and_end() -> None:
-    training = start("mlp/iris", diagnostics=Diagnostics(gradient_points=5, hessian=True))
+    training = start("mlp/iris(batch_size=16)", diagnostics=Diagnostics(gradient_points=5, hessian=True))
     training.advance(20)
     at = {point["step"]: point for point in training.diagnosed}
     assert list(at) == [0, 5, 10, 15, 20]
