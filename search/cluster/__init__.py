@@ -1,1 +1,1 @@
-"""Ray as a study needs it: joined, its nodes and their slots, its storage, its end."""
+"""Connection to Ray, the cluster's nodes and slots, its storage, and what happens when Ray dies."""

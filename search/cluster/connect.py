@@ -45,7 +45,7 @@ def connect(study: Study, address: str | None, verbose: bool) -> None:
         verbose: Whether Ray's own messages are shown.
 
     Raises:
-        InputError: There is no such cluster, it does not take this process, or no node of it, there or to be started,
+        InputError: There is no such cluster, it refuses this process, or no node of it, there or to be started,
             can hold a trial.
         SurroundingsError: Ray does not start here.
     """

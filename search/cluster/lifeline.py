@@ -30,8 +30,8 @@ class Lifeline:
     """Watches Ray's processes from a thread: those of this machine, or a cluster's head.
 
     Args:
-        on_lost: Called, in the thread, with what has died. Unless `close` is called soon after, the process ends with
-            the exit code that it gives; and if it has not ended long after that, too.
+        on_lost: Called in the thread with the name of what has died. Unless `close` is called soon after, the
+            process ends with the exit code that it returns; also if it has not ended long after `close`.
     """
 
     def __init__(self, on_lost: Callable[[str], int]) -> None:

@@ -74,7 +74,7 @@ class Upscaling:
         self._until = self._next = clock()
 
     def ahead(self) -> int:
-        """The number now."""
+        """Number of trials that may wait now."""
         state = autoscaling()
         if state is None:
             return 0

@@ -23,10 +23,10 @@ class Job:
     Attributes:
         out: The study's directory on the head.
         again: The line that submits it again.
-        status: Ray's word: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
-        since: When it began, or if it has ended when it did; Unix time in seconds.
+        status: Ray's status: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
+        since: Start of the job, or its end if it has ended; Unix time in seconds.
         message: Ray's message about it, in one line.
-        exit_code: Of the search, None if it has not ended by itself.
+        exit_code: Exit code of the search; None if it has not ended by itself.
     """
 
     id: str
@@ -44,7 +44,7 @@ class Job:
 
     @property
     def advice(self) -> str:
-        """How the study goes on, or where its log says what to change."""
+        """Advice on how to continue the study, or on where its log says what to change."""
         return (
             "; its log says what to change" if self.exit_code == 2 else f"; the same study goes on with: {self.again}"
         )
@@ -82,7 +82,7 @@ def find(client: JobSubmissionClient, job_id: str) -> Job:
     """A study's job.
 
     Raises:
-        InputError: There is none of that id.
+        InputError: There is no job of that id.
         SurroundingsError: The cluster failed.
     """
     jobs = {job.id: job for job in listed(client)}

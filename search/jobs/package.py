@@ -1,4 +1,4 @@
-"""What travels to the cluster: the working directory with the user's own modules, and the checked study.
+"""The package that is sent to the cluster: the working directory with the user's own modules, and the checked study.
 
 Ray packs a folder by itself, but the study would have to be written into the user's folder to travel in it.
 """

@@ -1,4 +1,4 @@
-"""A study handed to a cluster as a job."""
+"""A study submitted to a cluster as a job."""
 
 from __future__ import annotations
 
@@ -64,6 +64,7 @@ class Submission:
 
     @property
     def shown_out(self) -> str:
+        """The study's directory as messages show it."""
         return str(self.out if self.out.is_absolute() else "~" / self.out)
 
     @property

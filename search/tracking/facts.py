@@ -45,7 +45,7 @@ class StudyFacts:
         study_id: Unique among studies of the same name.
         yaml: The study file with every default filled in.
         note: Description in Markdown.
-        cells: By the cell's key.
+        cells: Facts of each cell, by the cell's key.
     """
 
     name: str

@@ -5,5 +5,5 @@ VIEW_KEY = "phitune"
 
 
 def runs_page(experiment_id: str, server: str = "") -> str:
-    """Where MLflow shows an experiment's runs, as model training and with the columns that tell trials apart."""
+    """Address of an experiment's runs in MLflow, as model training with the columns that tell trials apart."""
     return f"{server}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={VIEW_KEY}"

@@ -28,7 +28,7 @@ _ENDS = {
 
 
 def run_name(trial: Trial, cell: CellFacts) -> str:
-    """Such as ``uba φ=2.1 lr=0.14 seed 0``; an explore trial is seed 0, its replicates count from 1."""
+    """Name of a trial's run, such as ``uba φ=2.1 lr=0.14 seed 0``; replicates of an explore trial count from 1."""
     numbers = {key: value for key, value in trial.schedule.items() if isinstance(value, int | float)}
     shape = "".join(f" {'φ' if key == 'phi' else key}={value:.2g}" for key, value in numbers.items())
     name = f"{trial.family}{shape} lr={trial.base_lr:.2g} seed {_repeat(trial)}"
@@ -134,7 +134,7 @@ def metrics(record: Record) -> list[Metric]:
 
 
 def trial_note(record: Record, cell: CellFacts) -> str:
-    """A trial's description in Markdown: what, how it ended, how to use it."""
+    """A trial's description in Markdown: its configuration, how it ended, how to use it."""
     trial = record.trial
     lines = [
         f"**{trial.family}** at base LR {trial.base_lr:.3g} (mean LR {trial.mean_lr:.3g}) on {cell.workload} with "
@@ -154,6 +154,6 @@ def trial_note(record: Record, cell: CellFacts) -> str:
 
 
 def counts(records: Iterable[Record]) -> str:
-    """How many trials ended how."""
+    """Number of trials by status, as text."""
     numbers: Counter[str] = Counter(record.status for record in records)
     return ", ".join(f"{numbers[status]} {status}" for status in RUN_STATUS if numbers[status]) or "none"

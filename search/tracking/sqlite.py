@@ -1,4 +1,4 @@
-"""The embedded database: made once, and quick to write without ever risking what it holds."""
+"""The embedded database: created once, fast to write, and never at risk of corruption."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOUNTS = Path("/proc/self/mounts")
 
 @contextmanager
 def prepared(file: Path) -> Iterator[None]:
-    """Around the first opening of a database: one process at a time, for two that migrate it at once break it.
+    """Context for the first opening of a database, one process at a time: two that migrate it at once corrupt it.
 
     Sets SQLite's write-ahead log, where it is safe. With it a commit need not wait for the disk: a power cut may cost
     the last runs, which the study's journal has and the next start writes, and never the database.
@@ -39,7 +39,7 @@ def prepared(file: Path) -> Iterator[None]:
 
 
 def settle(file: Path) -> None:
-    """Brings the write-ahead log into the database and onto the disk, as far as readers allow."""
+    """Moves the write-ahead log into the database and to the disk, as far as readers allow."""
     with closing(sqlite3.connect(file, timeout=5)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

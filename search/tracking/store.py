@@ -97,7 +97,7 @@ class Store:
         self._written[trial_id] = (run_id, True)
 
     def end(self, status: str, records: Iterable[Record]) -> None:
-        """Ends the study's run, and those of trials that were broken off.
+        """Ends the study's run, and those of interrupted trials.
 
         Args:
             status: MLflow run status such as ``FINISHED`` or ``KILLED``.

@@ -67,7 +67,7 @@ class Writer:
                 self._wake.notify()
 
     def run(self) -> None:
-        """Returns when everything is written and the study's run has its end."""
+        """Writes until the journal is complete and the study's run has ended."""
         pause = _LOOK_EVERY
         while True:
             with self._wake:
@@ -143,7 +143,7 @@ class Writer:
 
 
 def main() -> None:
-    """The process."""
+    """Runs the writer's process."""
     # Ctrl-C on the terminal reaches the search, which says when to close.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

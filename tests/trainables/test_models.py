@@ -130,7 +130,7 @@ def test_networks_take_all_data_sets(name: str, channels: int, size: int) -> Non
     assert classifier(name, channels, size, 7)(images).shape == (2, 7)
 
 
-def test_what_cannot_be_is_told_in_one_line() -> None:
+def test_impossible_classifiers_are_refused_in_one_line() -> None:
     for arguments, words in {
         ("resnet19", 3, 32, 10, "auto"): "unknown architecture 'resnet19'; did you mean 'resnet1",
         ("inception_v3", 3, 299, 10, "auto"): "inception_v3 is not supported.*auxiliary",

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 
 def in_blocks(function: Callable[[Array], Array], t: Array) -> Array:
-    """``function`` of every element of ``t``, a scalar for a scalar, otherwise in the shape of ``t``.
+    """Evaluates ``function`` at every element of ``t``; returns a scalar for a scalar, otherwise the shape of ``t``.
 
     NumPy computes a single number, a NumPy scalar and an array by different code. Here the function gets contiguous
     one-dimensional blocks of full vector width whatever the shape of ``t``, padded with its last element: one step and

@@ -20,7 +20,7 @@ _MOST_STAIRS = 10_000
 
 
 def checked_sampling(value: Any, family: str) -> Sampling:
-    """The value of ``sampling``, a list as a tuple.
+    """Returns ``sampling`` if it is allowed, a list as a tuple.
 
     Raises:
         InputError: It is neither None nor a number in (0, 1] nor increasing points in (0, 1).
@@ -42,7 +42,7 @@ def is_increasing_fractions(value: Any) -> bool:
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a finite number; true and false are none."""
+    """Whether a value is a finite number; booleans are not."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -17,7 +17,7 @@ class InverseSqrt(Schedule):
     """``u = 1 / √(1 + x/timescale)``; ends far above zero.
 
     Args:
-        timescale: Share of the budget after which u is 1/√2, > 0; that of ``warmup`` gives the Transformer's.
+        timescale: Share of the budget after which u is 1/√2, > 0; the share of ``warmup`` gives the Transformer's.
 
     Source: Vaswani et al., arXiv 1706.03762; a timescale apart from warmup as in Zhai et al., arXiv 2106.04560, here
     as a share of the budget.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plateau(Schedule):
-    """×``factor`` when the validation loss has not improved for more than ``patience`` checks.
+    """Multiplies the LR by ``factor`` when the validation loss has not improved for more than ``patience`` checks.
 
     The rule of torch's ReduceLROnPlateau (mode min, relative threshold, no cooldown), and still a pure function:
     of the step, the horizon and the losses observed at `check_steps`. A check after c iterations acts on steps
@@ -28,7 +28,7 @@ class Plateau(Schedule):
 
     Args:
         factor: Multiplier at a reduction, in (0, 1).
-        patience: Checks without improvement that are forgiven, a whole number of at least 0.
+        patience: Checks without improvement that are tolerated, a whole number of at least 0.
         threshold: Relative improvement that counts, in [0, 1).
         checks: Number of checks, even over the budget after warmup, the last at its end; at least 1.
 

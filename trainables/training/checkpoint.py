@@ -26,9 +26,9 @@ _SLASH = "@"
 
 
 class Checkpoint:
-    """One trial's file; replaced whole, so that it is never half written.
+    """Checkpoint file of one trial; it is replaced as a whole, so it is never half written.
 
-    Saving is a convenience: if a state cannot be saved or a file not read, the trial goes on as without it.
+    Saving is a convenience: if a state cannot be saved or a file not read, the trial goes on without it.
 
     Args:
         path: The file, on storage of every machine that may resume the trial.

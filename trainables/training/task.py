@@ -34,7 +34,7 @@ class Task:
     Its text is JSON with the keys ``workload optimizer budget schedule base_lr seed objective rungs test diagnostics
     threads checkpoint``; ``rungs`` are the iterations at which to report besides the last, ``test`` whether to touch
     the test split at the end, ``diagnostics`` the fields of `Diagnostics`, ``checkpoint`` (which may be missing) the
-    ``path`` of the file and the ``seconds`` between two savings.
+    ``path`` of the file and the ``seconds`` between two saves.
 
     A report holds ``rung`` (its number from 1, 0 at the end), ``judged`` (the objective on averaged weights) and
     ``account``: JSON with ``status`` (running, completed, diverged, failed), ``steps`` (iterations done; the horizon

@@ -34,10 +34,10 @@ _SMALLEST_CHUNK = 32
 
 
 class Vision(SupervisedWorkload):
-    """The papers' recipe (Li et al., arXiv 1905.04753): batch 128, weight decay 5e-4, random crops and mirroring.
+    """Images in the recipe of Li et al. (arXiv 1905.04753): batch 128, weight decay 5e-4, random crops and mirroring.
 
     Images are bytes on the device, standardised by channel with mean and deviation of the training split. MNIST and
-    Fashion-MNIST are cropped, not mirrored. torchvision's networks get their one channel three times over.
+    Fashion-MNIST are cropped, not mirrored. For torchvision's networks their single channel is repeated three times.
 
     Args:
         architecture: See `trainables.models.classifiers.classifier`.

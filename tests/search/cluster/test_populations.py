@@ -43,8 +43,8 @@ def test_as_the_study_says_and_as_the_workload_can() -> None:
             "population": 4,
         }
     )
-    told: list[str] = []
-    cells = placed(study, study.cells, told.append)
+    messages: list[str] = []
+    cells = placed(study, study.cells, messages.append)
     together = {(cell.optimizer.name, cell.budget): (cell.resources, cell.together) for cell in cells}
     alone, shared = (Resources(), None), (Resources(cpu=0.25), Together(4, Resources()))
     assert together == {
@@ -54,7 +54,7 @@ def test_as_the_study_says_and_as_the_workload_can() -> None:
         ("schedulefree-adamw", 32): alone,
     }
     # On a busy machine it is also said that one looks.
-    assert [line for line in told if "looking" not in line] == [
+    assert [line for line in messages if "looking" not in line] == [
         "population: trials of mlp/digits with adamw train 4 at a time",
         "population: trials of mlp/digits with schedulefree-adamw train one at a time: "
         "schedulefree-adamw has no update for many at once",
@@ -64,9 +64,9 @@ def test_as_the_study_says_and_as_the_workload_can() -> None:
 @pytest.mark.parametrize("population", ["off", "auto", 1])
 def test_on_cpus_trials_are_alone_unless_the_study_says_otherwise(population: str | int) -> None:
     study = parse_study({"name": "s", "workloads": ["mlp/digits"], "population": population})
-    told: list[str] = []
-    assert placed(study, study.cells, told.append) == list(study.cells)
-    assert not told
+    messages: list[str] = []
+    assert placed(study, study.cells, messages.append) == list(study.cells)
+    assert not messages
 
 
 @pytest.mark.parametrize(

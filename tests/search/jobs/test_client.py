@@ -1,4 +1,4 @@
-"""The job server is asked who it is, and what is wrong is told in one line."""
+"""The job server is asked for its version, and every refusal is one line."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def answering(answer: object) -> Iterator[str]:
 
 
 def test_a_cluster_of_another_ray_is_not_used() -> None:
-    with answering({"version": "4", "ray_version": "2.1.0"}) as address, pytest.raises(InputError) as told:
+    with answering({"version": "4", "ray_version": "2.1.0"}) as address, pytest.raises(InputError) as error:
         jobs_at(address)
-    assert f"--address: the cluster at '{address}' has Ray 2.1.0, here is Ray {ray.__version__};" in str(told.value)
+    assert f"--address: the cluster at '{address}' has Ray 2.1.0, here is Ray {ray.__version__};" in str(error.value)
 
 
 def test_what_is_no_ray_cluster_is_not_used() -> None:
@@ -48,7 +48,7 @@ def test_what_is_no_ray_cluster_is_not_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "message"),
     [
         ("http://127.0.0.1:9", "no Ray dashboard at 'http://127.0.0.1:9' ([Errno 111] Connection refused)"),
         ("http://user:secret@127.0.0.1:9", "no Ray dashboard at 'http://127.0.0.1:9'"),
@@ -57,8 +57,8 @@ def test_what_is_no_ray_cluster_is_not_used() -> None:
         ("ray://127.0.0.1:10001", "write the address of the cluster's dashboard"),
     ],
 )
-def test_an_address_without_a_dashboard(address: str, said: str) -> None:
-    with pytest.raises(InputError) as told:
+def test_an_address_without_a_dashboard(address: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
         jobs_at(address)
-    assert said in str(told.value)
-    assert "secret" not in str(told.value) and "\n" not in str(told.value)
+    assert message in str(error.value)
+    assert "secret" not in str(error.value) and "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""What a job is told: its line for the head's shell, its package, and no credentials."""
+"""A job's command line for the head's shell, its package, and that neither holds credentials."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def test_the_line_means_on_the_head_what_was_said_here(
     ],
 )
 def test_a_tracking_uri_that_would_be_seen_or_lost_is_refused(uri: str) -> None:
-    with pytest.raises(InputError, match="tracking URI: ") as told:
+    with pytest.raises(InputError, match="tracking URI: ") as error:
         Submission(STUDY, PurePosixPath("s"), uri, "phitune submit")
-    assert "sec" not in str(told.value).partition(";")[0].replace("password", "")
+    assert "sec" not in str(error.value).partition(";")[0].replace("password", "")
 
 
 def test_the_package_is_the_users_modules_and_the_study(tmp_path: Path) -> None:

@@ -57,8 +57,8 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 
 def writer() -> psutil.Process:
-    (found,) = [p for p in psutil.Process().children() if "phitune.search.tracking.writer" in " ".join(p.cmdline())]
-    return found
+    (process,) = [p for p in psutil.Process().children() if "phitune.search.tracking.writer" in " ".join(p.cmdline())]
+    return process
 
 
 def test_a_writer_that_dies_is_replaced_and_writes_nothing_twice(tmp_path: Path) -> None:
@@ -74,12 +74,12 @@ def test_a_writer_that_dies_is_replaced_and_writes_nothing_twice(tmp_path: Path)
     wait_for(lambda: tracker.waiting < 40)
     writer().kill()
     assert tracker.close("FINISHED", 60.0) == 0
-    found = runs(tmp_path)
-    assert Counter(run.data.tags["phitune.trial_id"] for run in found) == Counter(
+    written = runs(tmp_path)
+    assert Counter(run.data.tags["phitune.trial_id"] for run in written) == Counter(
         record.trial.trial_id for record in journal.records
     )
-    assert Counter(run.info.status for run in found) == {"FINISHED": 10, "KILLED": 10, "FAILED": 20}
-    for run in found:
+    assert Counter(run.info.status for run in written) == {"FINISHED": 10, "KILLED": 10, "FAILED": 20}
+    for run in written:
         assert run.data.metrics["val_loss"] == 0.01
         assert run.data.params["phi"] == "2.125"
         assert run.info.run_name == "uba φ=2.1 lr=0.14 seed 0 · T=100"

@@ -89,7 +89,7 @@ def test_evaluations_go_on_in_halves(cramped: Cramped, room: type[_Room]) -> Non
     twins.check()
 
 
-def test_no_memory_for_one_is_told_and_changes_nothing(cramped: Cramped, room: type[_Room]) -> None:
+def test_no_memory_for_one_is_reported_and_changes_nothing(cramped: Cramped, room: type[_Room]) -> None:
     population = Population(cramped, Spec("sgd"), 3)
     members = [population.enter(seed) for seed in range(3)]
     before = [member.state_dict() for member in members]

@@ -84,7 +84,7 @@ def test_dropout_is_drawn_from_seed_and_step_and_from_nothing_else() -> None:
     assert len({*first, *losses(2)}) == 6
 
 
-def test_norm_of_the_gradient_is_told_before_clipping() -> None:
+def test_norm_of_the_gradient_is_that_before_clipping() -> None:
     free, clipped = (workload(Spec.of({"name": "mlp/digits", "clip_norm": clip})) for clip in (0, 1e-3))
     norms = []
     for built in (free, clipped):

@@ -133,7 +133,7 @@ def test_folders_that_will_not_do_are_refused(tmp_path: Path) -> None:
     assert "differing: red" in message(tmp_path / "odd")
 
 
-def test_unreadable_image_is_told_by_name(tmp_path: Path) -> None:
+def test_unreadable_image_is_reported_by_name(tmp_path: Path) -> None:
     root = folder_of_images(tmp_path, {"train": 20})
     (tmp_path / "train" / "red" / "3.png").write_bytes(b"not an image")
     with pytest.raises(InputError, match=r"images\.root: '.*red/3\.png' is not a readable image"):

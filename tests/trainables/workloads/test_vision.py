@@ -107,7 +107,7 @@ def test_bad_parameters_are_refused(params: dict[str, Value], words: str) -> Non
         vision("resnet20/cifar10", **params)
 
 
-def test_unknown_architecture_is_told_before_a_search(cifar: str) -> None:
+def test_unknown_architecture_is_refused_before_a_search(cifar: str) -> None:
     with pytest.raises(InputError, match="unknown architecture 'resnet21'; did you mean 'resnet"):
         vision("resnet21/cifar10", root="nowhere").check(SGD)
 

@@ -87,7 +87,7 @@ class Stack(Passes):
     def _in_parts(self, rows: range, act: Callable[[range], None]) -> dict[int, Exception]:
         """Calls a function for `width` rows at a time; after an error, for halves of them, down to single rows.
 
-        So an error is found to be one row's, and too little memory halves `width` from then on.
+        This attributes an error to its row; too little memory halves `width` from then on.
 
         Returns:
             The errors of single rows.

@@ -1,1 +1,1 @@
-"""What vmap makes of layers where every row has weights of its own."""
+"""Batching rules of `torch.func.vmap` for layers of which every row has its own weights."""

@@ -30,7 +30,7 @@ def has_convolutions(model: nn.Module) -> bool:
 
 
 def convolution_rule(form: str) -> Callable[..., Any]:
-    """`F.conv2d`, which `torch.func.vmap` computes in the given form.
+    """`F.conv2d`, which `torch.func.vmap` computes in the form ``form``.
 
     The sums are the same; on a GPU their rounding is not. In single precision cuDNN rounds what it multiplies in
     ``grouped`` and ``loop`` to TF32, as in a trial alone, and matrix products, ``unfold``'s too, do not.

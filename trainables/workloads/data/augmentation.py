@@ -36,7 +36,7 @@ def random_crops_each(images: Tensor, rngs: Sequence[np.random.Generator], pad: 
 
 
 def crops(images: Tensor, top: Tensor, left: Tensor, mirrored: Tensor, pad: int) -> Tensor:
-    """The windows at given places of the padded images; ``top left mirrored`` are [batch]."""
+    """Crops the padded images at the positions ``top left`` and mirrors some of them; the three are [batch]."""
     channels, height, width = images.shape[1:]
     padded = torch.nn.functional.pad(images, (pad, pad, pad, pad))
     rows = top[:, None] + torch.arange(height, device=images.device)

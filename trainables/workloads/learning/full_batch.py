@@ -26,7 +26,7 @@ _Operator = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 def measure(problem: TorchProblem, model: nn.Module, diagnosis: Diagnosis, device: str) -> dict[str, float]:
-    """The requested ones of ``full_train_loss full_grad_norm hessian_max hessian_min`` of a model.
+    """Measures the requested ones of ``full_train_loss full_grad_norm hessian_max hessian_min`` of a model.
 
     All are of the mean of ``problem.loss`` over the training split without augmentation, with the model in the mode
     it is in, in its own precision: no label smoothing, no weight decay, no mixed precision. The model and its

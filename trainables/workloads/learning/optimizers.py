@@ -88,7 +88,7 @@ def build_optimizer(
             torch's), ``schedulefree-sgd schedulefree-adamw`` (Defazio et al., arXiv 2405.15682; made for a constant
             LR). Each takes ``weight_decay`` too, which wins over the workload's.
         decayed: Parameters with weight decay.
-        free: Parameters without.
+        free: Parameters without weight decay.
         weight_decay: L2 coefficient (``sgd adam amsgrad schedulefree-sgd``) or decoupled decay (the AdamW kinds).
     """
     check_optimizer(spec)
