@@ -6,24 +6,26 @@ import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from rich.console import Console
+from threadpoolctl import threadpool_limits
 
 from phitune.search.cluster.connect import terminated
 from phitune.search.cluster.lifeline import Lifeline, RayLostError
 from phitune.search.cluster.populations import placed
 from phitune.search.cluster.slots import Slots, words
 from phitune.search.progress import Progress
-from phitune.search.proposing.cell import CellProposer, link_neighbours
+from phitune.search.proposing.cell import CellProposer, proposers
 from phitune.search.proposing.warm_start import EarlierCell
 from phitune.search.records.journal import Journal, VerdictLog, cut_torn_line
 from phitune.search.records.record import Record
-from phitune.search.stopping.ladder import Ladder, rungs
+from phitune.search.stopping.ladder import Ladder, Stopping, rungs
 from phitune.search.stopping.ladder_quality import ladder_quality, summary_lines
+from phitune.search.stopping.predict import Prediction
 from phitune.search.stopping.watchdog import Watchdog
 from phitune.search.study.model import Study
 from phitune.search.study.sections import Resources
@@ -48,7 +50,7 @@ class Session:
         out: The study's directory; this process holds its lock.
         journal: The trials that have ended.
         tracker: Open.
-        earlier: By cell key, cells of an earlier study to start from.
+        earlier: Cells of an earlier study, whose trials are evidence.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Session:
         journal: Journal,
         tracker: Tracker,
         console: Console,
-        earlier: Mapping[str, EarlierCell],
+        earlier: Iterable[EarlierCell],
     ) -> None:
         self._study = study
         self._out = out
@@ -67,9 +69,7 @@ class Session:
         self._console = console
         self._cells = _proposers(study, out, journal, earlier)
         self._ladders = {
-            cell.key: Ladder(len(rungs(cell, study)), cell.mode, study.ladder)
-            for cell in study.cells
-            if rungs(cell, study)
+            proposer.name: _stopping(study, proposer) for proposer in self._cells if rungs(proposer.cell, study)
         }
         self._verdicts = VerdictLog(out / "rungs.jsonl")
         for verdict in self._verdicts.verdicts:
@@ -119,7 +119,8 @@ class Session:
         slots = searcher.slots = Slots({cell.resources for cell in cells})
         self._checkpoints.prune(self._in_flight(), 2 * slots.now)
         scratch = self._out / "tune"
-        with self._progress:
+        # The surrogate's matrices are small: threads of the BLAS cost many times what they save.
+        with self._progress, threadpool_limits(1, "blas"):
             self._tune_while_ray_lives(searcher, slots, scratch)
         # A trial may have ended while the storage was away, or have been saved once more by a process held for dead.
         self._checkpoints.prune(self._in_flight(), _ALL)
@@ -187,9 +188,9 @@ class Session:
         return (trial_id for cell in self._cells for trial_id in cell.in_flight)
 
     def _expected(self) -> int:
-        """Trials in all; where the finalists are not known yet, one a family and one more are assumed."""
+        """Trials in all; where the finalists are not known yet, the baselines and another one are assumed."""
         return sum(
-            self._study.trials + self._study.replicates * (len(proposer.cell.families) + 1)
+            self._study.most - proposer.saved + self._study.replicates * (len(self._study.baselines) + 1)
             if proposer.total is None
             else proposer.total
             for proposer in self._cells
@@ -207,6 +208,8 @@ class Session:
             f"{self._progress.counts()}; {wall:.0f} s on {room / wall:.3g} slots, "
             f"slots busy {100 * self._progress.busy_seconds / room:.0f} %"
         )
+        if saved := sum(proposer.saved for proposer in self._cells):
+            self._print(f"{saved} of {self._study.most * len(self._cells)} explore trials saved: not worth their cost")
         qualities = ladder_quality(self._journal.records)
         with whole_file(self._out / "ladder.json") as file:
             file.write_text(json.dumps([vars(quality) for quality in qualities], indent=1) + "\n", encoding="utf-8")
@@ -219,17 +222,18 @@ class Session:
         self._console.print(line, soft_wrap=True)
 
 
-def _proposers(study: Study, out: Path, journal: Journal, earlier: Mapping[str, EarlierCell]) -> list[CellProposer]:
-    """The study's cells as the records and Optuna's journal left them, each with its sources of a warm start."""
+def _proposers(study: Study, out: Path, journal: Journal, earlier: Iterable[EarlierCell]) -> list[CellProposer]:
+    """The study's cells as the records and Optuna's journal left them."""
     # The study's own lock is held, so the process that left Optuna's is dead; Optuna would wait for it.
     (out / "optuna.log.lock").unlink(missing_ok=True)
     cut_torn_line(out / "optuna.log")
     storage = JournalStorage(JournalFileBackend(str((out / "optuna.log").resolve())))
-    records: dict[str, list[Record]] = {cell.key: [] for cell in study.cells}
-    for record in journal.records:
-        records[record.trial.cell].append(record)
-    proposers = [CellProposer(study, cell, storage, records[cell.key]) for cell in study.cells]
-    for proposer in proposers:
-        proposer.sources += tuple(filter(None, [earlier.get(proposer.cell.key)]))
-    link_neighbours(proposers)
-    return proposers
+    return proposers(study, storage, journal.records, earlier)
+
+
+def _stopping(study: Study, proposer: CellProposer) -> Stopping:
+    """What judges the trials of a cell that has rungs."""
+    cell = proposer.cell
+    if study.early_stopping == "predict":
+        return Prediction(proposer.group, cell, [rung / cell.budget for rung in rungs(cell, study)])
+    return Ladder(len(rungs(cell, study)), cell.mode, study.ladder)

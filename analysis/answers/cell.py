@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from phitune.analysis.answers.numbers import number
 from phitune.trainables.errors import InputError
 from phitune.trainables.spec import Spec
 
-FEW_REPLICATES = 3
 _REQUIRED = ("workload", "optimizer", "budget", "family", "phi", "base_lr")
 
 Interval = tuple[float, float]
@@ -31,15 +29,11 @@ class Cell:
         base_lr, base_lr_interval: Of the recommended family.
         schedule: The recommended schedule, as `trainables.schedules.from_dict` reads it.
         phi, phi_interval: UBA's phi*, whatever the recommended family.
-        phi_bootstrap_interval: The same by resampling the trials.
-        phi_opinions_differ: Whether the two intervals of phi* are disjoint.
         uba_schedule: UBA at `phi`, with the study's warmup, floor and sampling.
         uba_base_lr, uba_base_lr_interval: The base LR that goes with `phi`.
         base_lr_at_limit: Whether UBA's base LR is as high as was tried.
         expected_metric: Validation metric to expect.
         trials, completed, replicates: Number of explore trials, of those that completed, and of replicates.
-        comparison_evidence: What the comparison of families rests on: replicates, exact, or explore (single runs).
-        fewest_replicates: Of any family compared.
     """
 
     label: str
@@ -54,8 +48,6 @@ class Cell:
     schedule: Mapping[str, Any] | None
     phi: float | None
     phi_interval: Interval | None
-    phi_bootstrap_interval: Interval | None
-    phi_opinions_differ: bool
     uba_schedule: Mapping[str, Any] | None
     uba_base_lr: float | None
     uba_base_lr_interval: Interval | None
@@ -64,8 +56,6 @@ class Cell:
     trials: int
     completed: int
     replicates: int
-    comparison_evidence: str | None
-    fewest_replicates: int | None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Cell":
@@ -83,9 +73,6 @@ class Cell:
         optimizer, budget = _text(values, "optimizer"), _positive(values, "budget")
         if optimizer is None or budget is None:
             raise _wrong("budget" if optimizer else "optimizer", None, "known")
-        families = values.get("families") or []
-        if not isinstance(families, list) or not all(isinstance(each, Mapping) for each in families):
-            raise _wrong("families", families, "a list of mappings")
         return cls(
             label=_label(values),
             optimizer=optimizer,
@@ -99,8 +86,6 @@ class Cell:
             schedule=_mapping(values, "schedule"),
             phi=_positive(values, "phi"),
             phi_interval=_interval(values, "phi_interval"),
-            phi_bootstrap_interval=_interval(values, "phi_bootstrap_interval"),
-            phi_opinions_differ=bool(values.get("phi_opinions_differ")),
             uba_schedule=_mapping(values, "uba_schedule"),
             uba_base_lr=_positive(values, "uba_base_lr"),
             uba_base_lr_interval=_interval(values, "uba_base_lr_interval"),
@@ -109,8 +94,6 @@ class Cell:
             trials=_count(values, "trials"),
             completed=_count(values, "completed"),
             replicates=_count(values, "replicates"),
-            comparison_evidence=_text(values, "comparison_evidence"),
-            fewest_replicates=min((_count(each, "replicates") for each in families), default=None),
         )
 
     @property
@@ -118,29 +101,17 @@ class Cell:
         """What the cell's evidence does not settle, in plain words."""
         cautions = []
         if self.verdict == "thin":
-            cautions.append(
-                f"too few completed trials ({self.completed}) to fit phi; this is the best configuration seen, "
-                "not an estimate of the best there is"
-            )
+            cautions.append(f"too few completed trials ({self.completed}) to say which phi is best")
         elif self.verdict == "flat":
-            cautions.append("phi hardly matters here: the whole range searched is within the tolerance of the best")
+            cautions.append("phi does not matter here, as far as these trials can tell")
         elif self.verdict == "unclear":
-            cautions.append(
-                "phi's interval covers most of the range searched: these trials do not locate it; the schedule is the "
-                "best one that was replicated"
-            )
+            cautions.append("phi's interval covers most of the range searched: these trials do not locate it")
         elif self.verdict == "boundary":
             cautions.append("phi's interval touches the end of the range searched; widen space.phi or add trials")
-        if self.phi_opinions_differ and self.phi_bootstrap_interval is not None:
-            low, high = map(number, self.phi_bootstrap_interval)
-            cautions.append(f"resampling the trials puts phi elsewhere ({low} to {high}): trust its place less")
         if self.base_lr_at_limit and self.family == "uba":
             cautions.append("base LR is as high as was tried there; a higher one may be better: widen space.base_lr")
-        fewest = self.fewest_replicates
-        if self.comparison_evidence == "explore":
-            cautions.append("no replicates: families were compared on single runs, which flatters the ones tried most")
-        elif self.comparison_evidence == "replicates" and fewest is not None and fewest < FEW_REPLICATES:
-            cautions.append(f"only {fewest} replicate(s) a finalist: differences between families are uncertain")
+        if self.trials and not self.replicates:
+            cautions.append("no replicates: nothing was trained again on fresh seeds")
         if self.family not in (None, "uba"):
             cautions.append(f"another family than UBA is recommended: {self.family_reason or self.family}")
         return cautions

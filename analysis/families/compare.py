@@ -1,59 +1,58 @@
-"""Families against each other in a cell, each at its own best LR: paired by seed, with intervals.
+"""Families against each other in a cell, each at its own best configuration, as the cell's belief expects them."""
 
-A family is represented by its best completed explore trial. Its replicates - fresh seeds, run to the end - give the
-figures, so that choosing the best does not flatter it. Without replicates the explore values themselves are compared;
-they are biased towards families with more trials, and say so.
-"""
-
-from __future__ import annotations
-
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phitune.analysis.families.gain import Evidence, Gain, gain
-from phitune.analysis.surface.outcomes import Scale
+from phitune.analysis.families.gain import Gain, gain
+from phitune.analysis.surface import COSINE_PHI, CellFit, FamilyBest
+from phitune.analysis.surrogate.coordinates import coordinates
+from phitune.analysis.surrogate.scale import Scale
+from phitune.trainables.errors import InputError
+from phitune.trainables.schedules import from_dict
 
 Array = NDArray[np.float64]
 
 BASELINES = ("cosine", "linear")
-_NUMBERS = ("objective", "seed", "phi", "base_lr", "val_metric", "test_metric")
-_TEXTS = ("status", "phase", "family", "trial_id", "finalist", "mode", "schedule")
+# Trials whose metric is taken for that of a configuration near them.
+NEAREST = 3
 
 
 @dataclass(frozen=True)
 class FamilyResult:
-    """One family at its best in one cell.
+    """One family at its best in one cell; all intervals are 90 %.
 
     Attributes:
         family: Name of the family.
-        trial_id: Its finalist: the explore trial that represents it.
         phi: UBA's phi, None for other families.
-        base_lr: Base LR of the finalist.
-        base_lr_interval: Range of base LRs of the family's completed trials that came within `delta` of its best; None
-            when there is only one.
+        base_lr: Base LR.
+        base_lr_interval: Interval of the best base LR of that schedule.
         schedule: The schedule as JSON.
-        objective: Mean over replicates, or the explore value if there are none.
-        metric: The same for the workload's metric (validation).
+        objective: Objective to expect there, the median of the draws.
+        objective_interval: Its interval.
+        metric: The workload's metric (validation), mean of the nearest trials; NaN if there are none.
         test_metric: Mean test metric over replicates; NaN if there are none.
-        replicates: Number of replicates.
+        replicates: Completed replicates of the family.
+        replicate_mean: Plain mean of their objectives; NaN if there are none.
         trials: Explore trials of this family.
         gains: Against each baseline of `BASELINES` that the cell has, other than itself.
     """
 
     family: str
-    trial_id: str
     phi: float | None
     base_lr: float
-    base_lr_interval: tuple[float, float] | None
+    base_lr_interval: tuple[float, float]
     schedule: str
     objective: float
+    objective_interval: tuple[float, float]
     metric: float
     test_metric: float
     replicates: int
+    replicate_mean: float
     trials: int
     gains: dict[str, Gain]
 
@@ -64,161 +63,108 @@ class Comparison:
 
     Attributes:
         families: One result each, sorted by objective, best first.
-        evidence: Which trials the figures are from.
-        set_aside: Families whose best trial diverged on a fresh seed; not compared, unless there are no others.
+        fitted: Each family's draws of the objective on the fitting scale, shape (s,).
+        scale: The fitting scale.
+        may_be_equal: Pairs of families that are one function at a value of a parameter, where that value may be best.
     """
 
     families: tuple[FamilyResult, ...]
-    evidence: Evidence
-    set_aside: tuple[str, ...] = ()
+    fitted: dict[str, Array] = field(default_factory=dict, compare=False)
+    scale: Scale = field(default_factory=partial(Scale, "linear"))
+    may_be_equal: frozenset[frozenset[str]] = frozenset()
 
     def get(self, family: str) -> FamilyResult | None:
         """The family's result, None if it has no completed trial."""
         return next((f for f in self.families if f.family == family), None)
 
+    def gain(self, ours: str, theirs: str) -> Gain:
+        """Gain of one family over another."""
+        equal = frozenset((ours, theirs)) in self.may_be_equal
+        return gain(self.fitted[ours], self.fitted[theirs], self.scale, equal)
 
-def compare_cell(cell: pd.DataFrame, delta: float = 0.01, seed: int = 0) -> Comparison:
+
+def compare_cell(cell: pd.DataFrame, fit: CellFit) -> Comparison:
     """Compare the families of one cell.
 
     Args:
         cell: Rows of the results table, one cell.
-        delta: Relative difference in the objective that counts as equal, for the LR intervals.
-        seed: Of the bootstrap.
+        fit: What they say, with verdicts.
 
     Returns:
         The comparison; without families if nothing completed.
     """
-    rows = _Rows.of(cell)
-    best, set_aside = rows.finalists()
-    repeats = {family: rows.repeats(i) for family, i in best.items()}
-    evidence: Evidence = "explore"
-    if repeats and all(repeats.values()):
-        evidence = "exact" if rows.exact else "replicates"
-    values = {
-        family: rows.objectives(repeats[family] if evidence != "explore" else {0: i}) for family, i in best.items()
-    }
-    rng = np.random.default_rng(seed)
-    results = [
-        rows.result(
-            family,
-            i,
-            repeats[family],
-            values[family],
-            delta,
-            {
-                b: gain(values[family], values[b], rows.minimise, evidence, rng)
-                for b in BASELINES
-                if b != family and b in values
-            },
-        )
-        for family, i in best.items()
-    ]
-    results.sort(key=lambda r: r.objective if rows.minimise else -r.objective)
-    return Comparison(tuple(results), evidence, set_aside)
+    fitted = {family: best.fitted for family, best in fit.bests.items()}
+    bare = Comparison((), fitted, fit.scale, _may_be_equal(fit))
+    results = [_result(cell, best, bare) for best in fit.bests.values()]
+    results.sort(key=lambda r: float(np.median(fitted[r.family])))
+    return Comparison(tuple(results), fitted, fit.scale, bare.may_be_equal)
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """A cell's rows as arrays: pandas is slow on hundreds of small tables.
-
-    Attributes:
-        text: Columns of text.
-        number: Columns of numbers.
-        minimise: Whether a smaller objective is better.
-        exact: Whether the workload has no seed noise.
-        explore: Rows of the completed explore trials, best first; of equally good ones the one that was replicated.
-    """
-
-    text: Mapping[str, NDArray[np.object_]]
-    number: Mapping[str, Array]
-    minimise: bool
-    exact: bool
-    explore: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, cell: pd.DataFrame) -> _Rows:
-        text = {c: cell[c].to_numpy(dtype=object, na_value="") for c in _TEXTS}
-        number = {c: cell[c].to_numpy(dtype=np.float64, na_value=np.nan) for c in _NUMBERS}
-        minimise = text["mode"][0] == "min"
-        signed = number["objective"] if minimise else -number["objective"]
-        completed = (text["status"] == "completed") & np.isfinite(signed)
-        repeated = set(text["finalist"][text["phase"] == "replicate"])
-        unrepeated = np.array([trial not in repeated for trial in text["trial_id"]])
-        explore = np.flatnonzero(completed & (text["phase"] == "explore"))
-        explore = explore[np.lexsort((unrepeated[explore], signed[explore]))]
-        return cls(text, number, minimise, bool(cell["deterministic"].all()), explore)
-
-    def finalists(self) -> tuple[dict[str, int], tuple[str, ...]]:
-        """Each family's best row, and the families set aside because that row diverged on a fresh seed."""
-        best: dict[str, int] = {}
-        for row in self.explore:
-            best.setdefault(str(self.text["family"][row]), int(row))
-        lost = (self.text["phase"] == "replicate") & (self.text["status"] == "diverged")
-        diverged = set(self.text["finalist"][lost])
-        set_aside = tuple(family for family, i in best.items() if self.text["trial_id"][i] in diverged)
-        if len(set_aside) < len(best):
-            best = {family: i for family, i in best.items() if family not in set_aside}
-        return best, set_aside
-
-    def repeats(self, finalist: int) -> dict[int, int]:
-        """Row of each completed replicate of a finalist, by seed; of several the first."""
-        mine = (self.text["phase"] == "replicate") & (self.text["finalist"] == self.text["trial_id"][finalist])
-        rows = np.flatnonzero(mine & (self.text["status"] == "completed") & np.isfinite(self.number["objective"]))
-        return {int(self.number["seed"][i]): int(i) for i in rows[::-1]}
-
-    def objectives(self, rows: Mapping[int, int]) -> dict[int, float]:
-        """Objective of each seed."""
-        return {seed: float(self.number["objective"][i]) for seed, i in rows.items()}
-
-    def result(
-        self,
-        family: str,
-        finalist: int,
-        repeats: Mapping[int, int],
-        values: Mapping[int, float],
-        delta: float,
-        gains: dict[str, Gain],
-    ) -> FamilyResult:
-        rows = list(repeats.values())
-        mine = self.text["family"] == family
-        equal = self.explore[mine[self.explore]]
-        return FamilyResult(
-            family=family,
-            trial_id=str(self.text["trial_id"][finalist]),
-            phi=float(self.number["phi"][finalist]) if family == "uba" else None,
-            base_lr=float(self.number["base_lr"][finalist]),
-            base_lr_interval=_equal_lrs(
-                self.number["objective"][equal], self.number["base_lr"][equal], delta, "min" if self.minimise else "max"
-            ),
-            schedule=str(self.text["schedule"][finalist]),
-            objective=_mean(np.array(list(values.values()))),
-            metric=_mean(self.number["val_metric"][rows or [finalist]]),
-            test_metric=_mean(self.number["test_metric"][rows]),
-            replicates=len(rows),
-            trials=int(((self.text["phase"] == "explore") & mine).sum()),
-            gains=gains,
-        )
+def replicates_of(cell: pd.DataFrame, family: str) -> pd.DataFrame:
+    """A family's replicates, those of one finalist: the one with most of them, of several the last. One row a seed."""
+    ended = cell["status"].isin(["completed", "diverged"])
+    rows: pd.DataFrame = cell[ended & (cell["phase"] == "replicate") & (cell["family"] == family)]
+    if rows.empty:
+        return rows
+    counts = rows.groupby("finalist", sort=True).size()
+    finalist = counts[counts == counts.max()].index[-1]
+    chosen: pd.DataFrame = rows[rows["finalist"] == finalist]
+    return chosen.drop_duplicates("seed").sort_values("seed")
 
 
-def difference(cell: pd.DataFrame, ours: FamilyResult, theirs: FamilyResult, seed: int = 0) -> Gain:
-    """Gain of one family's finalist over another's in a cell, paired by seed."""
-    rows = _Rows.of(cell)
-    at = {str(trial): i for i, trial in enumerate(rows.text["trial_id"])}
-    a, b = (rows.objectives(rows.repeats(at[f.trial_id])) for f in (ours, theirs))
-    rng = np.random.default_rng(seed)
-    if not a or not b:
-        return gain({0: ours.objective}, {0: theirs.objective}, rows.minimise, "explore", rng)
-    return gain(a, b, rows.minimise, "exact" if rows.exact else "replicates", rng)
+def _may_be_equal(fit: CellFit) -> frozenset[frozenset[str]]:
+    """UBA and cosine where phi = 2 may be the best; likewise a family that shares its surface with others."""
+    pairs = set()
+    for family, group in fit.groups.items():
+        surface = fit.surfaces.get(group)
+        if family == group or surface is None or surface.phi_interval is None:
+            continue
+        low, high = surface.phi_interval
+        if surface.verdict == "flat" or family != "cosine" or low <= COSINE_PHI <= high:
+            pairs.add(frozenset((family, group)))
+    return frozenset(pairs)
 
 
-def _mean(values: Array) -> float:
+def _result(cell: pd.DataFrame, best: FamilyBest, bare: Comparison) -> FamilyResult:
+    mine = replicates_of(cell, best.family)
+    done = mine[mine["status"] == "completed"]
+    others = [b for b in BASELINES if b != best.family and b in bare.fitted]
+    ends = sorted(bare.scale.inverse(float(v)) for v in np.quantile(best.fitted, [0.05, 0.95]))
+    family = cell["family"].to_numpy(dtype=object)
+    return FamilyResult(
+        family=best.family,
+        phi=float(str(best.schedule["phi"])) if best.family == "uba" and "phi" in best.schedule else None,
+        base_lr=best.base_lr,
+        base_lr_interval=best.base_lr_interval,
+        schedule=json.dumps(best.schedule),
+        objective=bare.scale.inverse(float(np.median(best.fitted))),
+        objective_interval=(ends[0], ends[1]),
+        metric=_metric_near(cell, best),
+        test_metric=_mean(done["test_metric"]),
+        replicates=len(done),
+        replicate_mean=_mean(done["objective"]),
+        trials=int(((cell["phase"].to_numpy(dtype=object) == "explore") & (family == best.family)).sum()),
+        gains={b: bare.gain(best.family, b) for b in others},
+    )
+
+
+def _metric_near(cell: pd.DataFrame, best: FamilyBest) -> float:
+    """Mean validation metric of the family's completed trials that are nearest to its best configuration."""
+    status, family, schedule = (cell[c].to_numpy(dtype=object, na_value="") for c in ("status", "family", "schedule"))
+    lr, metric = (cell[c].to_numpy(dtype=np.float64, na_value=np.nan) for c in ("base_lr", "val_metric"))
+    rows = np.flatnonzero((status == "completed") & (family == best.family) & np.isfinite(metric))
+    if not len(rows):
+        return float("nan")
+    budget = int(cell["budget"].iloc[0])
+    try:
+        there = coordinates(from_dict(best.schedule), budget, best.base_lr)
+        at = np.array([coordinates(from_dict(json.loads(schedule[i])), budget, lr[i]) for i in rows])
+    except InputError:
+        there, at = np.array([np.log(best.base_lr)]), np.log(lr[rows])[:, None]
+    nearest = rows[np.argsort(np.square(at - there).sum(axis=1), kind="stable")[:NEAREST]]
+    return float(metric[nearest].mean())
+
+
+def _mean(values: "pd.Series[float]") -> float:
     """Mean without NaN; NaN if there is no other value."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
-
-
-def _equal_lrs(objectives: Array, base_lrs: Array, delta: float, mode: str) -> tuple[float, float] | None:
-    """Range of base LRs whose objective is within delta of the first, the best, on the fitting scale."""
-    fitted = Scale.of(objectives, mode).forward(objectives)
-    near = base_lrs[np.abs(fitted - fitted[0]) <= delta]
-    return (float(near.min()), float(near.max())) if len(near) > 1 else None
+    return float(values.mean()) if values.notna().any() else float("nan")

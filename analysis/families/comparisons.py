@@ -7,14 +7,14 @@ from itertools import groupby
 import pandas as pd
 
 from phitune.analysis.families.budget_saved import BudgetSaved, budget_saved
-from phitune.analysis.families.compare import Comparison, compare_cell
+from phitune.analysis.families.compare import Comparison
 from phitune.analysis.families.ranks import Ranks, rank_families
 from phitune.analysis.families.scores import Scores, score_families
 from phitune.analysis.families.tuning_curves import TuningCurve, tuning_curves
 from phitune.analysis.results.table import CELL, CellKey
 
-_NUMBERS = ("objective", "seed", "phi", "base_lr", "val_metric", "test_metric", "deterministic")
-_TEXTS = ("status", "phase", "family", "trial_id", "finalist", "origin", "mode", "schedule")
+_NUMBERS = ("objective", "seed", "deterministic")
+_TEXTS = ("status", "phase", "family", "finalist", "origin", "mode")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Comparisons:
     What the evidence does not support has no figure, and the reason in `why_not`.
 
     Attributes:
-        cells: By workload, optimizer and budget; paired gains are in each family's `gains`.
+        cells: By workload, optimizer and budget; gains are in each family's `gains`.
         ranks: Average ranks with Friedman's test and the critical difference.
         scores: Interquartile means and performance profiles.
         tuning_curves: One a cell and family.
@@ -38,12 +38,12 @@ class Comparisons:
     budget_saved: tuple[BudgetSaved, ...]
 
 
-def compare(table: pd.DataFrame, cells: Mapping[CellKey, Comparison] | None = None, seed: int = 0) -> Comparisons:
+def compare(table: pd.DataFrame, cells: Mapping[CellKey, Comparison], seed: int = 0) -> Comparisons:
     """Compare the families of a results table.
 
     Args:
         table: The results table.
-        cells: The cells' comparisons, if `compare_cell` has made them already.
+        cells: The cells' comparisons.
         seed: Of bootstraps and draws.
     """
     # Few columns, plain objects: splitting a wide table into hundreds of small ones takes longer than comparing them.
@@ -52,14 +52,13 @@ def compare(table: pd.DataFrame, cells: Mapping[CellKey, Comparison] | None = No
         (str(workload), str(optimizer), int(str(budget))): group
         for (workload, optimizer, budget), group in table.groupby(CELL, sort=True)
     }
-    comparisons = {key: cells[key] if cells else compare_cell(cell, seed=seed) for key, cell in rows.items()}
     saved: list[BudgetSaved] = []
     for _, keys in groupby(rows, key=lambda key: key[:2]):
-        saved += budget_saved([(rows[key], comparisons[key]) for key in keys], seed)
+        saved += budget_saved({key: cells[key] for key in keys}, seed)
     return Comparisons(
-        cells=comparisons,
-        ranks=rank_families(list(comparisons.values())),
-        scores=score_families([(rows[key], comparisons[key]) for key in rows], seed),
+        cells=dict(cells),
+        ranks=rank_families(list(cells.values())),
+        scores=score_families(list(rows.values()), seed),
         tuning_curves=tuple(curve for cell in rows.values() for curve in tuning_curves(cell)),
         budget_saved=tuple(saved),
     )

@@ -1,67 +1,55 @@
-"""How much better one configuration is than another: paired by seed, with an interval."""
+"""How much better one configuration is than another, from draws of both."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from scipy.stats import t as student_t
+from numpy.typing import NDArray
 
-Evidence = Literal["replicates", "exact", "explore"]
+from phitune.analysis.surrogate.scale import Scale
+
+Array = NDArray[np.float64]
 
 CONFIDENCE = 0.9
-BOOTSTRAPS = 2000
 
 
 @dataclass(frozen=True)
 class Gain:
-    """How much better one configuration is than another, in per cent of the other's objective; positive is better.
+    """How much better one configuration is than another; positive is better.
 
     Attributes:
-        percent: Mean difference.
-        interval: 90 % t interval, paired by seed; None with fewer than two pairs; a point where the workload has no
-            seed noise.
-        n: Number of pairs (seeds).
-        probability: Probability of improvement: the share of bootstrap means above zero; None with fewer than two
-            pairs.
-        evidence: "replicates" (fresh seeds), "exact" (no seed noise), or "explore" (one run each, chosen as the best:
-            biased).
+        percent: In per cent of the other's objective, the median; in units of the objective unless `relative`.
+        interval: 90 % interval.
+        probability: Probability of being better.
+        relative: Whether it is in per cent: an objective that crosses zero has none.
     """
 
     percent: float
-    interval: tuple[float, float] | None
-    n: int
-    probability: float | None
-    evidence: Evidence
+    interval: tuple[float, float]
+    probability: float
+    relative: bool = True
 
     @property
     def certain(self) -> bool:
         """Whether the interval leaves zero out."""
-        return self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
+        return self.interval[0] > 0 or self.interval[1] < 0
 
 
-def gain(
-    ours: Mapping[int, float], theirs: Mapping[int, float], minimise: bool, evidence: Evidence, rng: np.random.Generator
-) -> Gain:
-    """Gain of one configuration over another; only shared seeds count, or the two means if none is shared.
+def gain(ours: Array, theirs: Array, scale: Scale, may_be_equal: bool = False) -> Gain:
+    """Gain of one configuration over another.
 
     Args:
-        ours: Objective of the one, by seed.
-        theirs: Objective of the other, by seed.
-        minimise: Whether a smaller objective is better.
-        evidence: Where the objectives are from.
-        rng: Of the bootstrap.
+        ours, theirs: Draws of the two on the fitting scale, shape (s,), from the same functions.
+        scale: The fitting scale.
+        may_be_equal: Whether something else that was concluded leaves open that they are equal: the interval holds 0.
     """
-    pairs = np.array([(ours[seed], theirs[seed]) for seed in ours if seed in theirs], dtype=np.float64)
-    if not len(pairs):
-        pairs = np.array([[np.mean(list(each.values())) for each in (ours, theirs)]])
-    reference = abs(float(pairs[:, 1].mean())) or 1.0
-    difference = 100.0 * (pairs[:, 1] - pairs[:, 0]) / reference * (1.0 if minimise else -1.0)
-    mean, n = float(difference.mean()), len(difference)
-    if evidence == "exact":
-        return Gain(mean, (mean, mean), n, float(mean > 0), evidence)
-    if n < 2:
-        return Gain(mean, None, n, None, evidence)
-    half = float(student_t.ppf(0.5 + CONFIDENCE / 2, n - 1) * difference.std(ddof=1) / np.sqrt(n))
-    means = rng.choice(difference, (BOOTSTRAPS, n)).mean(axis=1)
-    return Gain(mean, (mean - half, mean + half), n, float(np.mean(means > 0) + 0.5 * np.mean(means == 0)), evidence)
+    inverse = np.vectorize(scale.inverse, otypes=[np.float64])
+    sign = -1.0 if scale.kind == "log_error" or scale.unit < 0 else 1.0
+    a, b = inverse(ours), inverse(theirs)
+    better = sign * (b - a)
+    if scale.relative:
+        better = 100.0 * better / np.maximum(np.abs(b), 1e-300)
+    low, middle, high = (float(v) for v in np.quantile(better, [0.5 - CONFIDENCE / 2, 0.5, 0.5 + CONFIDENCE / 2]))
+    if may_be_equal:
+        low, high = min(low, 0.0), max(high, 0.0)
+    probability = float(np.mean(better > 0) + 0.5 * np.mean(better == 0))
+    return Gain(middle, (low, high), probability, scale.relative)

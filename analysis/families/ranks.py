@@ -4,7 +4,6 @@ After Demšar, "Statistical comparisons of classifiers over multiple data sets",
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +26,6 @@ class Ranks:
         ranks: Family to mean rank, 1 being best; best first. Empty where there is nothing to rank.
         cells: Number of cells that have all families.
         left_out: Cells that lack a family.
-        evidence: "replicates" if every cell rests on fresh seeds (or has no seed noise), else "explore": biased.
         p_value: Friedman's test of the families being equal; None where the test cannot be made.
         critical_difference: Mean ranks that differ by less do not differ significantly (Nemenyi, at
             1 - `CONFIDENCE`); None where the test cannot be made.
@@ -39,7 +37,6 @@ class Ranks:
     ranks: dict[str, float]
     cells: int
     left_out: int
-    evidence: Literal["replicates", "explore"]
     p_value: float | None
     critical_difference: float | None
     groups: tuple[tuple[str, ...], ...]
@@ -53,8 +50,6 @@ def rank_families(comparisons: list[Comparison]) -> Ranks:
         comparisons: One a cell.
     """
     everyone, table, left_out = _rank_table(comparisons)
-    used = [c for c in comparisons if c.families and _names(c) == set(everyone)]
-    biased = any(c.evidence == "explore" for c in used)
     means = dict(zip(everyone, table.mean(axis=0).tolist(), strict=True)) if len(table) else {}
     means = dict(sorted(means.items(), key=lambda item: item[1]))
     why_not = None
@@ -69,7 +64,6 @@ def rank_families(comparisons: list[Comparison]) -> Ranks:
         ranks=means,
         cells=len(table),
         left_out=left_out,
-        evidence="explore" if biased else "replicates",
         p_value=None if why_not else float(friedmanchisquare(*table.T).pvalue),
         critical_difference=difference,
         groups=() if difference is None else _groups(means, difference),
@@ -86,28 +80,21 @@ def critical_difference(families: int, cells: int, confidence: float = CONFIDENC
     return float(quantile * np.sqrt(families * (families + 1) / (6.0 * cells)))
 
 
-def _names(comparison: Comparison) -> set[str]:
-    return {f.family for f in comparison.families} | set(comparison.set_aside)
-
-
 def _rank_table(comparisons: list[Comparison]) -> tuple[list[str], Array, int]:
-    """Families, their ranks (cells × families), and the number of cells that lack one.
-
-    A family that was set aside because it diverged ranks last.
-    """
-    nonempty = [c for c in comparisons if c.families]
-    everyone = sorted(set().union(*map(_names, nonempty))) if nonempty else []
+    """Families, their ranks (cells × families), and the number of cells that lack one."""
+    everyone = sorted({f.family for c in comparisons for f in c.families})
     if len(everyone) < 2:
         return everyone, np.empty((0, len(everyone))), len(comparisons)
-    rows = []
-    for c in nonempty:
-        if _names(c) != set(everyone):
-            continue
-        # Families are stored best first; equal objectives share a rank.
-        values = [f.objective for f in c.families]
-        sign = 1.0 if values[0] <= values[-1] else -1.0
-        signed = {f.family: sign * f.objective for f in c.families}
-        rows.append(rankdata([signed.get(name, np.inf) for name in everyone]))
+    # Families are stored best first; equal objectives share a rank.
+    values = [
+        {
+            f.family: (-1.0 if c.families[0].objective > c.families[-1].objective else 1.0) * f.objective
+            for f in c.families
+        }
+        for c in comparisons
+        if c.families
+    ]
+    rows = [rankdata([each[name] for name in everyone]) for each in values if len(each) == len(everyone)]
     return everyone, np.array(rows, dtype=np.float64).reshape(-1, len(everyone)), len(comparisons) - len(rows)
 
 

@@ -6,13 +6,11 @@ Reason = Literal[
     "few families",
     "few shared cells",
     "all equal",
-    "no families",
     "one family",
     "few seeds",
     "few trials",
     "none completed",
     "one budget",
-    "few shared seeds",
     "flat baseline",
 ]
 

@@ -1,9 +1,9 @@
 """Scores over many cells: interquartile mean and performance profiles, with stratified bootstrap intervals.
 
 After Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice" (arXiv 2108.13264). The
-score of a run is exp(-its loss of quality against the cell's best family) on the scale of `outcomes.Scale`: for a loss,
-the best family's mean (geometric) over the run's; for an accuracy, the same of the errors. 1 is as good as the best
-family, 0.9 about ten per cent worse, 0 a run that diverged.
+score of a run is exp(-its loss of quality against the cell's best family) on the fitting scale (`surrogate.scale`): for
+a loss, the best family's mean (geometric) over the run's; for an accuracy, the same of the errors. 1 is as good as the
+best family, 0.9 about ten per cent worse, 0 a run that diverged.
 
 The best family's mean is the best of several measured ones and so a lucky one: families that are equal all score below
 1, by about half a seed's noise with two seeds, and no interval reaches back to 1. Between families the bias cancels.
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
-from phitune.analysis.families.compare import Comparison
+from phitune.analysis.families.compare import replicates_of
 from phitune.analysis.families.gain import CONFIDENCE
 from phitune.analysis.families.refusal import Refusal
-from phitune.analysis.surface.outcomes import Scale
+from phitune.analysis.surrogate.scale import Scale
 
 Array = NDArray[np.float64]
 
@@ -70,20 +70,21 @@ class Scores:
     why_not: Refusal | None
 
 
-def score_families(cells: list[tuple[pd.DataFrame, Comparison]], seed: int = 0) -> Scores:
-    """Score the families over cells.
+def score_families(cells: list[pd.DataFrame], seed: int = 0) -> Scores:
+    """Score the families that were trained again, over cells.
 
     Args:
-        cells: Each cell's rows and its comparison.
+        cells: Each cell's rows.
         seed: Of the bootstrap.
     """
-    everyone = sorted({f.family for _, c in cells for f in c.families})
-    scored = [runs for rows, c in cells if set(runs := fitted_runs(rows, c)) == set(everyone)]
+    runs_of = [fitted_runs(rows) for rows in cells]
+    everyone = sorted({family for runs in runs_of for family in runs})
+    scored = [runs for runs in runs_of if everyone and set(runs) == set(everyone)]
     why_not: Refusal | None = None
-    if len(everyone) < 2:
-        why_not = Refusal("one family" if everyone else "no families")
-    elif not scored:
+    if not everyone or not scored:
         why_not = Refusal("few seeds")
+    elif len(everyone) < 2:
+        why_not = Refusal("one family")
     rng = np.random.default_rng(seed)
     scores: list[FamilyScore] = []
     if why_not is None:
@@ -101,26 +102,23 @@ def score_families(cells: list[tuple[pd.DataFrame, Comparison]], seed: int = 0) 
     )
 
 
-def fitted_runs(rows: pd.DataFrame, comparison: Comparison) -> "dict[str, pd.Series[float]]":
+def fitted_runs(cell: pd.DataFrame) -> "dict[str, pd.Series[float]]":
     """Each family's replicates in one cell on the fitting scale, by seed; empty without enough of them.
 
-    A family that was set aside since its finalist diverged is infinitely bad.
+    One that diverged is infinitely bad.
     """
-    if comparison.evidence == "explore":
+    names = sorted(set(cell.loc[cell["phase"] == "replicate", "family"]))
+    rows = {name: replicates_of(cell, name) for name in names}
+    done = cell[(cell["phase"] == "replicate") & (cell["status"] == "completed")]
+    scale = Scale.of(done["objective"].dropna().to_numpy(dtype=np.float64), str(cell["mode"].iloc[0]))
+    fewest = 1 if cell["deterministic"].astype(bool).all() else 2
+    if not rows or min(map(len, rows.values())) < fewest:
         return {}
-    finalists = {f.trial_id: f.family for f in comparison.families}
-    replicates = rows[(rows["status"] == "completed") & (rows["phase"] == "replicate")]
-    replicates = replicates[replicates["finalist"].isin(list(finalists))].drop_duplicates(["finalist", "seed"])
-    objectives = replicates["objective"].to_numpy(dtype=np.float64)
-    scale = Scale.of(objectives, str(rows["mode"].iloc[0]))
-    fitted = pd.Series(scale.forward(objectives), index=replicates["seed"].to_numpy())
-    names = replicates["finalist"].map(finalists).to_numpy(dtype=object)
-    runs = {family: fitted[names == family].sort_index() for family in finalists.values()}
-    fewest = 1 if comparison.evidence == "exact" else 2
-    if min(map(len, runs.values())) < fewest:
-        return {}
-    lost = pd.Series(np.inf, index=next(iter(runs.values())).index)
-    return runs | dict.fromkeys(comparison.set_aside, lost)
+    runs = {}
+    for name, mine in rows.items():
+        values = scale.forward(mine["objective"].to_numpy(dtype=np.float64))
+        runs[name] = pd.Series(np.where(mine["status"] == "diverged", np.inf, values), index=mine["seed"].to_numpy())
+    return runs
 
 
 def run_scores(fitted: dict[str, Array]) -> dict[str, Array]:
@@ -130,6 +128,7 @@ def run_scores(fitted: dict[str, Array]) -> dict[str, Array]:
         fitted: By family, values on the fitting scale, shape (..., seeds).
     """
     best = np.min([each.mean(axis=-1) for each in fitted.values()], axis=0)
+    best = np.where(np.isfinite(best), best, 0.0)
     return {family: np.exp(best[..., None] - each) for family, each in fitted.items()}
 
 

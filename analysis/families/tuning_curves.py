@@ -20,7 +20,8 @@ Array = NDArray[np.float64]
 
 FEWEST = 5
 SIMULATIONS = 4000
-QUASI_RANDOM = "quasi-random"
+# Origins of trials that no earlier trial led to.
+INDEPENDENT = ("quasi-random", "random")
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ class TuningCurve:
 
     Attributes:
         workload, optimizer, budget, family: Which.
-        sampling: "independent": of the quasi-random trials (of all where the origin is not recorded); "guided": too few
-            of those, so of all explore trials, as if drawn independently, which trials guided by a model are not: the
-            curve is too good for small n, and has no band.
+        sampling: "independent": of the quasi-random and random trials (of all where the origin is not recorded);
+            "guided": too few of those, so of all explore trials, as if drawn independently, which trials guided by a
+            model are not: the curve is too good for small n, and has no band.
         trials: Number of trials used.
         completed: Number of those that completed.
         best: Median best of n = 1, 2, ... trials, in units of the objective; None where that is no completed trial.
@@ -67,14 +68,14 @@ def tuning_curves(cell: pd.DataFrame) -> tuple[TuningCurve, ...]:
         return ()
     minimise = str(cell["mode"].iloc[0]) == "min"
     family = explore["family"].to_numpy(dtype=object)
-    origin = explore["origin"].to_numpy(dtype=object, na_value=QUASI_RANDOM)
+    origin = explore["origin"].to_numpy(dtype=object, na_value=INDEPENDENT[0])
     completed = explore["status"].to_numpy(dtype=object) == "completed"
     signed = explore["objective"].to_numpy(dtype=np.float64) * (1.0 if minimise else -1.0)
     values = np.where(completed & np.isfinite(signed), signed, np.inf)
     first = cell.iloc[0]
     key = (str(first["workload"]), str(first["optimizer"]), int(first["budget"]))
     return tuple(
-        _curve(key, str(name), values[family == name], origin[family == name] == QUASI_RANDOM, minimise)
+        _curve(key, str(name), values[family == name], np.isin(origin[family == name], INDEPENDENT), minimise)
         for name in sorted(set(family))
     )
 

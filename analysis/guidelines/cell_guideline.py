@@ -60,36 +60,35 @@ class CellGuideline:
         optimizer: Its name.
         budget: In iterations.
         full_budget: The workload's full budget in iterations; None if unknown.
-        family: The recommended family: UBA at phi*, unless another is better by more than the paired uncertainty.
+        family: The recommended family: the one with the best expected objective, but UBA where that is within `delta`.
         family_verdict: Why that family; see `guidelines.family_choice`.
-        lead_over_uba: The best family's gain over UBA; None where the two were not compared.
+        lead_over_uba: The best family's gain over UBA; None where that is UBA or it is not known.
         phi: UBA's phi*, whatever the recommended family; None when the evidence is thin.
         phi_interval: Its 90 % interval.
-        phi_bootstrap_interval: The same by resampling the trials, a second opinion.
-        phi_opinions_differ: Whether the two intervals have nothing in common.
         no_effect: Probability that phi has no effect once the LR is at its best; None when thin.
         phi_near: Range of phi whose quality is within `delta` of the best.
-        delta: What counted as equal, a relative difference of the objective (of the error, for an accuracy).
+        delta: What counted as equal on the fitting scale: a relative difference of the objective (of the error, for an
+            accuracy), or in units of the spread of the better half of the trials unless `delta_relative`.
+        delta_relative: See `delta`.
+        delta_budget: What `delta` is worth, as a share of the budget; None if unknown.
         uba_schedule: UBA at `phi`, with the study's warmup, floor and sampling; None when the evidence is thin.
         uba_base_lr: The base LR that belongs to `phi`.
         uba_base_lr_interval: Its 90 % interval.
         phi_range: The range of phi that was searched; None when thin.
         base_lr: Base LR of the recommended family.
-        base_lr_interval: UBA: 90 % interval. Others: LRs of trials that came within `delta` of the best; None if
-            unknown.
+        base_lr_interval: Its 90 % interval; None if unknown.
         base_lr_at_limit: Whether UBA's base LR is as high as was tried.
         schedule: The recommended schedule, as `trainables.schedules.from_dict` reads it; None if nothing completed.
-        verdict: ok, flat, boundary, unclear or thin (see `analysis.surface.fit`); absent if UBA was not searched.
+        verdict: ok, flat, boundary, unclear or thin (see `surface.CellSurface`); absent if UBA was not searched.
         metric_name: The workload's metric.
         expected_metric: Validation metric to expect; None if unknown.
         objective: Name of what was optimised, val_loss or val_metric.
         expected_objective: Its value to expect.
+        expected_interval: Its 90 % interval.
         trials, completed, stopped, diverged, failed: Explore trials by how they ended.
         replicates: Completed replicates.
-        gains: Gain of the recommended family over cosine and linear, in per cent of the objective.
-        phi_gain: Gain of phi* over phi = 2 on UBA's fitted surface, per cent: (median, 5 %, 95 %); None when thin.
+        gains: Gain of the recommended family over cosine and linear.
         families: All families compared, best first.
-        comparison_evidence: replicates, exact, or explore (biased).
         shapes: The other families of which exactly one parameter was searched.
     """
 
@@ -103,12 +102,12 @@ class CellGuideline:
     lead_over_uba: Gain | None
     phi: float | None
     phi_interval: tuple[float, float] | None
-    phi_bootstrap_interval: tuple[float, float] | None
-    phi_opinions_differ: bool
     no_effect: float | None
     phi_near: tuple[float, float] | None
     phi_range: tuple[float, float] | None
     delta: float
+    delta_relative: bool
+    delta_budget: float | None
     uba_schedule: dict[str, Any] | None
     uba_base_lr: float | None
     uba_base_lr_interval: tuple[float, float] | None
@@ -121,6 +120,7 @@ class CellGuideline:
     expected_metric: float | None
     objective: str
     expected_objective: float | None
+    expected_interval: tuple[float, float] | None
     trials: int
     completed: int
     stopped: int
@@ -128,7 +128,5 @@ class CellGuideline:
     failed: int
     replicates: int
     gains: dict[str, Gain]
-    phi_gain: tuple[float, float, float] | None
     families: tuple[FamilyResult, ...]
-    comparison_evidence: str
     shapes: tuple[ShapeGuideline, ...]

@@ -3,22 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import pandas as pd
+import numpy as np
 
-from phitune.analysis.families.compare import Comparison, FamilyResult, difference
+from phitune.analysis.families.compare import Comparison, FamilyResult
 from phitune.analysis.families.gain import Gain
-from phitune.analysis.surface import CellSurface
 
-FamilyVerdict = Literal[
-    "none completed",
-    "uba diverged",
-    "uba not completed",
-    "uba best",
-    "uba unclear",
-    "uba beaten",
-    "single runs",
-    "within uncertainty",
-]
+FamilyVerdict = Literal["none completed", "uba not completed", "uba best", "uba equal", "uba beaten"]
 
 
 @dataclass(frozen=True)
@@ -27,13 +17,11 @@ class FamilyChoice:
 
     Attributes:
         family: Its result; None if no trial completed.
-        verdict: "none completed" (no trial of any family); "uba diverged" (the best other family, as UBA's best trial
-            diverged on a fresh seed); "uba not completed" (the same, as no trial of UBA completed); "uba best" (UBA,
-            which has the best mean); "uba unclear" (the best mean, as UBA's phi is unclear); "uba beaten" (another
-            family, ahead of UBA by more than the uncertainty); "single runs" (the best single run, as there is too
-            little evidence to tell it from UBA); "within uncertainty" (UBA, with another family ahead by less than the
-            uncertainty).
-        lead: The best family's gain over UBA; None where the two were not compared.
+        verdict: "none completed" (no trial of any family); "uba not completed" (the best other family, as no trial of
+            UBA completed); "uba best" (UBA, which has the best expected objective); "uba equal" (UBA, with another
+            family ahead by less than what counts as equal); "uba beaten" (another family, which has the best expected
+            objective).
+        lead: The best family's gain over UBA; None where that is UBA or it is not known.
     """
 
     family: FamilyResult | None
@@ -41,28 +29,25 @@ class FamilyChoice:
     lead: Gain | None = None
 
 
-def choose_family(cell: pd.DataFrame, surface: CellSurface, comparison: Comparison) -> FamilyChoice:
-    """The family with the best mean, but UBA unless the other is better by more than the paired uncertainty.
+def choose_family(comparison: Comparison, delta: float) -> FamilyChoice:
+    """The family with the best expected objective, but UBA where that is within what counts as equal.
 
-    Where UBA's phi is unclear, simply the best mean.
+    Not so where UBA is worse than a baseline for certain, by however little.
 
     Args:
-        cell: Rows of the results table, one cell.
-        surface: UBA's surface.
         comparison: The cell's families.
+        delta: What counts as equal on the fitting scale.
     """
     if not comparison.families:
         return FamilyChoice(None, "none completed")
     best, uba = comparison.families[0], comparison.get("uba")
     if uba is None:
-        return FamilyChoice(best, "uba diverged" if "uba" in comparison.set_aside else "uba not completed")
+        return FamilyChoice(best, "uba not completed")
     if best.family == "uba":
         return FamilyChoice(uba, "uba best")
-    if surface.verdict == "unclear":
-        return FamilyChoice(best, "uba unclear")
-    lead = difference(cell, best, uba)
-    if lead.certain and lead.percent > 0:
-        return FamilyChoice(best, "uba beaten", lead)
-    if surface.phi is None and comparison.evidence == "explore":
-        return FamilyChoice(best, "single runs", lead)
-    return FamilyChoice(uba, "within uncertainty", lead)
+    lead = comparison.gain(best.family, "uba")
+    behind = float(np.median(comparison.fitted["uba"]) - np.median(comparison.fitted[best.family]))
+    worse = any(gain.interval[1] < 0 for gain in uba.gains.values())
+    if behind <= delta and not worse:
+        return FamilyChoice(uba, "uba equal", lead)
+    return FamilyChoice(best, "uba beaten", lead)

@@ -9,12 +9,13 @@ from joblib import Parallel, cpu_count, delayed
 from threadpoolctl import threadpool_limits
 
 from phitune.analysis.answers.budget_model import BudgetModel
-from phitune.analysis.families.compare import Comparison, compare_cell
+from phitune.analysis.families.compare import compare_cell
 from phitune.analysis.families.comparisons import Comparisons, compare
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
+from phitune.analysis.guidelines.equal import SHARE, equal_differences
 from phitune.analysis.guidelines.recommendation import recommend_for_cell
-from phitune.analysis.results.table import CELL
-from phitune.analysis.surface import CellSurface, Shape, fit_surface
+from phitune.analysis.results.table import CELL, CellKey
+from phitune.analysis.surface import CellFit, CellSurface, fit_cell
 from phitune.analysis.trends import QUANTITIES, cell_draws, curvature, fit_models, fit_trend, trend_data, validation
 
 # With fewer cells than this, another process takes longer to start than it saves.
@@ -50,6 +51,7 @@ def build(
     provenance: Mapping[str, Any] | None = None,
     phi_range: tuple[float, float] | None = None,
     seed: int = 0,
+    equal: float = SHARE,
 ) -> Guidelines:
     """Fit every cell and put the cells together.
 
@@ -58,26 +60,38 @@ def build(
         provenance: Where the results come from, for the record.
         phi_range: Range of phi searched; by default the range that each cell's trials cover.
         seed: Of posterior draws and bootstraps.
+        equal: Share of the budget whose worth counts as nothing.
 
     Returns:
         The guidelines.
     """
     # The matrices are small: threads of the BLAS cost more than they save, ten times as much on a busy machine.
     with threadpool_limits(1, "blas"):
-        return _build(table, provenance, phi_range, seed)
+        return _build(table, provenance, phi_range, seed, equal)
 
 
 def _build(
-    table: pd.DataFrame, provenance: Mapping[str, Any] | None, phi_range: tuple[float, float] | None, seed: int
+    table: pd.DataFrame,
+    provenance: Mapping[str, Any] | None,
+    phi_range: tuple[float, float] | None,
+    seed: int,
+    equal: float,
 ) -> Guidelines:
     # A repeated row is not evidence twice.
     table = table.drop_duplicates(["study", "trial_id"], keep="last")
     groups = [cell for _, cell in table.groupby(CELL, sort=True)]
     pool = Parallel(n_jobs=min(len(groups) // CELLS_A_PROCESS + 1, cpu_count()))
-    parts = pool(delayed(_analyse)(cell, phi_range, seed) for cell in groups)
-    cells, surfaces, comparisons = zip(*parts, strict=True) if parts else ((), (), ())
-    keys = [(c.label, c.optimizer, c.budget) for c in cells]
-    by_key = dict(zip(keys, comparisons, strict=True))
+    keys: list[CellKey] = [
+        (str(g["workload"].iloc[0]), str(g["optimizer"].iloc[0]), int(g["budget"].iloc[0])) for g in groups
+    ]
+    fits = dict(zip(keys, pool(delayed(_fit)(cell, phi_range, seed) for cell in groups), strict=True))
+    equals = equal_differences(fits, equal)
+    fits = {key: fit.judged(equals[key].delta) for key, fit in fits.items()}
+    by_key = {key: compare_cell(cell, fits[key]) for key, cell in zip(keys, groups, strict=True)}
+    cells = tuple(
+        recommend_for_cell(cell, fits[key], by_key[key], equals[key]) for key, cell in zip(keys, groups, strict=True)
+    )
+    surfaces = tuple(fit.uba for fit in fits.values())
     draws = cell_draws(keys, surfaces)
     data = [trend_data(draws, quantity) for quantity in QUANTITIES] if draws else []
     trends = pool(delayed(fit_trend)(each) for each in data)
@@ -98,16 +112,7 @@ def _build(
     )
 
 
-def _analyse(
-    cell: pd.DataFrame, phi_range: tuple[float, float] | None, seed: int
-) -> tuple[CellGuideline, CellSurface, Comparison]:
-    surface = fit_surface(cell, phi_range, seed=seed)
-    comparison = compare_cell(cell, surface.delta, seed)
-    labels = sorted(set(cell["family"]) - {"uba"})
-    shapes = {label: Shape.of(cell, label) for label in labels}
-    others = [
-        fit_surface(cell, phi_range if shape.parameter == "phi" else None, seed=seed, family=label)
-        for label, shape in shapes.items()
-        if shape is not None
-    ]
-    return recommend_for_cell(cell, surface, comparison, others), surface, comparison
+def _fit(cell: pd.DataFrame, phi_range: tuple[float, float] | None, seed: int) -> CellFit:
+    # In a process of its own too.
+    with threadpool_limits(1, "blas"):
+        return fit_cell(cell, phi_range, seed)

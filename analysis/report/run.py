@@ -1,6 +1,7 @@
 """From a study to its report: load, conclude, write, log."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -11,10 +12,12 @@ import pandas as pd
 import yaml
 
 from phitune.analysis import results
+from phitune.analysis.guidelines.equal import SHARE
 from phitune.analysis.guidelines.guidelines import Guidelines, build
 from phitune.analysis.report.mlflow_log import log_report
 from phitune.analysis.report.pages import write_report
 from phitune.analysis.results import Results, StudyRef
+from phitune.trainables.percentage import percentage
 from phitune.trainables.schedules import Uba
 
 DEFAULT_PHI_RANGE = (Uba.parameters["phi"].low, Uba.parameters["phi"].high)
@@ -58,7 +61,8 @@ def analyze(
     """
     gathered = results.gather([study] if isinstance(study, str) else study, tracking_uri)
     today = date or datetime.now(UTC).date().isoformat()
-    guidelines = build(gathered.table, provenance(gathered, today), searched_phi(gathered.studies))
+    phi_range, equal = searched_phi(gathered.studies), equal_share(gathered.studies)
+    guidelines = build(gathered.table, provenance(gathered, today), phi_range, equal=equal)
     target = Path(out) if out is not None else gathered.out_dir / "report"
     files = write_report(gathered.table, guidelines, gathered.name, target)
     not_logged = log_report(gathered, guidelines, target, files)
@@ -86,18 +90,35 @@ def provenance(gathered: Results, date: str) -> dict[str, Any]:
 
 def searched_phi(studies: Sequence[StudyRef]) -> tuple[float, float] | None:
     """Range of phi in the studies' study.yaml, from the lowest to the highest; None if one cannot be read."""
-    ranges = [_searched_phi(ref) for ref in studies]
+    ranges = [_searched_phi(_study_file(ref)) for ref in studies]
     known = [each for each in ranges if each is not None]
     return (min(low for low, _ in known), max(high for _, high in known)) if known and None not in ranges else None
 
 
-def _searched_phi(ref: StudyRef) -> tuple[float, float] | None:
+def equal_share(studies: Sequence[StudyRef]) -> float:
+    """Share of the budget whose worth counts as nothing: the smallest in the studies' study.yaml, else `SHARE`."""
+    shares = []
+    for ref in studies:
+        content = _study_file(ref)
+        with suppress(AttributeError, TypeError, ValueError):
+            shares.append(percentage(content.get("equal", f"{SHARE:%}")))
+    return min(shares, default=SHARE)
+
+
+def _study_file(ref: StudyRef) -> Any:
+    """The content of a study's study.yaml; None where it cannot be read."""
     path = ref.out_dir / "study.yaml" if ref.out_dir is not None else None
     if path is None or not path.is_file():
         return None
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, ValueError):
+        return None
+
+
+def _searched_phi(content: Any) -> tuple[float, float] | None:
+    try:
         low, high = (content.get("space") or {}).get("phi", DEFAULT_PHI_RANGE)
         return (float(low), float(high)) if 0 < float(low) < float(high) else None
-    except (yaml.YAMLError, AttributeError, TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError):
         return None

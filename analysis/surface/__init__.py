@@ -1,9 +1,7 @@
-"""Quality over one shape parameter and LR in one cell: phi* with its interval, and whether phi matters."""
+"""One cell's belief: each family's best configuration, phi* with its interval, and whether phi matters."""
 
 from phitune.analysis.surface.cell_surface import CellSurface
-from phitune.analysis.surface.fit import fit_surface
-from phitune.analysis.surface.outcomes import Scale
+from phitune.analysis.surface.fit import CellFit, FamilyBest, fit_cell
 from phitune.analysis.surface.shapes import COSINE_PHI, Shape
-from phitune.analysis.surface.surface_map import SurfaceMap, surface_map
 
-__all__ = ["COSINE_PHI", "CellSurface", "Scale", "Shape", "SurfaceMap", "fit_surface", "surface_map"]
+__all__ = ["COSINE_PHI", "CellFit", "CellSurface", "FamilyBest", "Shape", "fit_cell"]

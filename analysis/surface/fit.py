@@ -1,184 +1,199 @@
-"""Quality over (phi, LR) in one cell: phi* with an interval, the LR that goes with it, and whether phi matters.
+"""What one cell's trials say: each family's best configuration, and the best values of shape parameters.
 
-Here phi is the shape parameter of any family (`surface.shapes`). The lowest point of a draw of the profile
-(`surface.profiles`) is a draw of phi*. Assumptions: on the fitting scale (`outcomes.Scale`) quality is a quadratic
-bowl plus a smooth deviation, with Gaussian trial noise; sampling may depend on observed results (TPE, ASHA) but on
-nothing else. The interval's coverage is tested by simulation (`benchmarks.validity`).
+Assumptions: on the fitting scale (`surrogate.scale`) quality is a smooth function of the schedule and the LR, with
+Gaussian trial noise; sampling may depend on observed results but on nothing else. The intervals' coverage is tested by
+simulation (`benchmarks.validity`).
 """
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phitune.analysis.surface.bootstrap import resampled_argmins
-from phitune.analysis.surface.cell_surface import EDGE, RELATIVE_TOLERANCE, CellSurface, Fit, Verdict
+from phitune.analysis.surface.cell_surface import EDGE, CellSurface, value_at
+from phitune.analysis.surface.cell_trials import CellTrials
 from phitune.analysis.surface.flatness import probability_of_no_effect
-from phitune.analysis.surface.outcomes import Points, points
-from phitune.analysis.surface.profiles import NEIGHBOUR, NEIGHBOURS, Draws, draw_profiles, minimise
+from phitune.analysis.surface.posterior_draws import Best, PosteriorDraws, minimise, subset
 from phitune.analysis.surface.shapes import COSINE_PHI, Shape
-from phitune.analysis.surrogate import gaussian_process as gp
+from phitune.analysis.surrogate.scale import Scale
 
 Array = NDArray[np.float64]
 
 MIN_POINTS = 10
-MAX_POINTS = 120
-# The least range of log phi among the trials.
+MIN_COMPLETED = 5
+# The least range of the parameter's logarithm among the trials.
 MIN_SPREAD = 0.5
-# More probable than this that phi has no effect: flat.
-NO_EFFECT = 0.95
-# An interval over more than this share of the searched range (in log phi) does not locate phi*.
-UNCLEAR_SHARE = 2 / 3
-VALUES = 100
 QUANTILES = (0.05, 0.5, 0.95)
 
 
-def fit_surface(
-    cell: pd.DataFrame,
-    phi_range: tuple[float, float] | None = None,
-    replicates: int | None = None,
-    seed: int = 0,
-    family: str = "uba",
-) -> CellSurface:
-    """Fit one cell's surface and read phi* off it.
+@dataclass(frozen=True)
+class FamilyBest:
+    """A family's best configuration in a cell.
+
+    Attributes:
+        family: The family's label.
+        schedule: As `trainables.schedules.from_dict` reads it.
+        value: The searched parameter's value there; None unless there is exactly one.
+        base_lr: Base LR.
+        base_lr_interval: 90 % interval of the best base LR of that schedule.
+        fitted: Draws of the objective on the fitting scale, shape (s,), the same draws for all families.
+    """
+
+    family: str
+    schedule: dict[str, object]
+    value: float | None
+    base_lr: float
+    base_lr_interval: tuple[float, float]
+    fitted: Array
+
+
+@dataclass(frozen=True)
+class CellFit:
+    """What a cell's trials say.
+
+    Attributes:
+        bests: Of each family with a completed trial; empty if there is none.
+        surfaces: Of each family of which exactly one parameter was searched, and of UBA.
+        scale: From the objective to the fitting scale.
+        noise: Standard deviation between seeds on it.
+        groups: Of each family, the one whose surface it lies on: its own, or for cosine UBA's.
+    """
+
+    bests: dict[str, FamilyBest]
+    surfaces: dict[str, CellSurface]
+    scale: Scale
+    noise: float
+    groups: dict[str, str]
+
+    @property
+    def uba(self) -> CellSurface:
+        """UBA's surface."""
+        return self.surfaces.get("uba", CellSurface(None, "thin", 0))
+
+    @property
+    def lowest(self) -> float:
+        """The best family's expected objective on the fitting scale; NaN without one."""
+        return min((float(np.median(best.fitted)) for best in self.bests.values()), default=float("nan"))
+
+    def judged(self, delta: float) -> "CellFit":
+        """The fit with verdicts, given what counts as equal."""
+        return replace(self, surfaces={family: each.judged(delta) for family, each in self.surfaces.items()})
+
+
+def fit_cell(cell: pd.DataFrame, phi_range: tuple[float, float] | None = None, seed: int = 0) -> CellFit:
+    """Fit one cell.
 
     Args:
         cell: Rows of the results table (`analysis.results`), one cell.
         phi_range: The range of phi searched; by default the range of the family's trials.
-        replicates: Replicates of a finalist, for `delta`; by default the median count in the cell, or 1.
         seed: Of the posterior draws; the same rows and seed give the same answer.
-        family: A family of which exactly one shape parameter was searched.
 
     Returns:
-        The surface; its `verdict` is "thin" when under ten points remain, under five completed, or phi hardly varies.
+        What the trials say. A surface is "thin" when under ten trials of the family (cosine counts as UBA) say
+        something, under five completed, or its parameter hardly varies.
     """
-    shape = Shape.of(cell, family, phi_range)
-    if shape is None:
-        return CellSurface(None, "thin", 0)
-    trials = _best(points(cell, shape))
-    spread = float(np.ptp(trials.x[:, 0])) if len(trials.y) else 0.0
-    measured = trials.count("completed") + trials.count("stopped")
-    if measured < MIN_POINTS or trials.count("completed") < NEIGHBOURS or spread < MIN_SPREAD:
-        return CellSurface(shape, "thin", len(trials.y))
-    deterministic = bool(cell["deterministic"].astype(bool).all())
-    draws = draw_profiles(trials, shape, deterministic, np.random.default_rng(seed))
-    return _summary(draws, trials, shape, replicates if replicates is not None else _replicates(cell), seed)
-
-
-def _summary(draws: Draws, trials: Points, shape: Shape, replicates: int, seed: int) -> CellSurface:
-    # The recommendation keeps to phi near completed trials; the interval (`beyond`) does not.
-    completed = trials.x[trials.is_from("completed"), 0]
-    near = np.flatnonzero(
-        (draws.log_phi >= completed.min() - NEIGHBOUR) & (draws.log_phi <= completed.max() + NEIGHBOUR)
+    trials = CellTrials.of(cell, phi_range)
+    groups = {family: trials.labels[index] for family, index in trials.group.items()}
+    thin = {family: CellSurface(shape, "thin", 0) for family, shape in trials.shapes.items()}
+    if not trials.lines:
+        return CellFit({}, thin, Scale("linear"), float("nan"), groups)
+    rng = np.random.default_rng(seed)
+    belief = PosteriorDraws(trials, rng)
+    surfaces = thin
+    bests = dict(belief.bests)
+    for family, shape in trials.shapes.items():
+        rows = np.flatnonzero(trials.in_group(family)[belief.evidence.rows])
+        if not _enough(trials, belief.evidence.rows[rows], shape, family) or family not in bests:
+            surfaces[family] = CellSurface(shape, "thin", len(rows))
+            continue
+        probability = probability_of_no_effect(subset(belief.evidence.data.take(rows), rng), belief.evidence.priors)
+        surfaces[family] = _surface(belief, family, shape, len(rows), probability)
+        others = [f for f, group in groups.items() if group == family != f and f in bests]
+        _mixed(bests, family, others, probability, rng)
+    scale, lowest = belief.evidence.scales[0], float(belief.evidence.best[0])
+    return CellFit(
+        {family: _family_best(trials, family, best, lowest) for family, best in bests.items()},
+        surfaces,
+        scale,
+        belief.noise,
+        groups,
     )
-    lowest, where = minimise(draws.profile[:, near])
-    first, step = draws.log_phi[0], draws.log_phi[1] - draws.log_phi[0]
-    stars = first + step * (where + near[0])
-    anywhere = first + step * minimise(draws.beyond)[1]
-    mid = float(np.median(stars))
-    interval = _hull(stars, anywhere)
-    excess = np.maximum(draws.profile - lowest[:, None], 0.0)
-    delta = max(RELATIVE_TOLERANCE, 2.0 * draws.noise / np.sqrt(max(replicates, 1)))
-    typical = np.median(excess, axis=0)
-    equal = np.flatnonzero(typical <= max(delta, typical.min()))
-    grid = np.exp(draws.log_phi)
-    log_mean_lr = _column(draws.log_lr, draws.log_phi, mid)
-    log_mean = float(shape.log_mean(np.array([mid]))[0])
-    at_star = log_mean_lr - log_mean
-    value = _values_at(draws, mid, float(np.median(log_mean_lr)), np.random.default_rng(seed))
-    lr_limit = float(np.interp(mid, draws.log_phi, np.log(draws.highest_tried)))
-    best = np.stack([draws.log_phi, np.median(draws.log_lr, axis=0)], axis=1)
-    lowest_mean = float(gp.predict(draws.data, draws.settings.mode, best)[0].min())
-    no_effect = probability_of_no_effect(trials, draws.settings, draws.noise == 0.0)
-    inverse = np.vectorize(trials.scale.inverse, otypes=[np.float64])
-    q05, q50, q95 = inverse(np.quantile(draws.profile, QUANTILES, axis=0))
-    resampled = resampled_argmins(draws.data, draws.settings.mode, draws.log_phi[::2], draws.window[::2, ::2], seed)
+
+
+def _enough(trials: CellTrials, rows: NDArray[np.int64], shape: Shape, family: str) -> bool:
+    status = trials.outcomes.status[rows]
+    tail = trials.outcomes.place[rows[trials.family[rows] == family], 1]
+    completed = int((status == "completed").sum())
+    # 0.5 in log phi is about 0.25 of the coordinates' spread.
+    return len(rows) >= MIN_POINTS and completed >= MIN_COMPLETED and bool(np.ptp(tail) > 0.5 * MIN_SPREAD)
+
+
+def _mixed(
+    bests: dict[str, Best], family: str, others: list[str], probability: float, rng: np.random.Generator
+) -> None:
+    """Draws in which the parameter matters as often as that is probable.
+
+    Where it does not, the families that are this one at some value of the parameter (cosine is UBA) differ from it by
+    their LRs alone: their differences keep the spread and lose the middle.
+    """
+    draws = len(bests[family].excess)
+    share = rng.permutation(draws) < round(probability * draws)
+    for other in others:
+        apart = float(np.median(bests[other].excess - bests[family].excess))
+        bests[other] = replace(bests[other], excess=bests[other].excess - apart * share)
+
+
+def _family_best(trials: CellTrials, family: str, best: Best, lowest: float) -> FamilyBest:
+    shape = trials.shapes.get(family)
+    value = None if best.log_value is None else float(np.exp(best.log_value))
+    schedule = dict(best.line.schedule) if shape is None or value is None else shape.schedule(value)
+    low, high = np.quantile(best.log_lr_draws, [0.05, 0.95])
+    interval = float(np.exp(min(low, best.log_lr))), float(np.exp(max(high, best.log_lr)))
+    return FamilyBest(family, schedule, value, float(np.exp(best.log_lr)), interval, best.excess + lowest)
+
+
+def _surface(belief: PosteriorDraws, family: str, shape: Shape, points: int, probability: float) -> CellSurface:
+    profile, best = belief.profiles[family], belief.bests[family]
+    assert best.log_value is not None
+    scale, lowest_seen = belief.evidence.scales[0], float(belief.evidence.best[0])
+    lowest, where = minimise(profile.excess)
+    grid = profile.log_value
+    stars = grid[0] + (grid[1] - grid[0]) * where
+    excess = np.maximum(profile.excess - lowest[:, None], 0.0)
+    inverse = np.vectorize(scale.inverse, otypes=[np.float64])
+    q05, q50, q95 = inverse(lowest_seen + np.quantile(profile.excess, QUANTILES, axis=0))
+    value = np.sort(inverse(lowest_seen + np.quantile(best.excess, [0.05, 0.95])))
+    at_cosine = None
+    if family == "uba" and grid[0] <= np.log(COSINE_PHI) <= grid[-1]:
+        at_cosine = np.quantile(value_at(excess, grid, float(np.log(COSINE_PHI))), [0.5, 0.05, 0.95])
     return CellSurface(
         shape=shape,
-        verdict=_verdict(draws, excess, delta, interval, no_effect),
-        no_effect=no_effect,
-        points=len(trials.y),
-        delta=float(delta),
-        phi=float(np.exp(mid)),
-        phi_interval=interval,
-        bootstrap_interval=_pair(np.exp(np.quantile(resampled, [0.05, 0.95]))),
-        base_lr=float(np.exp(np.median(at_star))),
-        base_lr_interval=_hull(at_star, _column(draws.beyond_lr, draws.log_phi, mid) - log_mean),
-        base_lr_at_limit=float(np.median(at_star)) > lr_limit - EDGE,
-        phi_near=(float(grid[equal[0]]), float(grid[equal[-1]])),
-        noise=draws.noise,
-        expected=trials.scale.inverse(float(np.median(value))),
-        expected_interval=_pair(np.sort(inverse(np.quantile(value, [0.05, 0.95])))),
-        grid=grid,
+        verdict="unclear",
+        no_effect=probability,
+        points=points,
+        phi=float(np.exp(best.log_value)),
+        phi_interval=_interval(stars, best.log_value),
+        base_lr=float(np.exp(best.log_lr)),
+        base_lr_interval=_interval(best.log_lr_draws, best.log_lr),
+        base_lr_at_limit=bool(best.log_lr > belief.trials.log_lr.max() - EDGE),
+        noise=belief.noise,
+        expected=scale.inverse(lowest_seen + float(np.median(best.excess))),
+        expected_interval=(float(value[0]), float(value[1])),
+        grid=np.exp(grid),
         profile=q50,
         profile_band=np.stack([q05, q95]),
-        excess=typical,
+        excess=np.median(excess, axis=0),
         excess_band=np.quantile(excess, [0.05, 0.95], axis=0),
-        best_base_lr=np.exp(best[:, 1] - shape.log_mean(draws.log_phi)),
-        cosine_excess=_cosine_excess(excess, draws.log_phi, shape),
-        log_phi_draws=np.concatenate([stars, anywhere]),
-        log_mean_lr_draws=log_mean_lr,
-        fit=Fit(draws.data, draws.settings.mode, trials.scale, lowest_mean, draws.highest_tried),
+        best_base_lr=np.exp(profile.best_log_lr),
+        cosine_excess=None if at_cosine is None else (float(at_cosine[0]), float(at_cosine[1]), float(at_cosine[2])),
+        log_phi_draws=stars,
+        log_mean_lr_draws=best.log_lr_draws + float(shape.log_mean(np.array([best.log_value]))[0]),
+        belief=belief,
     )
 
 
-def _values_at(draws: Draws, log_phi: float, log_lr: float, rng: np.random.Generator) -> Array:
-    """Draws of the surface at one point. The profile's draws would be too low: each is at the draw's best LR."""
-    at = np.array([[log_phi, log_lr]])
-    predictions = [gp.predict(draws.data, h, at) for h in draws.settings.draws]
-    return np.concatenate([mean + sd * rng.standard_normal(VALUES) for mean, sd in predictions])
-
-
-def _verdict(draws: Draws, excess: Array, delta: float, interval: tuple[float, float], no_effect: float) -> Verdict:
-    # The middle says flat; the 90 % quantile, widest where few trials are, may be off by as much again.
-    likely = np.quantile(excess, 0.9, axis=0)
-    if np.median(excess, axis=0).max() <= delta and likely.max() <= 2.0 * delta:
-        return "flat"
-    if no_effect > NO_EFFECT:
-        return "flat"
-    low, high = draws.log_phi[0], draws.log_phi[-1]
-    left, right = np.log(interval)
-    if right - left > UNCLEAR_SHARE * (high - low):
-        return "unclear"
-    return "boundary" if left < low + EDGE or right > high - EDGE else "ok"
-
-
-def _cosine_excess(excess: Array, log_phi: Array, shape: Shape) -> tuple[float, float, float] | None:
-    at = float(np.log(COSINE_PHI))
-    if shape.family != "uba" or not log_phi[0] <= at <= log_phi[-1]:
-        return None
-    median, low, high = np.quantile(_column(excess, log_phi, at), [0.5, 0.05, 0.95])
-    return float(median), float(low), float(high)
-
-
-def _column(values: Array, log_phi: Array, at: float) -> Array:
-    """Each draw's value (s, g) interpolated at one log phi: shape (s,)."""
-    position = np.clip((at - log_phi[0]) / (log_phi[1] - log_phi[0]), 0.0, len(log_phi) - 1.0)
-    left = min(int(position), len(log_phi) - 2)
-    weight = position - left
-    return np.asarray((1.0 - weight) * values[:, left] + weight * values[:, left + 1], dtype=np.float64)
-
-
-def _best(trials: Points) -> Points:
-    """At most `MAX_POINTS` points, the best ones: the rest say little about the optimum and cost cubic time."""
-    if len(trials.y) <= MAX_POINTS:
-        return trials
-    keep = np.sort(np.argsort(trials.y, kind="stable")[:MAX_POINTS])
-    origin = tuple(trials.origin[i] for i in keep)
-    return Points(trials.x[keep], trials.y[keep], trials.extra[keep], origin, trials.scale, trials.best)
-
-
-def _replicates(cell: pd.DataFrame) -> int:
-    """Median number of completed replicates of a finalist; 1 if there are none."""
-    completed = (cell["phase"] == "replicate") & (cell["status"] == "completed")
-    counts = cell["finalist"][completed].value_counts()
-    return max(int(counts.median()), 1) if len(counts) else 1
-
-
-def _hull(logs: Array, beyond: Array) -> tuple[float, float]:
-    """The smallest interval that covers two 90 % intervals, from draws of logarithms near the LRs tried and beyond."""
-    ends = np.exp(np.quantile(np.stack([logs, beyond]), [0.05, 0.95], axis=1))
-    return float(ends[0].min()), float(ends[1].max())
-
-
-def _pair(values: Array) -> tuple[float, float]:
-    return float(values[0]), float(values[1])
+def _interval(logs: Array, chosen: float) -> tuple[float, float]:
+    """The 90 % interval of draws of a logarithm, with the value that is recommended."""
+    low, high = np.quantile(logs, [0.05, 0.95])
+    return float(np.exp(min(low, chosen))), float(np.exp(max(high, chosen)))

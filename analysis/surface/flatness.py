@@ -1,42 +1,64 @@
-"""How probable it is that the shape parameter has no effect once the LR is at its best.
+"""How probable it is that a shape parameter has no effect once the LR is at its best.
 
-A surface on which phi matters fits any cell at least as well as one on which it does not; the evidence (the probability
+A surface on which it matters fits any cell at least as well as one on which it does not; the evidence (the probability
 of the points under each model, hyperparameters integrated out) says whether it needs to. Without an effect, quality is
-a function of one number: log mean LR less a drift times log phi, as the best LR may still move with phi.
+a function of one number: log mean LR less a drift with the schedule's shape, as the best LR may still move with it.
 """
 
+from dataclasses import replace
+
 import numpy as np
+from numpy.typing import NDArray
 
-from phitune.analysis.surface.outcomes import Points
-from phitune.analysis.surface.profiles import lr_trend
 from phitune.analysis.surrogate import gaussian_process as gp
+from phitune.analysis.surrogate import posterior
 
-# The best mean LR moves about twofold over the range of phi (docs/method/search.md): 0.1 is that over e^7.
-DRIFTS = np.linspace(-0.1, 0.3, 33)
+Array = NDArray[np.float64]
+
+# Prior standard deviation of the drifts along area and tail, in units of the coordinates' spreads: the best mean LR
+# moves about twofold over the range of phi (docs/method/search.md).
+DRIFT_SD = 0.1
+# Median and spread of the lengthscales of the shape, if it matters: over the range of phi, not beyond.
+LENGTH = (2.2, 0.7)
+# The part of a point's distance from the best that neither model is expected to follow, and the distance beyond which
+# it only says "bad": cliffs lie at a base LR, whatever the mean LR is.
+MISFIT = 0.05
+FAR = 0.9
+STEP = 1e-3
 
 
-def probability_of_no_effect(trials: Points, with_effect: gp.Settings, deterministic: bool) -> float:
+def probability_of_no_effect(data: gp.Data, priors: gp.Priors) -> float:
     """Posterior probability of the model without an effect, even odds beforehand.
 
     Args:
-        trials: The cell's points.
-        with_effect: The fit of the surface on which the parameter matters.
-        deterministic: Whether trials have no seed noise.
+        data: The points of the parameter's family.
+        priors: Of the model on which the parameter matters.
     """
-    priors = gp.Priors(lengths=gp.Priors().lengths[1:], noise=None if deterministic else gp.Priors().noise)
-    centre, _ = priors.centre_and_spread()
-    rng = np.random.default_rng(0)
-    by_drift = [_without(trials, float(drift)) for drift in DRIFTS]
-    middle = gp.settings(by_drift[len(DRIFTS) // 2], priors, rng, draws=0, start=centre)
-    heights = np.array([gp.log_marginal(data, priors, middle.theta) for data in by_drift])
-    best = gp.settings(by_drift[heights.argmax()], priors, rng, draws=0, start=middle.theta)
-    # The drift is integrated with the other hyperparameters held at their best, these with the drift at its best.
-    heights = np.array([gp.log_marginal(data, priors, best.theta) for data in by_drift])
-    without = best.log_evidence + float(np.log(np.mean(np.exp(heights - heights.max()))))
-    return float(1.0 / (1.0 + np.exp(np.clip(with_effect.log_evidence - without, -700.0, 700.0))))
+    distance = data.y - data.y.min()
+    data = replace(data, extra=data.extra + (MISFIT * distance) ** 2 + (distance > FAR))
+    small = replace(priors, lengths=priors.lengths[:1])
 
+    def without(theta: Array) -> tuple[gp.Data, Array]:
+        x = data.x[:, :1] - data.x[:, 1:3] @ theta[-2:, None]
+        return replace(data, x=x), theta[:-2]
 
-def _without(trials: Points, drift: float) -> gp.Data:
-    """The points as a function of log mean LR less the drift alone."""
-    x = (trials.x[:, 1] - drift * trials.x[:, 0])[:, None]
-    return gp.Data(x, trials.y, trials.extra, x.min(axis=0), x.max(axis=0) + 1e-6, np.array([lr_trend(trials)]))
+    def value(theta: Array) -> float:
+        points, h = without(theta)
+        return gp.log_marginal(points, small, h)
+
+    def slope(theta: Array) -> tuple[float, Array]:
+        points, h = without(theta)
+        height, gradient = gp.log_marginal_slope(points, small, h)
+        moves = STEP * np.eye(len(theta))[-2:]
+        drifts = [(value(theta + move) - value(theta - move)) / (2.0 * STEP) for move in moves]
+        return height, np.concatenate([gradient, drifts])
+
+    centre, spread = small.centre_and_spread()
+    target = posterior.with_prior(
+        posterior.Density(value, slope), np.append(centre, [0.0, 0.0]), np.append(spread, [DRIFT_SD, DRIFT_SD])
+    )
+    starts = [np.append(centre, [drift, 0.0]) for drift in (-DRIFT_SD, DRIFT_SD)]
+    alone = posterior.mode(target, starts, float(spread.max())).log_evidence
+    with_effect = replace(priors, lengths=(priors.lengths[0], LENGTH, LENGTH))
+    full = gp.settings(data, with_effect, np.random.default_rng(0), draws=0).log_evidence
+    return float(1.0 / (1.0 + np.exp(np.clip(full - alone, -700.0, 700.0))))

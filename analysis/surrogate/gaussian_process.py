@@ -1,14 +1,12 @@
-"""A small Gaussian process over (log phi, log mean LR), made for intervals on an argmin.
+"""A small Gaussian process, made for intervals on an argmin and for thousands of proposals.
 
 Why not scikit-learn's: whole functions are drawn here, for each of several settings of the hyperparameters, so that
-each draw can be minimised. Its `sample_y` factors the joint covariance of all prediction points: 1.7 s for one setting
-and half the grid of `analysis.surface.fit`, against 8 ms (one core, 54 trials), and its likelihood with gradient takes
-1.7 ms against 0.4 ms. A study of 200 cells would take an hour and a half instead of a minute of one core. It is the
-reference twin in the tests.
+each draw can be minimised; levels that trials share (a family's, a cell's, a seed's) are integrated out; and its
+likelihood with gradient takes four times as long. It is the reference twin in the tests.
 
-Model: y = quadratic trend(x) + f(x) + e, f ~ GP(0, Matern-5/2, one lengthscale a dimension),
-e_i ~ N(0, noise^2 + extra_i^2). The trend's coefficients have Gaussian priors.
-Whole functions are drawn by `analysis.surrogate.function_draws`.
+Model: y = levels w + f(x) + own noise + noise shared by a seed, with w ~ N(0, 1), f ~ GP(0, signal^2 Matern-5/2, one
+lengthscale a dimension). The noise's standard deviation is noise * exp(tilt * z), z the first input (log mean LR) less
+its mean: seeds differ more and more towards the LRs at which trials diverge.
 """
 
 from dataclasses import dataclass
@@ -30,21 +28,30 @@ class Priors:
     """Weak log-normal priors of the hyperparameters, as (median, sd of the logarithm).
 
     Attributes:
-        signal: Of f's standard deviation, in units of y.
         lengths: Of each lengthscale, in units of x.
-        noise: Of the noise's standard deviation; None when trials are deterministic.
-        noise_floor: Added in quadrature to every point's noise: the misfit that a smooth surface cannot follow.
+        signal: Of f's standard deviation, in units of y.
+        noise: Of the standard deviation of a trial's own noise; None when trials are deterministic.
+        tilt: Standard deviation of the noise's tilt, which is about 0.
+        shared: Of the standard deviation of what all trials of a seed share; None when no seed repeats.
+        floor: Added in quadrature to every point's noise: the misfit that a smooth surface cannot follow.
     """
 
-    signal: tuple[float, float] = (0.3, 1.0)
-    lengths: tuple[tuple[float, float], ...] = ((2.5, 0.7), (1.5, 0.7))
-    noise: tuple[float, float] | None = (0.02, 1.5)
-    noise_floor: float = 1e-3
+    lengths: tuple[tuple[float, float], ...]
+    signal: tuple[float, float] = (0.4, 0.7)
+    noise: tuple[float, float] | None = (0.07, 1.0)
+    tilt: float = 0.7
+    shared: tuple[float, float] | None = None
+    floor: float = 1e-3
+
+    @property
+    def items(self) -> list[tuple[float, float]]:
+        """All hyperparameters' priors, in `theta`'s order."""
+        noise = [] if self.noise is None else [self.noise, (1.0, self.tilt)]
+        return [*self.lengths, self.signal, *noise, *([] if self.shared is None else [self.shared])]
 
     def centre_and_spread(self) -> tuple[Array, Array]:
         """Medians (as logarithms) and standard deviations of all hyperparameters, in `theta`'s order."""
-        items = [self.signal, *self.lengths] + ([self.noise] if self.noise is not None else [])
-        return np.log([item[0] for item in items]), np.array([item[1] for item in items])
+        return np.log([item[0] for item in self.items]), np.array([item[1] for item in self.items])
 
 
 @dataclass(frozen=True)
@@ -53,38 +60,27 @@ class Data:
 
     Attributes:
         x: Inputs, shape (n, d).
+        levels: Of each point its part in each level, shape (n, p): the level's prior standard deviation, or 0.
         y: Values, shape (n,).
-        extra: Standard deviation of each point's additional noise, shape (n,).
-        lower, upper: The box searched, shape (d,); the trend lives on it, scaled to [-1, 1].
-        scales: Prior standard deviation of the trend's coefficients of each input, shape (d,); of a product, the
-            smaller one.
+        extra: Variance of each point's additional noise, shape (n,).
+        seed: The seed of each point, shape (n,); points without a seed in common have different ones.
     """
 
     x: Array
+    levels: Array
     y: Array
     extra: Array
-    lower: Array
-    upper: Array
-    scales: Array
-
-    def trend(self, x: Array) -> Array:
-        """The trend's basis 1, a, b, a^2, ab, b^2, ... at x (m, d): shape (m, p), scaled by the coefficients' prior."""
-        z = 2.0 * (x - self.lower) / (self.upper - self.lower) - 1.0
-        d = z.shape[1]
-        pairs = [(i, j) for i in range(d) for j in range(i, d)]
-        columns = [np.ones(len(z)), *z.T] + [z[:, i] * z[:, j] for i, j in pairs]
-        scale = [float(self.scales.max()), *self.scales] + [min(self.scales[i], self.scales[j]) for i, j in pairs]
-        return np.asarray(np.stack(columns, axis=1) * np.array(scale), dtype=np.float64)
+    seed: NDArray[np.int64]
 
     @cached_property
-    def basis(self) -> Array:
-        """The trend's basis at the points, shape (n, p)."""
-        return self.trend(self.x)
+    def centre(self) -> float:
+        """Mean of the first input, where the noise's tilt turns."""
+        return float(self.x[:, 0].mean())
 
     @cached_property
-    def trend_covariance(self) -> Array:
-        """Covariance of the trend between the points, shape (n, n)."""
-        return np.asarray(self.basis @ self.basis.T, dtype=np.float64)
+    def level_covariance(self) -> Array:
+        """Covariance of the levels between the points, shape (n, n)."""
+        return np.asarray(self.levels @ self.levels.T, dtype=np.float64)
 
     @cached_property
     def squares(self) -> Array:
@@ -92,59 +88,70 @@ class Data:
         return np.asarray((self.x.T[:, :, None] - self.x.T[:, None, :]) ** 2, dtype=np.float64)
 
     @cached_property
-    def centred(self) -> Array:
-        """y less its mean, shape (n,)."""
-        return self.y - float(np.mean(self.y))
+    def same_seed(self) -> Array:
+        """1 where two points have the same seed, shape (n, n)."""
+        return np.asarray(self.seed[:, None] == self.seed[None, :], dtype=np.float64)
+
+    def take(self, rows: NDArray[np.int64]) -> "Data":
+        """Some of the points."""
+        return Data(self.x[rows], self.levels[rows], self.y[rows], self.extra[rows], self.seed[rows])
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Hyperparameters.
+
+    Attributes:
+        lengths: Lengthscales, shape (d,).
+        signal: f's standard deviation.
+        noise: Standard deviation of a trial's own noise where z is 0.
+        tilt: Rise of its logarithm with z.
+        shared: Standard deviation of what trials of a seed share.
+        floor: Standard deviation of the misfit.
+    """
+
+    lengths: Array
+    signal: float
+    noise: float
+    tilt: float = 0.0
+    shared: float = 0.0
+    floor: float = 1e-3
+
+    def own_noise(self, z: Array) -> Array:
+        """Variance of a trial's own noise, misfit included, at distances z (m,) from the centre."""
+        return np.asarray(self.noise**2 * np.exp(2.0 * self.tilt * z) + self.floor**2, dtype=np.float64)
+
+
+def unpack(theta: Array, priors: Priors) -> Hyperparameters:
+    """Hyperparameters from their logarithms (the tilt as it is) in the order of `Priors.items`."""
+    d = len(priors.lengths)
+    noise, tilt = (float(np.exp(theta[d + 1])), float(theta[d + 2])) if priors.noise is not None else (0.0, 0.0)
+    shared = float(np.exp(theta[-1])) if priors.shared is not None else 0.0
+    return Hyperparameters(np.exp(theta[:d]), float(np.exp(theta[d])), noise, tilt, shared, priors.floor)
 
 
 def matern52(a: Array, b: Array, lengths: Array) -> Array:
     """Matern-5/2 correlation between rows of a (n, d) and b (m, d): shape (n, m)."""
     a, b = a * (SQRT5 / lengths), b * (SQRT5 / lengths)
-    scaled = np.zeros((len(a), len(b)))
-    for k in range(a.shape[1]):
-        apart = np.subtract.outer(a[:, k], b[:, k])
-        scaled += np.square(apart, out=apart)
-    np.sqrt(scaled, out=scaled)
+    scaled = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2.0 * (a @ b.T)
+    scaled = np.sqrt(np.maximum(scaled, 0.0, out=scaled), out=scaled)
     return np.asarray((1.0 + scaled * (1.0 + scaled / 3.0)) * np.exp(-scaled), dtype=np.float64)
 
 
-@dataclass(frozen=True)
-class Hyperparameters:
-    """Hyperparameters: f's standard deviation, the lengthscales (d,), the common noise's standard deviation."""
-
-    signal: float
-    lengths: Array
-    noise: float
-
-
-def unpack(theta: Array, priors: Priors) -> Hyperparameters:
-    """Hyperparameters from their logarithms in the order signal, lengths..., noise."""
-    d = len(priors.lengths)
-    noise = float(np.exp(theta[1 + d])) if priors.noise is not None else 0.0
-    return Hyperparameters(
-        signal=float(np.exp(theta[0])),
-        lengths=np.exp(theta[1 : 1 + d]),
-        noise=float(np.hypot(noise, priors.noise_floor)),
-    )
-
-
-def covariance(data: Data, h: Hyperparameters) -> tuple[Array, Array]:
-    """Covariance of the noise-free values (n, n), and the noise variances (n,)."""
-    scaled = np.sqrt(np.tensordot(5.0 / h.lengths**2, data.squares, 1))
-    smooth = (1.0 + scaled * (1.0 + scaled / 3.0)) * np.exp(-scaled)
-    return h.signal**2 * smooth + data.trend_covariance, h.noise**2 + data.extra**2
-
-
-def noisy_covariance(data: Data, h: Hyperparameters) -> Array:
-    """Covariance of the values, shape (n, n)."""
-    clean, noise = covariance(data, h)
-    clean.flat[:: len(noise) + 1] += noise
-    return clean
+def covariance(data: Data, h: Hyperparameters) -> Array:
+    """Covariance of the values, noise included, shape (n, n)."""
+    smooth = matern52(data.x, data.x, h.lengths)
+    smooth *= h.signal**2
+    smooth += data.level_covariance
+    if h.shared:
+        smooth += h.shared**2 * data.same_seed
+    smooth.flat[:: len(smooth) + 1] += h.own_noise(data.x[:, 0] - data.centre) + data.extra
+    return smooth
 
 
 def log_marginal(data: Data, priors: Priors, theta: Array) -> float:
-    """Log marginal likelihood of the centred values at log hyperparameters (see `unpack`)."""
-    return posterior.log_normal(data.centred, noisy_covariance(data, unpack(theta, priors)))
+    """Log marginal likelihood of the values at log hyperparameters (see `unpack`)."""
+    return posterior.log_normal(data.y, covariance(data, unpack(theta, priors)))
 
 
 def log_marginal_slope(data: Data, priors: Priors, theta: Array) -> tuple[float, Array]:
@@ -156,12 +163,37 @@ def log_marginal_slope(data: Data, priors: Priors, theta: Array) -> tuple[float,
     slope = decay * (1.0 + scaled)
     smooth = slope + decay * np.square(scaled) / 3.0
     slope *= 5.0 / 3.0
-    derivatives = [2.0 * smooth, *(slope * square for square in squares)]
+    derivatives = [*(slope * square for square in squares), 2.0 * smooth]
     if priors.noise is not None:
-        derivatives.append(np.full(len(data.y), 2.0 * float(np.exp(2.0 * theta[-1]))))
-    smooth += data.trend_covariance
-    smooth.flat[:: len(smooth) + 1] += h.noise**2 + data.extra**2
-    return posterior.log_normal_slope(data.centred, smooth, derivatives)
+        z = data.x[:, 0] - data.centre
+        own = 2.0 * h.noise**2 * np.exp(2.0 * h.tilt * z)
+        derivatives += [own, own * z]
+    whole = smooth + data.level_covariance
+    if priors.shared is not None:
+        common = h.shared**2 * data.same_seed
+        derivatives.append(2.0 * common)
+        whole += common
+    whole.flat[:: len(whole) + 1] += h.own_noise(data.x[:, 0] - data.centre) + data.extra
+    return posterior.log_normal_slope(data.y, whole, derivatives)
+
+
+def density(data: Data, priors: Priors) -> posterior.Density:
+    """Log posterior density of the log hyperparameters, up to the evidence."""
+    likelihood = posterior.Density(partial(log_marginal, data, priors), partial(log_marginal_slope, data, priors))
+    return posterior.with_prior(likelihood, *priors.centre_and_spread())
+
+
+def most_probable(data: Data, priors: Priors, start: Array | None = None) -> Array:
+    """The hyperparameters' mode, as logarithms.
+
+    Args:
+        data: The points.
+        priors: Weak priors.
+        start: Logarithms from which to climb, beside the priors' medians.
+    """
+    target = density(data, priors)
+    starts = [priors.centre_and_spread()[0], *([] if start is None else [start])]
+    return max((posterior.climb(target, each) for each in starts), key=target.value)
 
 
 @dataclass(frozen=True)
@@ -169,49 +201,30 @@ class Settings:
     """Posterior of the hyperparameters.
 
     Attributes:
-        theta: The mode, as logarithms (see `unpack`).
         mode: The mode.
         draws: Draws, with repeats.
         log_evidence: Log density of the data under the model, hyperparameters integrated out.
     """
 
-    theta: Array
     mode: Hyperparameters
     draws: tuple[Hyperparameters, ...]
     log_evidence: float
 
 
-def settings(
-    data: Data, priors: Priors, rng: np.random.Generator, draws: int = 12, start: Array | None = None
-) -> Settings:
+def settings(data: Data, priors: Priors, rng: np.random.Generator, draws: int = 12) -> Settings:
     """The hyperparameters' posterior (`analysis.surrogate.posterior`).
 
     Args:
         data: The points.
-        priors: Weak priors, which also bound the hyperparameters (six spreads).
+        priors: Weak priors, which also bound the hyperparameters.
         rng: Source of randomness.
         draws: Number of draws; 0 for none.
-        start: Logarithms from which to climb to the mode; by default from two likely points.
     """
     centre, spread = priors.centre_and_spread()
-    likelihood = posterior.Density(partial(log_marginal, data, priors), partial(log_marginal_slope, data, priors))
-    density = posterior.with_prior(likelihood, centre, spread)
-    starts = [centre, centre + spread * np.where(np.arange(len(centre)) == 0, 1.0, -0.7)]
-    at = posterior.mode(density, starts if start is None else [start], float(spread.max()))
-    thetas = posterior.draw(density, at, rng, draws) if draws else np.empty((0, len(centre)))
-    return Settings(
-        at.theta, unpack(at.theta, priors), tuple(unpack(theta, priors) for theta in thetas), at.log_evidence
-    )
-
-
-def predict(data: Data, h: Hyperparameters, at: Array) -> tuple[Array, Array]:
-    """Posterior mean and standard deviation of the noise-free surface at points (m, d): two arrays (m,)."""
-    lower = factor(data, h)
-    basis = data.trend(at)
-    half = posterior.half_solve(lower, cross_covariance(data, h, at, basis).T)
-    mean = posterior.half_solve(lower, data.centred) @ half + float(np.mean(data.y))
-    explained = np.square(half, out=half).sum(axis=0)
-    return mean, np.sqrt(np.maximum(h.signal**2 + (basis**2).sum(axis=1) - explained, 0.0))
+    target = density(data, priors)
+    at = posterior.mode(target, [centre, centre - 0.7 * spread], float(spread.max()))
+    thetas = posterior.draw(target, at, rng, draws) if draws else np.empty((0, len(centre)))
+    return Settings(unpack(at.theta, priors), tuple(unpack(theta, priors) for theta in thetas), at.log_evidence)
 
 
 def factor(data: Data, h: Hyperparameters) -> Array:
@@ -220,23 +233,7 @@ def factor(data: Data, h: Hyperparameters) -> Array:
     Raises:
         LinAlgError: The covariance is not positive definite.
     """
-    lower = posterior.factor(noisy_covariance(data, h))
+    lower = posterior.factor(covariance(data, h))
     if lower is None:
         raise LinAlgError("the covariance of the points is not positive definite")
     return lower
-
-
-def cross_covariance(data: Data, h: Hyperparameters, at: Array, basis: Array | None = None) -> Array:
-    """Covariance of the surface at points (m, d) with that at the data: (m, n).
-
-    Args:
-        data: The points.
-        h: The hyperparameters.
-        at: The points to predict at.
-        basis: The trend's basis at them (m, p), if it is computed already.
-    """
-    basis = data.trend(at) if basis is None else basis
-    smooth = matern52(at, data.x, h.lengths)
-    smooth *= h.signal**2
-    smooth += basis @ data.basis.T
-    return smooth

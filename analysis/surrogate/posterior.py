@@ -41,9 +41,9 @@ def factor(covariance: Array) -> Array | None:
     return None if failed else np.asarray(lower, dtype=np.float64)
 
 
-def half_solve(lower: Array, right: Array) -> Array:
-    """Solves lower @ x = right, for a triangular matrix (n, n) and right sides (n,) or (n, k)."""
-    return np.asarray(dtrtrs(lower, right, lower=True)[0], dtype=np.float64)
+def half_solve(lower: Array, right: Array, transposed: bool = False) -> Array:
+    """Solves lower @ x = right, or lower' @ x = right, for a triangle (n, n) and right sides (n,) or (n, k)."""
+    return np.asarray(dtrtrs(lower, right, lower=True, trans=int(transposed))[0], dtype=np.float64)
 
 
 def inverse(lower: Array) -> Array:

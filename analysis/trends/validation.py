@@ -58,7 +58,7 @@ class LeftOut:
         base_lr: Recommended base LR.
         own_phi: The cell's own phi*.
         own_base_lr: The base LR that goes with it.
-        regret: Of UBA at the recommended phi and base LR; None where that LR is higher than any that went well there.
+        regret: Of UBA at the recommended phi and base LR.
         constant_phi: Of phi = 2 at the base LR recommended for it (the same mean LR).
         rivals: Of cosine, linear and REX, each at its best LR in the cell.
     """
@@ -127,7 +127,7 @@ def score(
 
     Returns:
         For `leave_workload_out` and `leave_largest_budget_out` a mapping of n, median and worst regrets, the gain over
-        phi = 2 with its interval, how many recommended LRs were too high to be scored, and the rows (`LeftOut`).
+        phi = 2 with its interval, and the rows (`LeftOut`).
     """
 
     def rows(new: bool) -> list[LeftOut]:
@@ -141,39 +141,37 @@ def summary(rows: Sequence[LeftOut]) -> dict[str, Any]:
     """The rows and their summary; regrets in per cent."""
     if not rows:
         return {"n": 0, "rows": []}
-    scored = [r for r in rows if r.regret is not None]
-    values: dict[str, Any] = {"n": len(rows), "too_high_lr": len(rows) - len(scored)}
+    values: dict[str, Any] = {"n": len(rows)}
     values["regret"] = _spread([r.regret for r in rows])
     values["constant_phi"] = _spread([r.constant_phi for r in rows])
     values |= {name: _spread([r.rivals.get(name) for r in rows]) for name in RIVALS}
-    values["gain_over_constant"] = _gain(scored)
+    values["gain_over_constant"] = _gain(rows)
     return values | {"rows": [asdict(r) for r in rows]}
 
 
 def _left_out(
     key: CellKey, surface: CellSurface, comparison: Comparison, log_phi: float, log_mean_lr: float
 ) -> LeftOut:
-    shape, fit = surface.shape, surface.fit
-    assert shape is not None and fit is not None and surface.phi is not None and surface.base_lr is not None
+    shape = surface.shape
+    assert shape is not None and surface.belief is not None and surface.phi is not None and surface.base_lr is not None
     log_phi = float(np.clip(log_phi, math.log(shape.low), math.log(shape.high)))
-    lr, lr_at_2 = (
-        math.exp(log_mean_lr - float(shape.log_mean(np.array([at]))[0])) for at in (log_phi, math.log(COSINE_PHI))
-    )
-    reached = {f.family: float(fit.scale.forward(np.array([f.objective]))[0]) for f in comparison.families}
-    oracle = min([fit.lowest, *(v for v in reached.values() if math.isfinite(v))])
+    logs = np.array([log_phi, math.log(COSINE_PHI)])
+    lrs = np.exp(log_mean_lr - shape.log_mean(logs))
+    own, at_2 = float(surface.belief.evidence.best[0]) + surface.mean(np.exp(logs), lrs)
+    reached = {family: float(np.median(draws)) for family, draws in comparison.fitted.items()}
+    oracle = min(reached.values())
 
     def percent(value: float) -> float | None:
-        return 100.0 * math.expm1(value - oracle) if math.isfinite(value) else None
+        return max(100.0 * math.expm1(value - oracle), 0.0) if math.isfinite(value) else None
 
-    at_2 = surface.regret(COSINE_PHI, lr_at_2) if shape.low <= COSINE_PHI <= shape.high else math.nan
     return LeftOut(
         *key,
         phi=math.exp(log_phi),
-        base_lr=lr,
+        base_lr=float(lrs[0]),
         own_phi=surface.phi,
         own_base_lr=surface.base_lr,
-        regret=percent(fit.lowest + surface.regret(math.exp(log_phi), lr)),
-        constant_phi=percent(fit.lowest + at_2),
+        regret=percent(float(own)),
+        constant_phi=percent(float(at_2)) if shape.low <= COSINE_PHI <= shape.high else None,
         rivals={name: percent(reached.get(name, math.nan)) for name in RIVALS},
     )
 

@@ -74,10 +74,11 @@ def _print_plan(study: Study, out: Path) -> None:
 
     cells = study.cells
     earlier_cells(study.warm_start, out, cells)
+    at_most = "at most " if study.auto else ""
     for cell in cells:
         judged = ", ".join(map(str, rungs(cell, study))) or "nowhere"
         low, high = cell.base_lr
-        typer.echo(f"{cell.key}: {study.trials} trials, base LR {low:g} to {high:g}, judged at {judged}")
+        typer.echo(f"{cell.key}: {at_most}{study.most} trials, base LR {low:g} to {high:g}, judged at {judged}")
     typer.echo(
-        f"{len(cells)} cells, {len(cells) * study.trials} trials and the replicates of their finalists, to {out}"
+        f"{len(cells)} cells, {at_most}{len(cells) * study.most} trials and the replicates of their finalists, to {out}"
     )

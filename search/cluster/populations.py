@@ -34,7 +34,7 @@ def placed(study: Study, cells: Iterable[Cell], say: Callable[[str], None]) -> l
     """
     cells = list(cells)
     kinds = Counter((cell.workload, cell.optimizer, cell.resources) for cell in cells)
-    most = {kind: int(_SHARE_OF_STUDY * study.trials * count) for kind, count in kinds.items()}
+    most = {kind: int(_SHARE_OF_STUDY * study.most * count) for kind, count in kinds.items()}
     # All at once, as far as the cluster has room.
     tasks = {kind: _measurement(study.population, *kind, number) for kind, number in most.items()}
     rows = {kind: _rows(kind, task, say) for kind, task in tasks.items()}

@@ -2,60 +2,62 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import optuna
-from optuna.distributions import CategoricalDistribution
 from optuna.storages import BaseStorage
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial
 
-from phitune.search.proposing.finalists import best_of_families, finalists
-from phitune.search.proposing.sampler import START, FamilySampler, Source, direction, tell
-from phitune.search.proposing.space import family_order, point, stable_seed
+from phitune.search.proposing.finalists import Finalist, finalists
+from phitune.search.proposing.group import Group
+from phitune.search.proposing.sampler import ORIGIN, VALUE, CellSampler, direction, tell
+from phitune.search.proposing.space import FAMILY, point, stable_seed
+from phitune.search.proposing.warm_start import EarlierCell
 from phitune.search.records.record import Record, Trial
 from phitune.search.stopping.retries import Luck
 from phitune.search.study.model import Cell, Study
 
+# With `trials: auto` a cell has had enough when, with so many trials completed, two proposals one after the other were
+# not worth it.
+FEWEST = 12
+# Attributes of a cell's Optuna study: its finalists, by the number of explore trials that they were chosen from, and
+# when it had had enough.
+FINALISTS, ENOUGH = "finalists", "enough"
+
 
 class CellProposer:
-    """A cell's trials: every family's own search, then replicates of the finalists.
+    """A cell's trials: explore trials, then replicates of the finalists.
 
-    The family of every explore trial is fixed in advance (`search.proposing.space.family_order`); its parameters and
-    LR come from `proposing.sampler.FamilySampler`. Everything is a function of the study file, the cell's Optuna study
-    and the records, so a new process goes on where the last one died.
+    Everything is a function of the study file, the cells' Optuna studies and the records, so a new process goes on
+    where the last one died.
 
     Args:
         storage: Holds the cell's Optuna study: one trial for each explore trial ever proposed.
-        records: The cell's ended trials so far.
-        start: The share of each family's explore trials that is quasi-random.
+        records: The cell's ended trials so far; the group knows them already.
+        group: What is believed of the cell's workload and optimizer.
 
     Attributes:
         total: Trials of the cell in all; None until the finalists are known.
+        value: What the last proposal was worth (`Proposal.value`); infinite before the first that was valued, 0 when
+            the cell explores no more.
     """
 
-    def __init__(
-        self, study: Study, cell: Cell, storage: BaseStorage, records: Iterable[Record], start: float = START
-    ) -> None:
+    def __init__(self, study: Study, cell: Cell, storage: BaseStorage, records: Iterable[Record], group: Group) -> None:
         self.cell = cell
-        self.sources: tuple[Source, ...] = ()
+        self.group = group
         self.total: int | None = None
+        self.value = math.inf
         self._study = study
-        self._order = family_order(cell.families, study.trials)
-        shares = Counter(space.label for space in self._order)
         self._spaces = {space.label: space for space in cell.families}
-        self._families = CategoricalDistribution(list(self._spaces))
         self._optuna = optuna.create_study(
             study_name=cell.key, storage=storage, direction=direction(cell), load_if_exists=True
         )
         self._storage = storage
+        self._sampler = CellSampler(study.sampler, group, cell, self._optuna, study.seed)
         self._study_id = storage.get_study_id_from_name(cell.key)
-        self._samplers = {
-            label: FamilySampler(study, cell, space, self._optuna, shares[label], start)
-            for label, space in self._spaces.items()
-        }
         self._ended: dict[str, Record] = {record.trial.trial_id: record for record in records}
-        self._best = best_of_families(self._ended.values(), cell.mode)
         self._luck = Luck()
         # Explore trials proposed, and of these ended; replicates proposed.
         self._proposed = 0
@@ -63,6 +65,9 @@ class CellProposer:
         self._replicated = 0
         self._again: list[Trial] = []
         self._replicates: list[Trial] | None = None
+        enough = self._optuna.user_attrs.get(ENOUGH)
+        # A study file with more trials goes on.
+        self._enough = study.auto and enough is not None and enough["of"] >= study.most
         self._reconcile()
         self._plan_replicates()
 
@@ -73,7 +78,25 @@ class CellProposer:
     @property
     def progress(self) -> float:
         """Share of the explore trials proposed, and beyond 1 the replicates."""
-        return (self._proposed + self._replicated) / self._study.trials
+        return (self._proposed + self._replicated) / self._study.most
+
+    def turn(self, auto: bool) -> tuple[float, float]:
+        """Where its next trial stands among those of other cells: the least comes first.
+
+        Args:
+            auto: Whether trials go first where they are worth most, rather than to all cells alike.
+        """
+        return -self.value if auto else 0.0, self.progress
+
+    @property
+    def explored(self) -> bool:
+        """Whether no more explore trials will be proposed."""
+        return self._enough or self._proposed >= self._study.most
+
+    @property
+    def saved(self) -> int:
+        """Explore trials that were not worth it."""
+        return self._study.most - self._proposed if self._enough else 0
 
     @property
     def finished(self) -> bool:
@@ -96,21 +119,18 @@ class CellProposer:
     def ended(self) -> Iterable[Record]:
         return self._ended.values()
 
-    def best(self, label: str) -> Record | None:
-        """The best completed explore trial of a family so far."""
-        return self._best.get(label)
-
     def propose(self) -> Trial | None:
         """The next trial, or None while there is nothing to start (yet)."""
         if self.gave_up:
             return None
         if self._again:
             return self._again.pop(0)
-        if self._proposed < self._study.trials:
-            return self._explore()
+        if not self.explored and (explore := self._explore()) is not None:
+            return explore
         for trial in (self._replicates or [])[self._replicated :]:
             self._replicated += 1
             if trial.trial_id not in self._ended:
+                self.group.start(trial)
                 return trial
         return None
 
@@ -122,44 +142,49 @@ class CellProposer:
         """Records the outcome of a trial."""
         self._ended[record.trial.trial_id] = record
         self._luck.ended(record)
+        self.group.end(record)
         if record.trial.phase == "explore":
             self._explored += 1
-            if record.beats(self.best(record.trial.family), self.cell.mode):
-                self._best[record.trial.family] = record
             self._tell(record)
             self._plan_replicates()
 
-    def _explore(self) -> Trial:
-        """A new explore trial; it is on disk when this returns."""
-        label = self._order[self._proposed].label
-        sampler = self._samplers[label]
-        values, origin = sampler.propose(self.sources)
+    def _explore(self) -> Trial | None:
+        """A new explore trial, which is on disk when this returns; None if the cell has had enough."""
+        before = self.value
+        new = self._sampler.trial(self._proposed)
+        if self._study.auto and VALUE not in new.user_attrs:
+            new.set_user_attr(VALUE, self.group.propose(self.cell, self._proposed).value)
+        self._value_of(new)
+        if self._study.auto and max(before, self.value) < 1.0 and self.group.completed(self.cell) >= FEWEST:
+            self._optuna.set_user_attr(ENOUGH, {"trials": self._proposed, "of": self._study.most})
+            self._enough = True
+            self._plan_replicates()
+            return None
         # At once, so that a process that is killed leaves no trial without its values.
-        self._storage.create_new_trial(
-            self._study_id,
-            create_trial(
-                state=TrialState.RUNNING,
-                params={"family": label, **values},
-                distributions={"family": self._families, **sampler.ranges},
-                user_attrs={"origin": origin},
-            ),
-        )
+        self._storage.create_new_trial(self._study_id, new)
         self._proposed += 1
-        return self._trial(self._proposed - 1, label, values, origin)
+        trial = self._trial(self._proposed - 1, new)
+        self.group.start(trial)
+        return trial
 
-    def _trial(self, number: int, label: str, values: Mapping[str, float], origin: str) -> Trial:
-        configuration = point(self._spaces[label], self.cell, values)
+    def _value_of(self, trial: FrozenTrial) -> None:
+        value = trial.user_attrs.get(VALUE)
+        self.value = math.inf if value is None else value
+
+    def _trial(self, number: int, frozen: FrozenTrial) -> Trial:
+        family = frozen.params[FAMILY]
+        configuration = point(self._spaces[family], self.cell, frozen.params)
         return Trial(
             trial_id=self._trial_id(number),
             cell=self.cell.key,
             phase="explore",
             number=number,
-            family=label,
+            family=family,
             schedule=configuration.schedule.to_dict(),
             base_lr=configuration.base_lr,
             mean_lr=configuration.mean_lr,
             seed=stable_seed(self._study.seed, self.cell.key, number),
-            origin=origin,
+            origin=frozen.user_attrs[ORIGIN],
         )
 
     def _trial_id(self, number: int) -> str:
@@ -167,29 +192,39 @@ class CellProposer:
 
     def _plan_replicates(self) -> None:
         """When all explore trials have ended: finalists × fresh seeds, seed by seed, so that a part is paired too."""
-        if self._explored < self._study.trials:
+        if not self.explored or self._explored < self._proposed:
             return
-        best = finalists(self._ended.values(), self.cell.mode)
+        self.value = 0.0
         seeds = min(self._study.replicates, 1) if self.cell.deterministic else self._study.replicates
-        plan = [(seed, finalist) for seed in range(seeds) for finalist in best]
+        # Named for the trials that they were chosen from, so that a study that is extended keeps the replicates it has.
+        count = f"{self._proposed:04d}"
+        plan = [(seed, finalist) for seed in range(seeds) for finalist in self._finalists(count)]
         self._replicates = [
             Trial(
-                # Named for what it repeats, so that a study that is extended keeps the replicates it has.
-                trial_id=f"{self.cell.slug}/replicate-{finalist.trial.number:04d}.{seed}",
+                trial_id=f"{self.cell.slug}/replicate-{count}-{finalist.word}.{seed}",
                 cell=self.cell.key,
                 phase="replicate",
                 number=number,
-                family=finalist.trial.family,
-                schedule=finalist.trial.schedule,
-                base_lr=finalist.trial.base_lr,
-                mean_lr=finalist.trial.mean_lr,
+                family=finalist.family,
+                schedule=dict(finalist.schedule),
+                base_lr=finalist.base_lr,
+                mean_lr=finalist.mean_lr,
                 seed=stable_seed(self._study.seed, self.cell.key, "replicate", seed),
-                finalist=finalist.trial.trial_id,
+                finalist=f"{self.cell.slug}/finalist-{count}-{finalist.word}",
             )
             for number, (seed, finalist) in enumerate(plan)
         ]
-        # An extended study may have replicates of trials that are no finalists any more.
+        # An extended study may have replicates of configurations that are no finalists any more.
         self.total = len(self._ended.keys() | {trial.trial_id for trial in self._replicates})
+
+    def _finalists(self, count: str) -> list[Finalist]:
+        """The finalists; on disk when this returns, as the belief goes on with the trials of other cells."""
+        decided: dict[str, list[dict[str, Any]]] = self._optuna.user_attrs.get(FINALISTS, {})
+        if count not in decided:
+            chosen = finalists(self.group, self.cell, self._study.baselines)
+            decided = {**decided, count: [vars(finalist) for finalist in chosen]}
+            self._optuna.set_user_attr(FINALISTS, decided)
+        return [Finalist(**values) for values in decided[count]]
 
     def _tell(self, record: Record) -> None:
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, record.trial.number)
@@ -199,22 +234,38 @@ class CellProposer:
         """Brings Optuna up to the records; trials that were in flight start again under their ids."""
         for frozen in self._optuna.get_trials(deepcopy=False):
             self._proposed += 1
+            self._value_of(frozen)
             if frozen.state.is_finished():
                 continue
             record = self._ended.get(self._trial_id(frozen.number))
             if record is None:
-                label, origin = frozen.params["family"], frozen.user_attrs["origin"]
-                self._again.append(self._trial(frozen.number, label, frozen.params, origin))
+                trial = self._trial(frozen.number, frozen)
+                self.group.start(trial)
+                self._again.append(trial)
             else:
                 self._tell(record)
 
 
-def link_neighbours(cells: Iterable[CellProposer]) -> None:
-    """Lets every cell start warm from the budgets next to its own, of the same workload and optimizer."""
-    groups: dict[tuple[str, str], list[CellProposer]] = {}
-    for proposer in cells:
-        groups.setdefault((proposer.cell.workload.label, proposer.cell.optimizer.label), []).append(proposer)
-    for group in groups.values():
-        group.sort(key=lambda proposer: proposer.cell.budget)
-        for index, proposer in enumerate(group):
-            proposer.sources += tuple(group[max(index - 1, 0) : index] + group[index + 1 : index + 2])
+def proposers(
+    study: Study, storage: BaseStorage, records: Iterable[Record] = (), earlier: Iterable[EarlierCell] = ()
+) -> list[CellProposer]:
+    """The study's cells as the records and Optuna's journal left them.
+
+    Args:
+        study: The study.
+        storage: Holds the cells' Optuna studies.
+        records: The study's ended trials, in the order of their ends.
+        earlier: Cells of an earlier study, which are evidence for those of the same workload and optimizer.
+    """
+    cells: dict[str, list[Cell]] = {}
+    for cell in study.cells:
+        cells.setdefault(cell.group, []).append(cell)
+    before: Mapping[str, list[EarlierCell]] = {name: [] for name in cells}
+    for other in earlier:
+        before[other.group].append(other)
+    groups = {name: Group(members, study.seed, before[name]) for name, members in cells.items()}
+    own: dict[str, list[Record]] = {cell.key: [] for cell in study.cells}
+    for record in records:
+        own[record.trial.cell].append(record)
+        groups[record.trial.cell.rpartition(" ")[0]].end(record)
+    return [CellProposer(study, cell, storage, own[cell.key], groups[cell.group]) for cell in study.cells]

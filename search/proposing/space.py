@@ -1,30 +1,24 @@
-"""The search space of a cell: family, its parameters and the LR.
-
-The LR is searched as *mean* LR (base LR × mean of the profile), in which the optimum hardly moves with
-φ, and recorded as base LR. A proposal whose base LR falls outside the cell's range is taken at the range's
-end.
-"""
+"""The dimensions of a cell's Optuna study, and the configurations that their values stand for."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from hashlib import blake2b
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import FloatDistribution
-from scipy.stats import qmc
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
+from phitune.analysis.surrogate.space import Configurations, Family, Space
 from phitune.search.study.families import FamilySpace
 from phitune.search.study.model import Cell
 from phitune.trainables.schedules import Schedule
 
-Values = dict[str, float]
-Ranges = Mapping[str, FloatDistribution]
+FAMILY = "family"
+Values = dict[str, str | float]
 
 
 @dataclass(frozen=True)
@@ -46,6 +40,12 @@ def distributions(space: FamilySpace, cell: Cell) -> dict[str, FloatDistribution
     return {f"{space.label}.{key}": FloatDistribution(low, high, log=True) for key, (low, high) in ranges.items()}
 
 
+def all_distributions(cell: Cell) -> dict[str, BaseDistribution]:
+    """The dimensions of a cell: the family, and those of every family. A trial has those of its own alone."""
+    families: dict[str, BaseDistribution] = {FAMILY: CategoricalDistribution([space.label for space in cell.families])}
+    return families | {name: each for space in cell.families for name, each in distributions(space, cell).items()}
+
+
 def point(space: FamilySpace, cell: Cell, values: Mapping[str, float]) -> Point:
     """The configuration for values of `distributions`."""
     schedule = space.schedule(**{key: values[f"{space.label}.{key}"] for key in space.searched})
@@ -54,52 +54,47 @@ def point(space: FamilySpace, cell: Cell, values: Mapping[str, float]) -> Point:
     return Point(schedule, base_lr, base_lr * mean)
 
 
-def values_of(space: FamilySpace, ranges: Ranges, schedule: Mapping[str, float], mean_lr: float) -> Values:
-    """The values for a schedule and mean LR, perhaps of another cell: clipped to the ranges of `distributions`."""
-    values = {**{key: float(schedule[key]) for key in space.searched}, "mean_lr": mean_lr}
-    named = {f"{space.label}.{key}": value for key, value in values.items()}
-    return {name: min(max(value, ranges[name].low), ranges[name].high) for name, value in named.items()}
+def surrogate_space(cell: Cell) -> Space:
+    """The cell's configurations as the surrogate sees them."""
+    families = [_Built(space) for space in cell.families]
+    low, high = cell.base_lr
+    return Space(
+        [Family(each.space.label, len(each.space.searched), each) for each in families],
+        cell.budget,
+        (math.log(low), math.log(high)),
+    )
 
 
-def quasi_random(space: FamilySpace, cell: Cell, ranges: Ranges, count: int, seed: int) -> list[Values]:
-    """A scrambled Sobol start for one family of a cell, as values within the ranges of `distributions`.
-
-    Uniform in (log parameters, log base LR), which is uniform in (log parameters, log mean LR) over
-    exactly the base LRs that are allowed. A longer start begins with the shorter one.
-    """
-    unit = _sobol(len(space.searched) + 1, count, stable_seed(seed, cell.key, space.label))
-    points = []
-    for row in unit:
-        parameters = {
-            key: _log_uniform(u, parameter.low, parameter.high)
-            for u, (key, parameter) in zip(row, space.searched.items(), strict=False)
-        }
-        base_lr = _log_uniform(row[-1], *cell.base_lr)
-        mean_lr = base_lr * space.schedule(**parameters).mean(cell.budget)
-        points.append(values_of(space, ranges, parameters, mean_lr))
-    return points
-
-
-def family_order(families: Sequence[FamilySpace], trials: int) -> list[FamilySpace]:
-    """The family of each of a cell's explore trials; more trials go on where fewer end.
-
-    Shares are proportional to 1 + 4 × the number of the family's searched parameters (a plane needs more trials
-    than a line), spread evenly, so that every family has its share however early a study is interrupted.
-    """
-    weights = [1 + 4 * len(space.searched) for space in families]
-    counts = [1] * len(families)
-    order = list(range(len(families)))
-    while len(order) < trials:
-        # Webster's method of apportionment: the next goes to the largest weight ÷ (2 × count + 1).
-        following = max(range(len(families)), key=lambda i: weights[i] / (2 * counts[i] + 1))
-        counts[following] += 1
-        order.append(following)
-    return [families[index] for index in order]
+def values_at(cell: Cell, at: Configurations, row: int) -> Values:
+    """The values of `distributions`, and the family, of one configuration of `surrogate_space`."""
+    space = cell.families[at.family[row]]
+    parameters = _parameters(space, at.unit[row])
+    mean_lr = math.exp(at.log_lr[row]) * space.schedule(**parameters).mean(cell.budget)
+    low, high = _mean_lr_range(space, cell)
+    named = {**parameters, "mean_lr": min(max(mean_lr, low), high)}
+    return {FAMILY: space.label, **{f"{space.label}.{key}": value for key, value in named.items()}}
 
 
 def stable_seed(*parts: object) -> int:
     """A 31-bit seed from any values, the same in every process."""
     return int.from_bytes(blake2b(repr(parts).encode(), digest_size=4).digest(), "big") >> 1
+
+
+@dataclass(frozen=True)
+class _Built:
+    """Makes a family's schedule from its parameters' places in their ranges."""
+
+    space: FamilySpace
+
+    def __call__(self, unit: NDArray[np.float64]) -> Schedule:
+        return self.space.schedule(**_parameters(self.space, unit))
+
+
+def _parameters(space: FamilySpace, unit: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
+    return {
+        key: _log_uniform(float(u), parameter.low, parameter.high)
+        for u, (key, parameter) in zip(unit, space.searched.items(), strict=False)
+    }
 
 
 def _mean_lr_range(space: FamilySpace, cell: Cell) -> tuple[float, float]:
@@ -111,12 +106,3 @@ def _mean_lr_range(space: FamilySpace, cell: Cell) -> tuple[float, float]:
 
 def _log_uniform(u: float, low: float, high: float) -> float:
     return min(max(math.exp(math.log(low) + u * math.log(high / low)), low), high)
-
-
-@cache
-def _sobol(dimensions: int, count: int, seed: int) -> NDArray[np.float64]:
-    """The first ``count`` points of a scrambled Sobol sequence, [count, dimensions]."""
-    if count == 0:
-        return np.empty((0, dimensions))
-    sampler = qmc.Sobol(dimensions, scramble=True, rng=seed)
-    return sampler.random_base2(max(0, math.ceil(math.log2(count))))[:count]

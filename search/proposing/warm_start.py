@@ -1,13 +1,11 @@
-"""Warm start: the best trials of an earlier study."""
+"""Warm start: the trials of an earlier study, which are evidence for the next one."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from phitune.search.proposing.finalists import best_of_families
 from phitune.search.records.journal import Follower
 from phitune.search.records.record import Record
 from phitune.search.study.model import Cell
@@ -16,36 +14,32 @@ from phitune.trainables.errors import InputError
 
 @dataclass(frozen=True)
 class EarlierCell:
-    """A cell of an earlier study, of the same workload and optimizer.
+    """A cell of an earlier study.
 
     Attributes:
-        name: Study and cell.
-        records: The best completed explore trial of each family, by its label.
+        group: Workload and optimizer, as in `Cell.group`.
+        budget: Iterations T.
+        records: Its ended trials.
     """
 
-    name: str
-    records: dict[str, Record]
-
-    def best(self, label: str) -> Record | None:
-        """The best completed trial of a family."""
-        return self.records.get(label)
+    group: str
+    budget: int
+    records: tuple[Record, ...]
 
 
-def earlier_cells(study: str | None, out: Path, cells: Iterable[Cell]) -> dict[str, EarlierCell]:
-    """For each cell the earlier study's cell of the same workload and optimizer whose budget is nearest.
+def earlier_cells(study: str | None, out: Path, cells: Iterable[Cell]) -> list[EarlierCell]:
+    """The earlier study's cells of the same workloads and optimizers, whatever their budgets.
 
     Args:
         study: The earlier study's output directory, or its name if that lies beside ``out``; None for no study.
         out: The output directory of the study to come.
-
-    Returns:
-        By cell key; cells without a counterpart are missing.
+        cells: Of the study to come.
 
     Raises:
         InputError: There is no such study, or it has no trials.
     """
     if study is None:
-        return {}
+        return []
     places = [Path(study), out.parent / study]
     place = next((place for place in places if (place / "trials.jsonl").is_file()), None)
     if place is None:
@@ -55,20 +49,10 @@ def earlier_cells(study: str | None, out: Path, cells: Iterable[Cell]) -> dict[s
         )
     if place.resolve() == out.resolve():
         raise InputError(f"warm_start: {study!r} is not allowed; it is this study")
-    completed: dict[str, list[Record]] = {}
+    wanted = {cell.group for cell in cells}
+    records: dict[tuple[str, int], list[Record]] = {}
     for record in Follower(place / "trials.jsonl").read():
-        if record.comparable:
-            completed.setdefault(record.trial.cell, []).append(record)
-    nearest: dict[str, EarlierCell] = {}
-    for cell in cells:
-        key = _nearest(cell, completed)
-        if key is not None:
-            nearest[cell.key] = EarlierCell(f"{place.name}: {key}", best_of_families(completed[key], cell.mode))
-    return nearest
-
-
-def _nearest(cell: Cell, keys: Iterable[str]) -> str | None:
-    """The key of the cell of the same workload and optimizer whose budget is nearest, as a ratio."""
-    group, _, _ = cell.key.rpartition(" ")
-    same = {int(key.rpartition(" ")[2]): key for key in keys if key.rpartition(" ")[0] == group}
-    return same[min(same, key=lambda budget: abs(math.log(budget / cell.budget)))] if same else None
+        group, _, budget = record.trial.cell.rpartition(" ")
+        if group in wanted:
+            records.setdefault((group, int(budget)), []).append(record)
+    return [EarlierCell(group, budget, tuple(each)) for (group, budget), each in sorted(records.items())]

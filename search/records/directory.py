@@ -16,8 +16,9 @@ from phitune.trainables.atomic import whole_file
 from phitune.trainables.errors import InputError
 from phitune.trainables.uri import absolute, without_credentials
 
-# Keys that may change between one run of a study and the next; its cells may become more too.
-_MAY_GROW = ("trials", "replicates")
+# Keys that may change between one run of a study and the next; its cells may become more too. Of those that may grow,
+# the property that says how large they are.
+_MAY_GROW = {"trials": "most", "replicates": "replicates"}
 _MAY_CHANGE = ("failures", "resources", "population", "diagnostics", "warm_start")
 _MAKE_CELLS = ("workloads", "budgets", "optimizers")
 
@@ -69,7 +70,7 @@ def claim(study: Study, out: Path) -> tuple[str | None, list[str]]:
         before, now = getattr(then, key), getattr(study, key)
         if before == now:
             continue
-        if key in _MAY_GROW and now < before:
+        if key in _MAY_GROW and getattr(study, _MAY_GROW[key]) < getattr(then, _MAY_GROW[key]):
             raise _changed(key, before, now, out, "it may only grow")
         if key not in (*_MAY_GROW, *_MAY_CHANGE, *_MAKE_CELLS):
             raise _changed(key, before, now, out, "change it back, or give another --out")

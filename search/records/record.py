@@ -15,14 +15,14 @@ class Trial:
     """A proposed trial.
 
     Attributes:
-        trial_id: ``<cell slug>/explore-0007``, or ``<cell slug>/replicate-0007.1`` for its second replicate; the same
-            after a restart.
+        trial_id: ``<cell slug>/explore-0007``, or ``<cell slug>/replicate-0040-uba.1`` for the second replicate of the
+            best UBA after 40 explore trials; the same after a restart.
         cell: The cell's key.
         number: Within its cell and phase, from 0.
         family: The family's label in the study.
         schedule: `Schedule.to_dict`.
-        finalist: Of a replicate: the explore trial that it repeats.
-        origin: Of an explore trial: ``quasi-random``, ``tpe``, or the cell whose best it tries.
+        finalist: Of a replicate: the configuration that it trains, ``<cell slug>/finalist-0040-uba``.
+        origin: Of an explore trial: ``quasi-random``, or the sampler, ``surrogate``, ``tpe`` or ``random``.
     """
 
     trial_id: str

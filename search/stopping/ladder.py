@@ -1,9 +1,9 @@
-"""Early stopping: the ASHA ladder of a cell, and the iterations of its rungs."""
+"""Early stopping: the iterations of a cell's rungs, what judges there, and ASHA's ladder."""
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, Protocol
 
 from phitune.search.records.record import Verdict
 from phitune.search.study.model import Cell, Study
@@ -24,6 +24,26 @@ def rungs(cell: Cell, study: Study) -> tuple[int, ...]:
     if ladder is None or cell.budget < _SHORTEST:
         return ()
     return tuple(sorted({max(1, round(share * cell.budget)) for share in ladder.shares}))
+
+
+class Stopping(Protocol):
+    """Judges the trials of one cell at its rungs."""
+
+    def judge(self, trial_id: str, family: str, rung: int, value: float) -> bool:
+        """Whether a trial goes on from ``rung`` (from 1), where its averaged weights have ``value``."""
+        ...
+
+    def note(self, trial_id: str, family: str, rung: int, value: float) -> None:
+        """Notes a value without judging it; a trial's earlier value stands."""
+        ...
+
+    def restore(self, verdict: Verdict) -> None:
+        """Takes over a verdict of an earlier process."""
+        ...
+
+    def note_diverged(self, trial_id: str, family: str) -> None:
+        """Notes that a trial diverged."""
+        ...
 
 
 class Ladder:

@@ -7,15 +7,16 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from phitune.search.study.families import FamilySpace, family_spaces
-from phitune.search.study.sections import Asha, Composition, Diagnostics, Failures, Resources, Section, Space
+from phitune.search.study.sections import Asha, Auto, Composition, Diagnostics, Failures, Resources, Section, Space
 from phitune.trainables.errors import InputError
+from phitune.trainables.percentage import percentage
 from phitune.trainables.schedules import families, family
 from phitune.trainables.spec import Spec
 from phitune.trainables.suggestion import did_you_mean
@@ -24,6 +25,11 @@ from phitune.trainables.workloads.base import schedule_free
 
 _MOST_ITERATIONS = 100_000_000
 _MOST_TOGETHER = 1000
+# Of the budget, in per cent.
+_MOST_EQUAL = 50.0
+# Explore trials of a cell at most, with `trials: auto`.
+_AUTO = 60
+Sampler = Literal["surrogate", "tpe", "random"]
 # Families in which only the base LR is searched.
 BASELINES = tuple(name for name in families() if not family(name).required())
 
@@ -67,7 +73,12 @@ class Cell:
 
     @property
     def key(self) -> str:
-        return f"{self.workload.label} {self.optimizer.label} {self.budget}"
+        return f"{self.group} {self.budget}"
+
+    @property
+    def group(self) -> str:
+        """Workload and optimizer: what cells have in common that are searched together."""
+        return f"{self.workload.label} {self.optimizer.label}"
 
     @property
     def slug(self) -> str:
@@ -90,16 +101,24 @@ class Study(Section):
     baselines: list[StrictStr] = Field(default=["linear", "cosine"])
     space: Space = Space()
     schedule: Composition = Composition()
-    trials: StrictInt = Field(40, ge=1, le=1_000_000)
+    sampler: Sampler = "surrogate"
+    trials: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | Literal["auto"] | Auto = 40
     replicates: StrictInt = Field(3, ge=0, le=1000)
     warm_start: StrictStr | None = None
-    early_stopping: Literal["asha", "none"] | Asha = "asha"
+    early_stopping: Literal["asha", "predict", "none"] | Asha = "asha"
     objective: Literal["val_loss", "val_metric"] | None = None
     diagnostics: Diagnostics = Diagnostics()
     resources: Resources = Resources()
     population: StrictInt | StrictStr = "auto"
     failures: Failures = Failures()
+    equal: StrictStr = "3%"
     seed: StrictInt = Field(0, ge=0)
+
+    @field_validator("equal")
+    @classmethod
+    def _part_of_the_budget(cls, value: str) -> str:
+        percentage(value, most=_MOST_EQUAL)
+        return value
 
     @field_validator("population", mode="before")
     @classmethod
@@ -112,10 +131,22 @@ class Study(Section):
 
     @property
     def ladder(self) -> Asha | None:
-        """The settings of early stopping, None without it."""
+        """The rungs, and ASHA's settings where `early_stopping` is not `predict`; None without early stopping."""
         if isinstance(self.early_stopping, Asha):
             return self.early_stopping
-        return Asha() if self.early_stopping == "asha" else None
+        return None if self.early_stopping == "none" else Asha()
+
+    @property
+    def auto(self) -> bool:
+        """Whether a cell may have enough before it has had `most` explore trials."""
+        return not isinstance(self.trials, int)
+
+    @property
+    def most(self) -> int:
+        """Explore trials of a cell at most."""
+        if isinstance(self.trials, Auto):
+            return self.trials.most
+        return _AUTO if self.trials == "auto" else self.trials
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -125,10 +156,6 @@ class Study(Section):
             InputError: A workload, optimizer or budget that cannot be.
         """
         families = family_spaces(self._families(), self.space.parameters, self.schedule.changes())
-        if self.trials < len(families):
-            raise InputError(
-                f"trials: {self.trials} is not allowed; it must be at least {len(families)}, one for each family"
-            )
         optimizers = [Spec.of(entry, "optimizers") for entry in self.optimizers]
         _no_repeats("optimizers", [spec.label for spec in optimizers])
         entries = [self._placed(entry) for entry in self.workloads]
@@ -241,14 +268,16 @@ def _iterations(budget: int | str, full_budget: int, spec: Spec) -> int:
 
 
 # Names that pydantic adds to a location for the branches of a union.
-_LITERAL = "literal['asha','none']"
-_BRANCHES = ("str", "int", "float", "dict[str,any]", "list[union[float,str]]", _LITERAL, "Asha")
+_LITERALS = ("literal['asha','predict','none']", "literal['auto']")
+_NUMBER = "constrained-int"
+_BRANCHES = ("str", "int", "float", "dict[str,any]", "list[union[float,str]]", *_LITERALS, _NUMBER, "Asha", "Auto")
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "space": Space,
     "schedule": Composition,
     "diagnostics": Diagnostics,
     "early_stopping": Asha,
+    "trials": Auto,
     "resources": Resources,
     "failures": Failures,
 }
@@ -262,8 +291,9 @@ def _no_repeats(field: str, values: list[Any]) -> None:
 
 def _one_line(error: ValidationError, values: Mapping[str, Any]) -> str:
     """The first complaint as one line: field, value, what is allowed."""
-    # For a mapping, that it is not one of the allowed words is no useful complaint.
-    complaints = [e for e in error.errors() if not (_LITERAL in e["loc"] and isinstance(e["input"], dict))]
+    # For a mapping, that it is not one of the allowed words or no number is no useful complaint.
+    plain = {*_LITERALS, _NUMBER}
+    complaints = [e for e in error.errors() if not (plain & set(e["loc"]) and isinstance(e["input"], dict))]
     # A missing key may be there under a wrong name.
     first = min(complaints, key=lambda complaint: complaint["type"] == "missing")
     where = [part for part in first["loc"] if part not in _BRANCHES]
@@ -281,6 +311,8 @@ def _allowed(complaint: ErrorDetails, key: str) -> str:
     """The values a field takes, in words of a study file rather than of Python."""
     if complaint["type"] == "model_type" or (complaint["type"] == "dict_type" and key in _SECTIONS):
         return f"it must hold keys, of these: {', '.join(_SECTIONS[key].model_fields)}"
+    if key == "trials" and complaint["type"] == "int_type":
+        return "it must be a whole number, auto or {most: 100}"
     if complaint["type"] == "list_type":
         return "it must be a list, such as [a, b]"
     reason = complaint["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")

@@ -110,6 +110,12 @@ class Asha(Section):
         return [_share(rung) for rung in self.rungs]
 
 
+class Auto(Section):
+    """Explore trials of a cell: as many as are worth it, ``most`` at most; see `search.proposing.cell`."""
+
+    most: StrictInt = Field(ge=1, le=1_000_000)
+
+
 class Resources(Section):
     """Resources of one trial; ``gpu`` may be a fraction 1/k."""
 

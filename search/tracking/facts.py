@@ -99,7 +99,14 @@ def facts_of(study: Study, study_id: str, shown_out: str) -> StudyFacts:
 def _note(study: Study, cells: Sequence[Cell], shown_out: str) -> str:
     """The study's description in Markdown."""
     families = ", ".join(dict.fromkeys(space.label for cell in cells for space in cell.families))
-    stopping = "stopped early by ASHA" if study.ladder else "never stopped early"
+    stopping = (
+        "never stopped early"
+        if study.ladder is None
+        else "stopped early where their end is not worth it"
+        if study.early_stopping == "predict"
+        else "stopped early by ASHA"
+    )
+    trials = f"Up to {study.most}" if study.auto else str(study.most)
     low, high = study.space.phi
     table = [["workload", "optimizer", "budget T", "of the full budget", "base LR", "objective"], ["---"] * 6]
     for cell in cells:
@@ -108,7 +115,7 @@ def _note(study: Study, cells: Sequence[Cell], shown_out: str) -> str:
         table.append([cell.workload.label, cell.optimizer.label, str(cell.budget), *settings])
     return f"""{HEADING}
 
-{study.trials} trials in each of {len(cells)} cells, {stopping}; then {study.replicates} replicates of every finalist \
+{trials} trials in each of {len(cells)} cells, {stopping}; then {study.replicates} replicates of every finalist \
 with fresh seeds, trained to their end. Families: {families}. φ log-uniform in {low:g} to {high:g}. \
 Trials are compared only inside a cell.
 

@@ -15,14 +15,14 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from phitune.search.cluster.slots import bundle
 from phitune.search.ray_internals.thrift import forget_ended, has_process, keep_no_state, keep_processes
 from phitune.search.records.record import Verdict
-from phitune.search.stopping.ladder import Ladder
+from phitune.search.stopping.ladder import Stopping
 from phitune.search.stopping.retries import Failure
 from phitune.search.study.sections import Resources
 from phitune.search.tune.explain import explain
 
 
 class Scheduler(FIFOScheduler):  # type: ignore[misc]
-    """Routes every report to the ladder of its cell, and every error of a trial to the searcher.
+    """Routes every report to what judges the trials of its cell, and every error of a trial to the searcher.
 
     Args:
         ladders: By cell key. Trials of other cells, and replicates, run to their end.
@@ -35,7 +35,7 @@ class Scheduler(FIFOScheduler):  # type: ignore[misc]
 
     def __init__(
         self,
-        ladders: Mapping[str, Ladder],
+        ladders: Mapping[str, Stopping],
         on_verdict: Callable[[Verdict], None],
         on_failure: Callable[[str, Failure], None],
         warm: Callable[[], Mapping[Resources, int]] = dict,

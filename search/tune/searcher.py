@@ -35,7 +35,8 @@ class Proposer(Searcher):  # type: ignore[misc]
 
     The next trial goes to the cell that has the smallest share of its trials proposed, the largest budget
     first, so that all cells move on together and long trials do not come last. The workload of the process that has
-    just become free, whose data it holds, may be ahead of the others by `HEAD_START`.
+    just become free, whose data it holds, may be ahead of the others by `HEAD_START`. With ``trials: auto`` it goes
+    first to the cell where the last proposal was worth most.
 
     Args:
         checkpoints: Where trials in flight are kept.
@@ -109,9 +110,9 @@ class Proposer(Searcher):  # type: ignore[misc]
         if trial_id in self.live:
             self._failures.setdefault(trial_id, failure)
 
-    def _turn(self, proposer: CellProposer) -> float:
-        same = proposer.cell.workload.label == self._freed
-        return proposer.progress - (HEAD_START if same else 0.0)
+    def _turn(self, proposer: CellProposer) -> tuple[float, float]:
+        first, then = proposer.turn(self._study.auto)
+        return first, then - (HEAD_START if proposer.cell.workload.label == self._freed else 0.0)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing for Tune to pickle: the records and Optuna's storage are the state, and they are on disk."""

@@ -1,5 +1,6 @@
 """Results tables of one cell with chosen objectives, without a search."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -23,7 +24,8 @@ def cell(
     """
     rows = []
     for family, runs in values.items():
-        configuration = {"family": family, "phi": 2.0 if family == "uba" else float("nan"), "schedule": "{}"}
+        schedule = {"family": family} | ({"phi": 2.0} if family == "uba" else {})
+        configuration = {"family": family, "phi": schedule.get("phi", float("nan")), "schedule": json.dumps(schedule)}
         name = f"{workload}-{budget}-{family}"
         mean = sum(runs) / len(runs)
         rows.append(

@@ -93,8 +93,7 @@ def _families(guidelines: Guidelines, shown: list[Panel]) -> Iterator[Sketch]:
     yield Sketch(
         "families", FAMILIES, "Families compared with cosine",
         "Gain of each family at its own best LR over cosine at its own: to the right of the dashed line is better. "
-        "Bars: 90 % intervals, paired by seed; where one crosses the line, the two cannot be told apart. Hollow dots "
-        "are single runs or one pair, no evidence of a difference; arrowheads lie beyond the axis.",
+        "Bars: 90 % intervals; where one crosses the line, the two cannot be told apart. Arrows lie beyond the axis.",
         partial(families_compared, shown),
     )  # fmt: skip
     yield Sketch(
@@ -128,7 +127,7 @@ def _surfaces(shown: list[Panel], table: pd.DataFrame) -> Iterator[Sketch]:
             f"surface-{re.sub(r'[^A-Za-z0-9]+', '-', title).strip('-')}", SURFACES, f"Surface of {title}",
             "Colour: how far the fitted surface lies above its lowest point, over φ and base LR; dark is good. Dots: "
             "UBA's trials. Line: the best base LR for every φ. Star: φ* and its base LR with their 90 % intervals, "
-            "hollow where φ does not matter or is unclear. Grey: base LRs above all that went well there.",
+            "hollow where φ does not matter or is unclear.",
             partial(surfaces, (title, cells), trials[trials["workload"] == cells[0][0].label]),
         )  # fmt: skip
 

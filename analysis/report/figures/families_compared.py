@@ -57,10 +57,9 @@ def families_compared(panels: Sequence[Panel]) -> Figure | None:
 
 def _draw(axis: Axes, y: float, gain: Gain, colour: str) -> None:
     far = gain.percent < -MOST_LOSS
-    if gain.interval is not None and not far:
+    if not far:
         axis.plot(gain.interval, [y, y], color=colour, linewidth=1.8, solid_capstyle="butt")
-    face = colour if gain.interval is not None else "white"
-    axis.plot(max(gain.percent, -MOST_LOSS), y, "<" if far else "o", ms=5, color=colour, mfc=face)
+    axis.plot(max(gain.percent, -MOST_LOSS), y, "<" if far else "o", ms=5, color=colour)
 
 
 def _gain_limits(axis: Axes, gains: list[float]) -> None:

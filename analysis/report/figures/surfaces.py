@@ -14,12 +14,12 @@ from matplotlib.lines import Line2D
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.report.figures.style import COLOURS, Panel, budget_name, grid, log_axis
 from phitune.analysis.surface.cell_surface import CellSurface
-from phitune.analysis.surface.surface_map import surface_map
 
 LEVELS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 # Dark is good; the palest is for all that is worse than the highest level.
 COLOUR_MAP = ListedColormap(colormaps["YlGnBu_r"](np.linspace(0.12, 1.0, 256)))
-UNKNOWN = "#e4e4e4"
+# Points along each axis.
+SIZE = 72
 INK, DIVERGED = "#1c1c1c", COLOURS[1]
 STATUS_MARKS: dict[str, dict[str, Any]] = {
     "stopped": {"marker": "o", "s": 10, "facecolors": "none", "edgecolors": "#4d4d4d", "linewidths": 0.7},
@@ -35,7 +35,7 @@ def surfaces(panel: Panel, table: pd.DataFrame) -> Figure | None:
         panel: The workload's cells and surfaces.
         table: The results table, from which its trials are taken.
     """
-    shown = [(c, s) for c, s in panel[1] if s.fit is not None]
+    shown = [(c, s) for c, s in panel[1] if s.belief is not None]
     if not shown:
         return None
     first = shown[0][0]
@@ -45,18 +45,17 @@ def surfaces(panel: Panel, table: pd.DataFrame) -> Figure | None:
     figure, axes = grid(len(shown))
     norm = BoundaryNorm(LEVELS, 256, extend="max")
     for axis, (cell, surface) in zip(axes, shown, strict=True):
-        fitted = surface_map(surface, lrs)
-        assert fitted is not None
-        axis.pcolormesh(fitted.phi, fitted.base_lr, np.ma.masked_invalid(fitted.excess), norm=norm, cmap=COLOUR_MAP,
+        phi, base_lr = np.geomspace(surface.grid[0], surface.grid[-1], SIZE), np.geomspace(*lrs, SIZE)
+        excess = surface.mean(*(each.ravel() for each in np.meshgrid(phi, base_lr))).reshape(SIZE, SIZE)
+        axis.pcolormesh(phi, base_lr, 100.0 * np.expm1(excess - excess.min()), norm=norm, cmap=COLOUR_MAP,
                         shading="nearest", rasterized=True)  # fmt: skip
         _trials(axis, mine[mine["budget"] == cell.budget])
         _optimum(axis, cell, surface)
         axis.set_title(f"T = {budget_name(cell)}")
         axis.grid(visible=False)
-        axis.set_facecolor(UNKNOWN)
         log_axis(axis, "x", "φ (large: early decay)")
         log_axis(axis, "y", "base LR")
-        axis.set_xlim(fitted.phi[0] / 1.08, fitted.phi[-1] * 1.08)
+        axis.set_xlim(phi[0] / 1.08, phi[-1] * 1.08)
         axis.set_ylim(lrs[0] / 1.1, lrs[1] * 1.1)
     bar = figure.colorbar(ScalarMappable(norm, COLOUR_MAP), ax=axes, shrink=0.9, aspect=30, ticks=LEVELS)
     bar.set_label("objective above the best (%)")

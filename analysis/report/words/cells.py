@@ -18,9 +18,9 @@ VERDICTS = {
 HEADS = ("budget", "family", "φ", "base LR", "over cosine", "over linear", "linear's quality in", "verdict")
 
 BRACKETS = (
-    "Brackets hold 90 % intervals. Gains are in per cent of the objective, positive is better; one without an interval "
-    "that is marked “no evidence” may be chance alone. “Linear's quality in”: "
-    "the share of the iterations after which the recommended family is as good as linear after all of them."
+    "Brackets hold 90 % intervals. Gains are in per cent of the objective, positive is better, each family at its own "
+    "best LR. “Linear's quality in”: the share of the iterations after which the recommended family is as good as "
+    "linear after all of them."
 )
 
 
@@ -54,7 +54,7 @@ def summary_table(guidelines: Guidelines) -> list[dict[str, str]]:
 
 
 def _row(cell: CellGuideline, saved: BudgetSaved | None) -> dict[str, str]:
-    phi = with_interval(cell.phi, cell.phi_interval)
+    phi = "does not matter" if cell.verdict == "flat" else with_interval(cell.phi, cell.phi_interval)
     gains = {
         f"over {base}": "itself" if cell.family == base else gain_text(cell.gains.get(base))
         for base in ("cosine", "linear")

@@ -12,11 +12,7 @@ def family_lines(guidelines: Guidelines) -> list[str]:
     ranks = guidelines.comparisons.ranks
     if ranks.ranks:
         ranked = ", ".join(f"{family} {rank:.2f}" for family, rank in ranks.ranks.items())
-        biased = "; some of them rest on single runs, which flatters families with most trials"
-        lines.append(
-            f"Average rank over the {ranks.cells} cells that have all families (1 is best"
-            f"{biased if ranks.evidence == 'explore' else ''}): {ranked}."
-        )
+        lines.append(f"Average rank over the {ranks.cells} cells that have all families (1 is best): {ranked}.")
     if ranks.critical_difference is not None and ranks.p_value is not None:
         lines.append(
             f"Friedman's test of all families being equal: p = {ranks.p_value:.2g}; average ranks that differ by less "
@@ -29,8 +25,8 @@ def family_lines(guidelines: Guidelines) -> list[str]:
     if scores.families:
         means = ", ".join(f"{f.family} {with_interval(f.iqm, f.interval)}" for f in scores.families)
         lines.append(
-            f"Interquartile mean of the scores over {scores.cells} cells (1: as good as the best; families that are "
-            f"equal all fall a little short of 1): {means}."
+            f"Interquartile mean of the replicates' scores over {scores.cells} cells (1: as good as the best; families "
+            f"that are equal all fall a little short of 1): {means}."
         )
     if scores.why_not is not None:
         lines.append(f"No scores and performance profiles: {why_not(scores.why_not)}.")

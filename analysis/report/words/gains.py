@@ -1,40 +1,22 @@
-"""Gains in plain words: a measured one has an interval; one from single runs or one pair is no evidence."""
+"""Gains in plain words: one is claimed only where its interval leaves zero out."""
 
-from phitune.analysis.answers.numbers import percent
+from phitune.analysis.answers.numbers import number, percent
 from phitune.analysis.families.gain import Gain
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 
 # Claims about gains, in the order of the sentence.
-_BETTER, _OPEN, _UNMEASURED, _WORSE = "gains {}", "stands at {}, not told from zero", "stands at {}", "is worse: {}"
-_CLAIMS = (_BETTER, _OPEN, _UNMEASURED, _WORSE)
+_BETTER, _OPEN, _WORSE = "gains {}", "stands at {}, not told from zero", "is worse: {}"
+_CLAIMS = (_BETTER, _OPEN, _WORSE)
 
 
 def gain_text(gain: Gain | None) -> str:
-    """A gain in per cent with its interval, or the reason why it has none."""
+    """A gain with its interval, in per cent or in units of the objective."""
     if gain is None:
         return "–"
-    text = f"{percent(gain.percent, plus=True)} %"
-    if gain.evidence == "exact":
-        return text
-    if gain.interval is None:
-        return f"{text} ({no_evidence(gain)})"
+    if not gain.relative:
+        return f"{number(gain.percent)} [{number(gain.interval[0])}, {number(gain.interval[1])}]"
     low, high = (percent(end, plus=True) for end in gain.interval)
-    return f"{text} [{low}, {high}]"
-
-
-def no_evidence(gain: Gain) -> str:
-    """Why a gain without an interval is no evidence."""
-    return "single runs, no evidence" if gain.evidence == "explore" else "one pair, no evidence"
-
-
-def comparison_basis(cell: CellGuideline) -> str:
-    """Evidence behind the order of the families."""
-    if cell.comparison_evidence == "exact":
-        return "no seed noise"
-    if cell.comparison_evidence == "explore":
-        return "single runs, no evidence"
-    fewest = min(f.replicates for f in cell.families)
-    return f"{fewest} fresh seeds" if fewest > 1 else "one fresh seed, no evidence"
+    return f"{percent(gain.percent, plus=True)} % [{low}, {high}]"
 
 
 def payoff(cell: CellGuideline) -> str:
@@ -46,10 +28,16 @@ def payoff(cell: CellGuideline) -> str:
     return f"At {cell.budget} iterations {cell.family} {'; it '.join(parts)}." if parts else ""
 
 
+def equal_text(cell: CellGuideline) -> str:
+    """What counted as equal, in units of the objective and of the budget."""
+    text = (
+        f"{percent(100.0 * cell.delta)} % of the loss" if cell.delta_relative else f"{number(cell.delta)} of its spread"
+    )
+    return text if cell.delta_budget is None else f"{text}, about {percent(100.0 * cell.delta_budget)} % of the budget"
+
+
 def _claim(gain: Gain) -> str:
     """The claim that a gain allows."""
-    if gain.interval is None:
-        return _UNMEASURED
     if not gain.certain:
         return _OPEN
     return _BETTER if gain.percent > 0 else _WORSE

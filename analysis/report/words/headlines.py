@@ -4,7 +4,7 @@ from phitune.analysis.answers.numbers import number
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.words.cells import saved_text
-from phitune.analysis.report.words.gains import payoff
+from phitune.analysis.report.words.gains import equal_text, payoff
 from phitune.analysis.report.words.trends import LEFT_OUT, warning_lines
 
 REQUIREMENTS = {
@@ -26,24 +26,13 @@ def caution_lines(guidelines: Guidelines) -> list[str]:
 def evidence_lines(guidelines: Guidelines) -> list[str]:
     """Where the evidence is thin, and which checks could not be made; empty if it is sound."""
     cells = guidelines.cells
-    compared = [c for c in cells if len(c.families) > 1]
-    single = sum(c.comparison_evidence == "explore" for c in compared)
-    repeated = [min(f.replicates for f in c.families) for c in compared if c.comparison_evidence == "replicates"]
-    one_seed = sum(count < 2 for count in repeated)
     unlocated = sum(c.verdict in ("thin", "unclear") for c in cells)
+    single = sum(not c.replicates for c in cells)
     parts = []
-    if single:
-        parts.append(
-            f"in {single} of {len(cells)} cells families are compared on single runs for want of replicates, which "
-            "is no evidence and flatters those with most trials"
-        )
-    if one_seed:
-        parts.append(
-            f"in {one_seed} of {len(cells)} cells a family was run again on one fresh seed alone, which says "
-            "nothing of chance"
-        )
     if unlocated:
         parts.append(f"in {unlocated} of {len(cells)} cells φ* is unclear or trials are too few")
+    if single:
+        parts.append(f"in {single} of {len(cells)} cells nothing was trained again on fresh seeds")
     lines = [f"The evidence is thin: {'; '.join(parts)}."] if parts else []
     for key, name in LEFT_OUT.items():
         if not guidelines.validation.get(key, {}).get("n"):
@@ -57,6 +46,7 @@ def answer_lines(guidelines: Guidelines) -> list[str]:
     for label, optimizer in dict.fromkeys((c.label, c.optimizer) for c in guidelines.cells):
         cells = [c for c in guidelines.cells if (c.label, c.optimizer) == (label, optimizer)]
         sentences = [f"{label} with {optimizer}: {_advice(cells)}.", payoff(cells[-1]), _saving(cells, guidelines)]
+        sentences.append(f"At {cells[-1].budget} iterations {equal_text(cells[-1])} counts as equal.")
         lines.append(" ".join(filter(None, sentences)))
     return lines
 
@@ -72,7 +62,7 @@ def _advice(cells: list[CellGuideline]) -> str:
     if all(c.verdict == "absent" for c in cells):
         return f"{use}; UBA was not searched"
     if all(c.phi is None for c in cells):
-        return f"{use}; too few trials to say which φ is best, the table shows the best configuration seen"
+        return f"{use}; too few trials to say which φ is best"
     if all(c.verdict == "flat" for c in cells):
         return f"{use}; φ does not matter at any of the budgets searched"
     located = [c for c in cells if c.verdict in ("ok", "boundary")]

@@ -11,13 +11,11 @@ CLAUSES: dict[Reason, str] = {
     "few families": "Friedman's test needs three families; there are {number}",
     "few shared cells": "Friedman's test needs two cells that have all families; there are {number}",
     "all equal": "all families are equal in every cell",
-    "no families": "scores compare families; there are none",
     "one family": "scores compare families; there is one",
-    "few seeds": "no cell has two fresh seeds of every family",
+    "few seeds": "no cell has two fresh seeds of every family that was trained again",
     "few trials": f"a tuning curve needs {FEWEST} explore trials; {{family}} has {{number}}",
     "none completed": "no explore trial of {family} completed",
     "one budget": "{baseline} is known at one budget only",
-    "few shared seeds": "{family} and {baseline} share fewer than two seeds at every budget",
     "flat baseline": "{baseline} does not improve with the budget by more than its noise",
 }
 

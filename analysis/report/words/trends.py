@@ -75,8 +75,6 @@ def _curvature_lines(curvature: dict[str, Any]) -> list[str]:
 def _validation_line(name: str, score: dict[str, Any]) -> str:
     if not score["n"]:
         return f"{name}: not enough cells to check."
-    if score["regret"] is None:
-        return f"{name} ({score['n']} cells): every recommended LR lies above those that went well; nothing to score."
     rivals = [
         f"{label} {percent(score[key]['median'])} %"
         for key, label in (
@@ -87,13 +85,8 @@ def _validation_line(name: str, score: dict[str, Any]) -> str:
         )
         if score.get(key)
     ]
-    beyond = (
-        f"; in {score['too_high_lr']} more the recommended LR lies above those that went well"
-        if score["too_high_lr"]
-        else ""
-    )
     return (
-        f"{name} ({score['regret']['n']} cells{beyond}): the recommended φ and base LR are, in the median, "
+        f"{name} ({score['regret']['n']} cells): the recommended φ and base LR are, in the median, "
         f"{percent(score['regret']['median'])} % (worst {percent(score['regret']['worst'])} %) worse than "
         f"the best known there; "
         f"{', '.join(rivals)}."

@@ -1,9 +1,8 @@
 """Verdicts of the computation in plain words."""
 
 from phitune.analysis.answers.budget_model import BudgetModel
-from phitune.analysis.answers.numbers import percent
 from phitune.analysis.guidelines import CellGuideline
-from phitune.analysis.report.words.gains import comparison_basis, no_evidence
+from phitune.analysis.report.words.gains import gain_text
 from phitune.analysis.trends import MIN_BUDGETS_FOR_SLOPE
 
 
@@ -11,24 +10,16 @@ def family_reason(cell: CellGuideline) -> str:
     """Why the cell's family is recommended."""
     if cell.family_verdict == "none completed":
         return "no trial completed"
-    best, lead, basis = cell.families[0].family, cell.lead_over_uba, comparison_basis(cell)
+    best, lead = cell.families[0].family, cell.lead_over_uba
     match cell.family_verdict:
-        case "uba diverged":
-            return f"{best} is the best of the families compared; UBA's best trial diverged on a fresh seed"
         case "uba not completed":
-            return f"{best} is the best of the families compared; UBA has none completed"
+            return f"{best} is expected to be the best of the families compared; UBA has none completed"
         case "uba best":
-            return f"UBA has the best mean ({basis})"
-        case "uba unclear":
-            return f"{best} has the best mean ({basis}), and UBA's φ is unclear"
-        case "single runs":
-            return f"{best} has the best single run; too little evidence to tell it from UBA"
-    assert lead is not None
-    if cell.family_verdict == "uba beaten":
-        seeds = "no seed noise" if lead.evidence == "exact" else f"{lead.n} fresh seeds, paired"
-        return f"{best} beats UBA by {percent(lead.percent)} % ({seeds})"
-    doubt = f" ({no_evidence(lead)})" if lead.interval is None else ", which is within the uncertainty"
-    return f"UBA; {best} is ahead by {percent(lead.percent)} %{doubt}"
+            return "UBA is expected to be the best"
+        case "uba equal":
+            return f"UBA; {best} is expected to be ahead by {gain_text(lead)}, less than what counts as equal"
+    doubt = "" if lead is not None and lead.certain else ", which is not told from zero"
+    return f"{best} is expected to be the best, ahead of UBA by {gain_text(lead)}{doubt}"
 
 
 def slope_reason(model: BudgetModel) -> str:

@@ -6,13 +6,18 @@ from typing import get_args
 import pandas as pd
 import pytest
 
-from phitune.analysis.families.comparisons import compare
+from phitune.analysis.families.comparisons import Comparisons, compare
 from phitune.analysis.families.refusal import Reason
+from phitune.analysis.guidelines import build
 from phitune.analysis.report.words.refusals import CLAUSES, comparisons_dict
 from tests.analysis.synthetic_cells import cell
-from tests.analysis.synthetic_study import Recipe, table
+from tests.analysis.synthetic_study import PHI_RANGE, Recipe, table
 
 BUDGETS = (50, 100, 200, 400)
+
+
+def compared(rows: pd.DataFrame) -> Comparisons:
+    return build(rows, None, PHI_RANGE).comparisons
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +26,7 @@ def searched() -> pd.DataFrame:
 
 
 def test_one_call_gives_all_of_it_as_strict_json(searched: pd.DataFrame) -> None:
-    comparisons = compare(searched)
+    comparisons = compared(searched)
     values = json.loads(json.dumps(comparisons_dict(comparisons), allow_nan=False))
     assert set(values) == {"ranks", "scores", "tuning_curves", "budget_saved"}
     assert [budget for _, _, budget in comparisons.cells] == list(BUDGETS)
@@ -35,15 +40,17 @@ def test_one_call_gives_all_of_it_as_strict_json(searched: pd.DataFrame) -> None
 
 def test_uba_saves_budget_on_the_quadratic(searched: pd.DataFrame) -> None:
     """Its phi grows with the budget there, cosine's cannot (docs/method/quadratic.md)."""
-    late = [s for s in compare(searched).budget_saved if s.family == "uba" and s.baseline == "cosine" and s.budget > 50]
+    late = [
+        s for s in compared(searched).budget_saved if s.family == "uba" and s.baseline == "cosine" and s.budget > 50
+    ]
     for one in late:
         assert one.percent is not None and one.phi is not None and one.phi > 2.0
         assert one.percent < 100 or (one.percent, one.bound) == (100, "less than")
 
 
 def test_the_same_table_gives_the_same_figures(searched: pd.DataFrame) -> None:
-    first = compare(searched)
-    assert compare(searched, cells=first.cells) == first
+    first = compared(searched)
+    assert compare(searched, first.cells) == first
 
 
 @pytest.mark.parametrize(
@@ -56,7 +63,7 @@ def test_the_same_table_gives_the_same_figures(searched: pd.DataFrame) -> None:
     ],
 )
 def test_poor_evidence_gives_reasons_in_place_of_figures(rows: pd.DataFrame) -> None:
-    comparisons = compare(rows)
+    comparisons = compared(rows)
     assert comparisons.ranks.why_not and comparisons.ranks.p_value is None
     assert all(curve.why_not and not curve.best for curve in comparisons.tuning_curves)
     assert all(saving.why_not and saving.percent is None for saving in comparisons.budget_saved)

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from scipy.stats import trim_mean
 
-from phitune.analysis.families.compare import compare_cell
 from phitune.analysis.families.refusal import Refusal
 from phitune.analysis.families.scores import FamilyScore, fitted_runs, interquartile_mean, run_scores, score_families
 from tests.analysis.synthetic_cells import cell
@@ -26,7 +25,7 @@ def test_a_weight_of_two_is_two_equal_scores() -> None:
 
 
 def scores_of(rows: pd.DataFrame) -> dict[str, np.ndarray]:
-    return run_scores({name: v.to_numpy() for name, v in fitted_runs(rows, compare_cell(rows)).items()})
+    return run_scores({name: v.to_numpy() for name, v in fitted_runs(rows).items()})
 
 
 def test_a_score_is_the_ratio_of_losses_and_of_errors() -> None:
@@ -39,9 +38,9 @@ def test_a_score_is_the_ratio_of_losses_and_of_errors() -> None:
 def test_profiles_fall_and_diverged_runs_score_zero() -> None:
     cells = [cell({"uba": [0.5, 0.51], "linear": [0.6, 0.6]}, workload=f"w{i}") for i in range(3)]
     cells.append(cell({"uba": [0.5, 0.51], "linear": [0.6, 0.6]}, workload="w3", diverged=["uba"]))
-    scores = score_families([(rows, compare_cell(rows)) for rows in cells])
+    scores = score_families(cells)
     uba = next(f for f in scores.families if f.family == "uba")
-    assert scores.cells == 4 and uba.profile[0] == pytest.approx(0.75)
+    assert scores.cells == 4 and uba.profile[0] == pytest.approx(0.875)
     assert all(a >= b for a, b in zip(uba.profile, uba.profile[1:], strict=False))
     assert all(low <= p <= high for low, p, high in zip(uba.profile_low, uba.profile, uba.profile_high, strict=True))
 
@@ -54,15 +53,14 @@ def repeated(linear: np.ndarray, seeds: int, runs: int) -> Iterator[dict[str, Fa
     """Scores of fresh seeds, half of whose luck both families share; UBA's mean is 0.5 in every cell."""
     rng = np.random.default_rng(seeds)
     cells = [cell({"uba": [0.5] * seeds, "linear": [0.6] * seeds}, workload=f"w{i}") for i in range(len(linear))]
-    compared = [(rows, compare_cell(rows)) for rows in cells]
     for _ in range(runs):
-        for (rows, _), mean in zip(compared, linear, strict=True):
+        for rows, mean in zip(cells, linear, strict=True):
             shared = rng.standard_normal(seeds)
             for family, center in (("uba", 0.5), ("linear", mean)):
                 at = (rows["family"] == family) & (rows["phase"] == "replicate")
                 own = np.sqrt(0.5) * (shared + rng.standard_normal(seeds))
                 rows.loc[at, "objective"] = center * np.exp(NOISE * own)
-        yield {f.family: f for f in score_families(compared).families}
+        yield {f.family: f for f in score_families(cells).families}
 
 
 @pytest.mark.parametrize(("seeds", "cells", "runs"), [(2, 8, 60), (5, 8, 60), *LONG])
@@ -93,5 +91,5 @@ def test_equal_families_score_below_one_and_by_the_same() -> None:
 )
 def test_without_enough_evidence_there_is_no_score(values: dict[str, list[float]], why: Refusal) -> None:
     rows = cell(values)
-    scores = score_families([(rows, compare_cell(rows))])
+    scores = score_families([rows])
     assert scores.why_not == why and scores.families == () and scores.left_out == 1

@@ -78,13 +78,6 @@ def test_uba_alone() -> None:
     assert cell.family == "uba" and cell.family_verdict == "uba best" and not cell.gains
 
 
-def test_one_seed_has_no_interval_of_a_gain() -> None:
-    trials = rows()
-    cell = only_cell(trials[trials["phase"] == "explore"])
-    assert cell.comparison_evidence == "explore"
-    assert all(gain.interval is None for gain in cell.gains.values())
-
-
 def test_phi_does_not_matter_to_a_constant_metric() -> None:
     cell = only_cell(rows(stop=False).assign(objective=1.0, val_loss=1.0))
     assert cell.verdict == "flat"

@@ -11,36 +11,31 @@ from phitune.analysis.guidelines.family_choice import FamilyVerdict
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.words.verdicts import family_reason, slope_reason
 
-LEAD = Gain(3.0, (1.0, 5.0), 3, 0.99, "replicates")
+LEAD = Gain(3.0, (1.0, 5.0), 0.99)
 
 
 @pytest.mark.parametrize(
     ("verdict", "lead", "reason"),
     [
         (
-            "uba diverged",
+            "uba not completed",
             None,
-            "{best} is the best of the families compared; UBA's best trial diverged on a fresh seed",
+            "{best} is expected to be the best of the families compared; UBA has none completed",
         ),
-        ("uba not completed", None, "{best} is the best of the families compared; UBA has none completed"),
-        ("uba best", None, "UBA has the best mean (2 fresh seeds)"),
-        ("uba unclear", None, "{best} has the best mean (2 fresh seeds), and UBA's φ is unclear"),
-        ("uba beaten", LEAD, "{best} beats UBA by 3 % (3 fresh seeds, paired)"),
-        ("uba beaten", replace(LEAD, evidence="exact"), "{best} beats UBA by 3 % (no seed noise)"),
-        ("single runs", LEAD, "{best} has the best single run; too little evidence to tell it from UBA"),
-        ("within uncertainty", LEAD, "UBA; {best} is ahead by 3 %, which is within the uncertainty"),
+        ("uba best", None, "UBA is expected to be the best"),
+        ("uba beaten", LEAD, "{best} is expected to be the best, ahead of UBA by +3 % [+1, +5]"),
         (
-            "within uncertainty",
-            replace(LEAD, interval=None, evidence="explore"),
-            "UBA; {best} is ahead by 3 % (single runs, no evidence)",
+            "uba beaten",
+            replace(LEAD, interval=(-1.0, 5.0)),
+            "{best} is expected to be the best, ahead of UBA by +3 % [-1, +5], which is not told from zero",
         ),
+        ("uba equal", LEAD, "UBA; {best} is expected to be ahead by +3 % [+1, +5], less than what counts as equal"),
     ],
 )
 def test_the_reason_for_a_family(
     guidelines: Guidelines, verdict: FamilyVerdict, lead: Gain | None, reason: str
 ) -> None:
-    cell = next(c for c in guidelines.cells if c.comparison_evidence == "replicates")
-    cell = replace(cell, family_verdict=verdict, lead_over_uba=lead)
+    cell = replace(guidelines.cells[0], family_verdict=verdict, lead_over_uba=lead)
     assert family_reason(cell) == reason.format(best=cell.families[0].family)
 
 

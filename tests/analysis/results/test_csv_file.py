@@ -8,6 +8,7 @@ import pytest
 
 from phitune.analysis.families.compare import compare_cell
 from phitune.analysis.results import COLUMNS, read_csv
+from phitune.analysis.surface.fit import fit_cell
 from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import from_dict
 from tests.analysis.quadratic_twin import mean_u
@@ -41,11 +42,13 @@ def test_a_plain_file_becomes_the_results_table(tmp_path: Path) -> None:
 
 def test_seeds_of_a_configuration_are_its_replicates(tmp_path: Path) -> None:
     """Chosen on the first seed, judged on the others, paired."""
-    comparison = compare_cell(read_csv(write_csv(tmp_path, *ROWS))[0])
-    uba = comparison.get("uba")
-    assert comparison.evidence == "replicates" and uba is not None and uba.replicates == 2
+    table = read_csv(write_csv(tmp_path, *ROWS))[0]
+    uba = compare_cell(table, fit_cell(table)).get("uba")
+    assert uba is not None and uba.replicates == 2
+    # The runs say 16 %: few, so the belief keeps closer to none.
     gain = uba.gains["linear"]
-    assert gain.n == 2 and gain.percent == pytest.approx(100 * np.mean([0.11, 0.10]) / 0.62)
+    assert gain.interval is not None and gain.interval[0] < 100 * np.mean([0.11, 0.10]) / 0.62 < gain.interval[1]
+    assert gain.percent > 5
 
 
 def test_a_file_may_mark_its_replicates(tmp_path: Path) -> None:

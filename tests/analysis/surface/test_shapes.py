@@ -8,8 +8,9 @@ import pytest
 
 from phitune.analysis.guidelines.guidelines import build
 from phitune.analysis.results import tidy
-from phitune.analysis.surface.fit import fit_surface
-from phitune.analysis.surface.shapes import Shape
+from phitune.analysis.surface import Shape, fit_cell
+from phitune.analysis.surface.cell_trials import CellTrials
+from phitune.analysis.surrogate.coordinates import shape_of
 from phitune.trainables.schedules import schedule
 
 BEST_LOG_MEAN_LR = np.log(0.05)
@@ -47,7 +48,7 @@ def rows(family: str, parameter: str, best: float, low: float, high: float, n: i
 )
 def test_the_best_value_is_found(family: str, parameter: str, best: float, low: float, high: float) -> None:
     table = rows(family, parameter, best, low, high)
-    surface = fit_surface(table, family=family)
+    surface = fit_cell(table).judged(0.002).surfaces[family]
     assert surface.shape is not None and surface.shape.parameter == parameter
     assert surface.verdict == "ok" and surface.phi_interval is not None and surface.base_lr is not None
     assert surface.phi_interval[0] < best < surface.phi_interval[1]
@@ -60,20 +61,26 @@ def test_the_best_value_is_found(family: str, parameter: str, best: float, low: 
 
 def test_rex_and_linear_lie_on_the_surface_of_rex_phi() -> None:
     table = rows("rex-phi", "phi", 3.0, 0.05, 50.0)
-    shape = Shape.of(table, "rex-phi")
-    assert shape is not None
-    some = table.head(3).assign(family=["rex", "linear", "cosine"], schedule="{}")
-    np.testing.assert_array_equal(shape.values(some), [1.0, 2.0, np.nan])
+    names = ["rex", "linear", "cosine"]
+    some = table.head(3).assign(family=names, schedule=[json.dumps({"family": name}) for name in names])
+    trials = CellTrials.of(pd.concat([table, some]))
+    assert trials.in_group("rex-phi").tolist() == [True] * len(table) + [True, True, False]
+    line = trials.lines["rex-phi"][0]
+    same = {"rex": 1.0, "linear": 2.0}
+    for name, phi in same.items():
+        at_phi = shape_of(schedule("rex-phi", phi=phi), 100)
+        assert trials.lines[name][0].shape == pytest.approx(at_phi, abs=1e-9) and line.family == "rex-phi"
 
 
 def test_a_family_whose_parameter_was_not_searched_has_no_surface() -> None:
     table = rows("polynomial", "power", 1.2, 1.0, 1.0 + 1e-12, n=1)
-    assert Shape.of(pd.concat([table] * 20), "polynomial") is None
-    assert fit_surface(table, family="polynomial").verdict == "thin"
+    assert Shape.of("polynomial", [json.loads(table["schedule"].iloc[0])] * 20) is None
+    assert "polynomial" not in fit_cell(table).surfaces
 
 
 def test_the_mean_of_the_profile_is_the_schedules() -> None:
-    shape = Shape.of(rows("rex-phi", "phi", 3.0, 0.05, 50.0), "rex-phi")
+    table = rows("rex-phi", "phi", 3.0, 0.05, 50.0)
+    shape = Shape.of("rex-phi", [json.loads(text) for text in table["schedule"]])
     assert shape is not None
     for value in (0.1, 1.0, 20.0):
         expected = np.log(schedule("rex-phi", phi=value).profile_mean)

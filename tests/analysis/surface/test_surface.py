@@ -6,12 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phitune.analysis.surface.cell_surface import CellSurface
-from phitune.analysis.surface.fit import fit_surface
-from phitune.analysis.surface.outcomes import points
-from phitune.analysis.surface.shapes import Shape
+from phitune.analysis.surface import CellSurface, fit_cell
+from phitune.analysis.surface.cell_trials import CellTrials
+from phitune.analysis.surrogate.evidence import Evidence
 from tests.analysis.quadratic_twin import expected_loss, truth
 from tests.analysis.synthetic_study import LR_RANGE, PHI_RANGE, Recipe, table
+
+
+def fit_surface(rows: pd.DataFrame, phi_range: tuple[float, float], seed: int = 0) -> CellSurface:
+    """UBA's surface, with 0.2 % as what counts as equal."""
+    return fit_cell(rows, phi_range, seed).judged(0.002).uba
 
 
 def _loss_ratio(recipe: Recipe, surface: CellSurface) -> float:
@@ -38,8 +42,8 @@ def test_interval_covers_the_true_optimum(kappa: float, c: float, budget: int, s
     assert _loss_ratio(recipe, surface) < 1.05
 
 
-def test_interval_is_narrow_when_nothing_is_noisy() -> None:
-    recipe = Recipe(10, 1.0, 200, stop=False, noise=0.0)
+def test_interval_is_narrow_when_nothing_is_noisy_and_trials_are_many() -> None:
+    recipe = Recipe(10, 1.0, 200, uba=120, stop=False, noise=0.0)
     surface = fit_surface(table(recipe, seed=2), PHI_RANGE)
     assert surface.phi_interval is not None
     assert surface.verdict == "ok" and _covers(recipe, surface)
@@ -101,13 +105,11 @@ def test_few_points_are_called_thin() -> None:
 
 
 def test_stopped_trials_enter_with_more_uncertainty_than_completed_ones() -> None:
-    rows = table(Recipe(100, 1.0, 200))
-    shape = Shape.of(rows)
-    assert shape is not None
-    trials = points(rows, shape)
-    stopped = trials.is_from("stopped")
+    trials = CellTrials.of(table(Recipe(100, 1.0, 200)))
+    evidence = Evidence.of(trials.outcomes, len(trials.labels))
+    stopped = trials.outcomes.status[evidence.rows] == "stopped"
     assert stopped.any()
-    assert trials.extra[stopped].min() > np.median(trials.extra[~stopped])
+    assert evidence.data.extra[stopped].min() > np.median(evidence.data.extra[~stopped])
 
 
 def test_a_stopped_trials_own_last_value_is_not_used_as_its_end() -> None:

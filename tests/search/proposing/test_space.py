@@ -1,12 +1,14 @@
-"""The space: conditional, in mean LR, with an even start and fair shares."""
+"""The space: conditional, in mean LR, and the same for Optuna and for the surrogate."""
 
-from collections import Counter
+import math
 
 import numpy as np
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution
 
-from phitune.search.proposing.space import Values, distributions, family_order, point, quasi_random, values_of
+from phitune.analysis.surrogate.coordinates import coordinates
+from phitune.search.proposing.space import FAMILY, all_distributions, distributions, point, surrogate_space, values_at
 from phitune.search.study.families import FamilySpace
 from phitune.search.study.model import Cell, Study, parse_study
 
@@ -26,46 +28,27 @@ def test_only_uba_has_phi_and_every_point_is_allowed(label: str) -> None:
         assert CELL.base_lr[0] <= configuration.base_lr <= CELL.base_lr[1]
         if CELL.base_lr[0] < configuration.base_lr < CELL.base_lr[1]:
             assert configuration.mean_lr == pytest.approx(values[f"{label}.mean_lr"])
-            again = values_of(space(label), ranges, configuration.schedule.to_dict(), configuration.mean_lr)
-            assert again == pytest.approx(values)
 
 
 def space(name: str, cell: Cell = CELL) -> FamilySpace:
     return next(each for each in cell.families if each.label == name)
 
 
-def start(name: str, count: int, cell: Cell = CELL) -> list[Values]:
-    family = space(name, cell)
-    return quasi_random(family, cell, distributions(family, cell), count, 0)
-
-
-@pytest.mark.parametrize("name", ["uba", "linear"])
-def test_the_start_is_even_in_log_base_lr_and_log_phi(name: str) -> None:
-    points = [point(space(name), CELL, values) for values in start(name, 64)]
-    low, high = CELL.base_lr
-    shares = [np.log([p.base_lr / low for p in points]) / np.log(high / low)]
-    if name == "uba":
-        low, high = STUDY.space.phi
-        shares.append(np.log([p.schedule.to_dict()["phi"] / low for p in points]) / np.log(high / low))
-    for share in shares:
-        counts, _ = np.histogram(share, bins=8, range=(0, 1))
-        assert counts.tolist() == [8] * 8
-
-
-def test_the_start_differs_between_cells_and_not_between_processes() -> None:
-    other = parse_study({"name": "s", "workloads": ["quadratic"], "budgets": [101]}).cells[0]
-    first = start("uba", 4)
-    assert first == start("uba", 4)
-    assert first == start("uba", 9)[:4]
-    assert first != start("uba", 4, other)
-    # Written down once: a change of the seeding would make resumed studies inconsistent.
-    assert first[0]["uba.phi"] == pytest.approx(5.004561983661279, rel=1e-9)
-
-
-def test_shares_are_fair_at_every_length() -> None:
-    order = [each.label for each in family_order(CELL.families, STUDY.trials)]
-    assert Counter(order) == {"uba": 38, "rex": 8, "linear": 8, "cosine": 8, "step": 8}
-    for length in range(5, 71):
-        counts = Counter(order[:length])
-        assert abs(counts["uba"] - 5 * length / 9) <= 2.5
-        assert min(counts.values()) >= 1
+def test_a_configuration_of_the_surrogate_and_its_values_are_one_place() -> None:
+    surrogate = surrogate_space(CELL)
+    at = surrogate.quasi_random(64, seed=0)
+    places = surrogate.places(at)
+    dimensions = all_distributions(CELL)
+    for row in range(len(at)):
+        values = values_at(CELL, at, row)
+        label = str(values.pop(FAMILY))
+        numbers = {name: float(value) for name, value in values.items()}
+        for name, value in numbers.items():
+            allowed = dimensions[name]
+            assert isinstance(allowed, FloatDistribution)
+            assert allowed.low <= value <= allowed.high
+        configuration = point(space(label), CELL, numbers)
+        assert configuration.base_lr == pytest.approx(math.exp(at.log_lr[row]))
+        place = coordinates(configuration.schedule, CELL.budget, configuration.base_lr)
+        # The surrogate interpolates shapes.
+        np.testing.assert_allclose(places[row], place, atol=0.01)

@@ -19,7 +19,7 @@ from ray.tune.experiment import Trial as TuneTrial
 
 from phitune.search.cluster.connect import quiet
 from phitune.search.cluster.slots import Slots, bundle
-from phitune.search.proposing.cell import CellProposer
+from phitune.search.proposing.cell import proposers
 from phitune.search.ray_internals.thrift import silence
 from phitune.search.records.record import Record
 from phitune.search.study.model import parse_study
@@ -81,7 +81,7 @@ class Listed(tune.Callback):
 def search(folder: Path) -> Seen:
     keys = {"budgets": [16], "families": ["uba", "rex"], "early_stopping": "none", "trials": TRIALS}
     study = parse_study({"name": "s", "workloads": ["quadratic"], **keys})
-    cells = [CellProposer(study, cell, optuna.storages.InMemoryStorage(), []) for cell in study.cells]
+    cells = proposers(study, optuna.storages.InMemoryStorage())
     ended: list[Record] = []
     proposer = Proposer(cells, study, ended.append, CheckpointFolder(folder))
     slots = proposer.slots = Slots([study.resources])

@@ -23,6 +23,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "baselines": ["linear", "cosine"],
         "space": {"phi": [0.05, 50.0], "base_lr": None},
         "schedule": {"warmup": 0, "floor": 0, "sampling": None},
+        "sampler": "surrogate",
         "trials": 40,
         "replicates": 3,
         "warm_start": None,
@@ -32,6 +33,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "resources": {"cpu": 1, "gpu": 0},
         "population": "auto",
         "failures": {"checkpoint_seconds": 60, "hung_seconds": 120},
+        "equal": "3%",
         "seed": 0,
     }
 
@@ -75,12 +77,17 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"resources": {"gpus": 1}}, "resources.gpus: unknown key; did you mean 'gpu'?"),
     ({"name": None}, "name: None is not allowed"),
     ({"name": "a/b"}, "name: 'a/b' is not allowed"),
-    ({"trials": "many"}, "trials: 'many' is not allowed"),
+    ({"trials": "many"}, "trials: 'many' is not allowed; it must be a whole number, auto or {most: 100}"),
     ({"trials": 0}, "trials: 0 is not allowed"),
     ({"trials": 2.5}, "trials: 2.5 is not allowed"),
-    ({"trials": 3}, "trials: 3 is not allowed; it must be at least 5, one for each family"),
+    ({"trials": {"mots": 3}}, "trials.mots: unknown key; did you mean 'most'?"),
+    ({"trials": {"most": 0}}, "trials.most: 0 is not allowed"),
+    ({"sampler": "tpee"}, "sampler: 'tpee' is not allowed; it must be 'surrogate', 'tpe' or 'random'"),
     ({"replicates": -1}, "replicates: -1 is not allowed"),
     ({"seed": -1}, "seed: -1 is not allowed"),
+    ({"equal": "0%"}, "equal: '0%' is not allowed; it must be a percentage above 0 and up to '50%'"),
+    ({"equal": "51%"}, "equal: '51%' is not allowed; it must be a percentage above 0 and up to '50%'"),
+    ({"equal": "3"}, "equal: '3' is not allowed; it must be a percentage above 0 and up to '50%'"),
     ({"workloads": []}, "workloads: [] is not allowed"),
     ({"budgets": []}, "budgets: [] is not allowed"),
     ({"families": []}, "families: [] is not allowed"),
@@ -132,7 +139,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"resources": "lots"}, "resources: 'lots' is not allowed; it must hold keys, of these: cpu, gpu"),
     ({"diagnostics": False}, "diagnostics: False is not allowed; it must hold keys, of these: gradient_points"),
     ({"budgets": "five"}, "budgets: 'five' is not allowed; it must be a list, such as [a, b]"),
-    ({"early_stopping": False}, "early_stopping: False is not allowed; it must be 'asha' or 'none'"),
+    ({"early_stopping": False}, "early_stopping: False is not allowed; it must be 'asha', 'predict' or 'none'"),
 ]
 
 
@@ -142,6 +149,13 @@ def test_every_mistake_gets_one_clear_line(change: dict[str, Any], message: str)
         parse_study({**GOOD, **change})
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_trials_may_be_a_number_or_as_many_as_are_worth_it() -> None:
+    for trials, most, auto in ((30, 30, False), ("auto", 60, True), ({"most": 90}, 90, True)):
+        study = parse_study({**GOOD, "trials": trials})
+        assert (study.most, study.auto) == (most, auto)
+        assert parse_study(yaml.safe_load(study.to_yaml())) == study
 
 
 def test_missing_keys_are_told() -> None:

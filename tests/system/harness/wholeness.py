@@ -53,7 +53,7 @@ def check_whole(folder: Path, name: str = "s", retrain_every: int = 1, within: f
     for cell in study.cells:
         of_cell = [record for record in records if record.trial.cell == cell.key]
         explored = sorted(record.trial.number for record in of_cell if record.trial.phase == "explore")
-        assert explored == list(range(study.trials)), cell.key
+        assert explored == list(range(study.most)), cell.key
         _check_optuna(out, cell, by_id)
         for record in of_cell[::retrain_every]:
             _check_outcome(study, cell, record, curves[record.trial.trial_id], within)

@@ -1,0 +1,208 @@
+"""What a cell's belief says of its families: each one's best configuration, and whole functions drawn round it.
+
+The belief (`analysis.surrogate`) has all trials of the cell. Its hyperparameters are integrated over, and whole
+functions are drawn on lines of LRs: base LR is a nuisance parameter, so every function is minimised over it, schedule
+by schedule. Excesses count from the lowest value seen, on the fitting scale.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phitune.analysis.surface.cell_trials import CellTrials, Line
+from phitune.analysis.surrogate import gaussian_process as gp
+from phitune.analysis.surrogate.belief import Belief, Points
+from phitune.analysis.surrogate.coordinates import placed
+from phitune.analysis.surrogate.evidence import Evidence
+
+Array = NDArray[np.float64]
+
+SETTINGS = 12
+DRAWS = 24
+LR_POINTS = 15
+COARSE = 33
+# A trial supports its base LR, and a little more (in log base LR), for schedules whose area is larger by this much (in
+# spreads of it; 0.25 is 0.5 in log phi), or the latest few.
+MARGIN = 0.1
+NEAR = 0.25
+NEIGHBOURS = 5
+# Trials from which hyperparameters are learnt, at most; drawn at random.
+MOST = 200
+
+
+@dataclass(frozen=True)
+class Best:
+    """A family's best configuration: the lowest posterior mean.
+
+    Attributes:
+        line: Its schedule; of a family with one searched parameter the nearest on the grid.
+        log_value: Log of that parameter; None without one.
+        log_lr: Log base LR.
+        log_lr_draws: Draws of the best log base LR of that schedule, shape (s,).
+        excess: Draws of the function there, shape (s,).
+    """
+
+    line: Line
+    log_value: float | None
+    log_lr: float
+    log_lr_draws: Array
+    excess: Array
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Draws along a family's parameter, the LR at its best at every value.
+
+    Attributes:
+        log_value: Grid, shape (g,).
+        excess: Shape (s, g).
+        log_lr: Log base LR of it, shape (s, g).
+        best_log_lr: Log base LR of the lowest posterior mean, shape (g,).
+    """
+
+    log_value: Array
+    excess: Array
+    log_lr: Array
+    best_log_lr: Array
+
+
+class PosteriorDraws:
+    """The belief of one cell.
+
+    Args:
+        trials: The cell's trials, of which one at least completed.
+        rng: Source of randomness.
+    """
+
+    def __init__(self, trials: CellTrials, rng: np.random.Generator) -> None:
+        self.trials = trials
+        self.evidence = Evidence.of(trials.outcomes, len(trials.labels))
+        self.subset = subset(self.evidence.data, rng)
+        self.settings = gp.settings(self.subset, self.evidence.priors, rng, SETTINGS)
+        self.mode = Belief(self.evidence.data, self.settings.mode)
+        self._range = float(trials.log_lr.min()), float(trials.log_lr.max())
+        self.bests: dict[str, Best] = {}
+        self.profiles: dict[str, Profile] = {}
+        self._draw([Belief(self.evidence.data, h) for h in self.settings.draws], rng)
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation between seeds."""
+        spreads = [float(np.hypot(h.noise, h.shared)) for h in self.settings.draws]
+        return 0.0 if self.evidence.exact else float(np.median(spreads))
+
+    def points(self, label: str, shape: Array, log_lr: Array) -> Points:
+        """A family's configurations, shapes (m, 3) and log base LRs (m,), as points of the model."""
+        m = len(log_lr)
+        group = np.full(m, self.trials.group[label])
+        return self.evidence.points(np.zeros(m, dtype=np.int64), group, placed(shape.copy(), log_lr))
+
+    def _draw(self, beliefs: list[Belief], rng: np.random.Generator) -> None:
+        lines = [line for family in self.trials.lines.values() for line in family]
+        log_lr = self._windows(lines)
+        at = self._on(lines, log_lr)
+        # What is recommended keeps to LRs that the trials support; intervals do not.
+        supported = self._windows(lines, self._highest(np.array([line.shape[1] for line in lines])))
+        near = self._on(lines, supported)
+        mean, lr_of_mean = _over_lr(np.mean([belief.mean(near) for belief in beliefs], axis=0)[None], supported)
+        first = 0
+        chosen: list[tuple[str, slice, float, float]] = []
+        for label, own in self.trials.lines.items():
+            rows = slice(first, first + len(own))
+            first += len(own)
+            where = (
+                float(minimise(mean[:, rows])[1][0]) if label in self.trials.shapes else float(mean[0, rows].argmin())
+            )
+            chosen.append((label, rows, where, float(np.interp(where, np.arange(len(own)), lr_of_mean[0, rows]))))
+        best = Points.join(*(self._best_point(*each) for each in chosen))
+        both = Points.join(at, best)
+        drawn = np.concatenate([belief.draw(both, DRAWS, rng) for belief in beliefs])
+        lowest, log_lrs = _over_lr(drawn[:, : len(at)], log_lr)
+        excess = self.evidence.excess(lowest)
+        for i, (label, rows, where, lr) in enumerate(chosen):
+            shape = self.trials.shapes.get(label)
+            columns = log_lrs[:, rows]
+            log_value = None
+            if shape is not None:
+                grid = np.linspace(np.log(shape.low), np.log(shape.high), columns.shape[1])
+                log_value = float(np.interp(where, np.arange(len(grid)), grid))
+                self.profiles[label] = Profile(grid, excess[:, rows], columns, lr_of_mean[0, rows])
+            at_best = self.evidence.excess(drawn[:, len(at) + i])
+            line = lines[rows.start + round(where)]
+            self.bests[label] = Best(line, log_value, lr, column(columns, where), at_best)
+
+    def _best_point(self, label: str, rows: slice, where: float, log_lr: float) -> Points:
+        shapes = np.array([line.shape for line in self.trials.lines[label]])
+        index = np.arange(len(shapes))
+        shape = np.array([[np.interp(where, index, shapes[:, k]) for k in range(3)]])
+        return self.points(label, shape, np.array([log_lr]))
+
+    def _on(self, lines: list[Line], log_lr: Array) -> Points:
+        """Points on lines at log base LRs (lines, m), line after line."""
+        m = log_lr.shape[1]
+        shape = np.repeat(np.array([line.shape for line in lines]), m, axis=0)
+        group = np.repeat([self.trials.group[line.family] for line in lines], m)
+        return self.evidence.points(np.zeros(len(group), dtype=np.int64), group, placed(shape, log_lr.ravel()))
+
+    def _windows(self, lines: list[Line], highest: Array | None = None) -> Array:
+        """The log base LRs that could be the best of each line, evenly spaced: shape (lines, LR_POINTS)."""
+        low, high = self._range
+        ends = np.full(len(lines), high) if highest is None else np.clip(highest, low + MARGIN, high)
+        coarse = np.linspace(np.full(len(lines), low), ends, COARSE, axis=1)
+        at = self._on(lines, coarse)
+        mean = self.mode.mean(at).reshape(coarse.shape)
+        sd = np.sqrt(self.mode.variance(at)).reshape(coarse.shape)
+        possible = mean - 2.0 * sd <= (mean + 2.0 * sd).min(axis=1, keepdims=True)
+        first = np.maximum(possible.argmax(axis=1) - 1, 0)
+        last = np.minimum(COARSE - possible[:, ::-1].argmax(axis=1), COARSE - 1)
+        rows = np.arange(len(lines))
+        return np.linspace(coarse[rows, first], coarse[rows, last], LR_POINTS, axis=1)
+
+    def _highest(self, area: Array) -> Array:
+        """The highest log base LR that the trials support for schedules with these areas (m,).
+
+        Beyond lies, as a rule, a cliff that no smooth surface sees. A schedule that decays earlier has the lower LR at
+        every step, so a trial that completed supports its base LR for all that decay as early or earlier.
+        """
+        trials = self.trials
+        done = trials.outcomes.status == "completed"
+        # A single trial may have had a low LR by chance: among the latest schedules take five at least.
+        late, lr = trials.outcomes.place[done, 1], trials.log_lr[done]
+        place = placed(np.column_stack([area, area, area]), 0.0)[:, 1]
+        least = np.minimum(place - NEAR, np.sort(late)[-NEIGHBOURS:][0])
+        return np.asarray(np.where(late >= least[:, None], lr, -np.inf).max(axis=1) + MARGIN, dtype=np.float64)
+
+
+def subset(data: gp.Data, rng: np.random.Generator) -> gp.Data:
+    """The points from which hyperparameters are learnt: all, or `MOST` drawn at random."""
+    n = len(data.y)
+    return data if n <= MOST else data.take(np.sort(rng.choice(n, MOST, replace=False)))
+
+
+def _over_lr(values: Array, log_lr: Array) -> tuple[Array, Array]:
+    """Lowest of values (s, lines x LRs) along log LRs (lines, LRs), and the log LR of it: both (s, lines)."""
+    lowest, where = minimise(values.reshape(-1, *log_lr.shape))
+    return lowest, log_lr[:, 0] + (log_lr[:, 1] - log_lr[:, 0]) * where
+
+
+def minimise(values: Array) -> tuple[Array, Array]:
+    """Minimum along the last axis and its (fractional) index, by a parabola through the lowest point's neighbours."""
+    n = values.shape[-1]
+    i = np.clip(values.argmin(axis=-1), 1, n - 2)
+    left, mid, right = (np.take_along_axis(values, (i + k)[..., None], axis=-1)[..., 0] for k in (-1, 0, 1))
+    curvature = left - 2.0 * mid + right
+    inside = (mid <= left) & (mid <= right) & (curvature > 0)
+    shift = np.where(inside, 0.5 * (left - right) / np.where(curvature > 0, curvature, 1.0), 0.0)
+    lowest = np.where(inside, mid - 0.25 * (left - right) * shift, np.minimum(np.minimum(left, mid), right))
+    where = np.where(inside, i + shift, np.where(left < right, i - 1, i + 1))
+    return lowest, where.astype(np.float64)
+
+
+def column(values: Array, where: float) -> Array:
+    """Each draw's value (s, g) at a fractional index: shape (s,)."""
+    left = min(int(where), values.shape[1] - 2) if values.shape[1] > 1 else 0
+    weight = where - left
+    return np.asarray(
+        (1.0 - weight) * values[:, left] + (weight * values[:, left + 1] if weight else 0.0), dtype=np.float64
+    )

@@ -1,0 +1,187 @@
+"""From the trials of a workload and optimizer to the points that the model is fitted to.
+
+All trials enter: completed ones with their objective, stopped ones with the end that their rungs foretell, diverged
+ones as far from the best. Failed ones say nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phitune.analysis.surrogate import coordinates
+from phitune.analysis.surrogate.belief import Points
+from phitune.analysis.surrogate.ends import predicted_ends
+from phitune.analysis.surrogate.gaussian_process import Data, Priors
+from phitune.analysis.surrogate.scale import CLIFF, Scale, squeezed, stretched
+
+Array = NDArray[np.float64]
+
+# Prior standard deviations of levels: of a cell, and of a family against others of the same shape.
+CELL = 0.5
+FAMILY = 0.04
+# Of the bias of foretold ends, in their standard deviations.
+BIAS = 2.0
+# Where y lies before any trial.
+MIDDLE = 0.5
+# Standard deviation of what a diverged trial says.
+DIVERGED = 0.05
+# Medians and spreads of lengthscales: of log mean LR, area and tail; of log2 of the budget.
+LENGTHS = ((1.2, 0.7), (5.0, 0.9), (5.0, 0.9))
+BUDGET_LENGTH = (8.0, 0.7)
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Trials of one workload and optimizer, as arrays of n rows.
+
+    Attributes:
+        budgets: Of each cell, its iterations.
+        cell: Index of each trial's cell.
+        place: Coordinates of the schedule and LR, shape (n, 3); see `surrogate.coordinates`.
+        family: Index of the family.
+        seed: Seed of the trial.
+        status: "completed", "stopped", "diverged" or "failed".
+        objective: Final objective; NaN unless completed.
+        rungs: Judged value at each rung, shape (n, r); NaN where the trial did not come so far.
+        mode: Whether a small ("min") or a large ("max") objective is good.
+        exact: Whether trials have no seed noise.
+    """
+
+    budgets: Sequence[int]
+    cell: NDArray[np.int64]
+    place: Array
+    family: NDArray[np.int64]
+    seed: NDArray[np.int64]
+    status: NDArray[np.str_]
+    objective: Array
+    rungs: Array
+    mode: str = "min"
+    exact: bool = False
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Outcomes:
+        """Some of the trials, of the same cells."""
+        return Outcomes(
+            self.budgets,
+            self.cell[rows],
+            self.place[rows],
+            self.family[rows],
+            self.seed[rows],
+            self.status[rows],
+            self.objective[rows],
+            self.rungs[rows],
+            self.mode,
+            self.exact,
+        )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The points, and how they came from the objective.
+
+    Attributes:
+        data: The points.
+        rows: The trial of each point.
+        scales: Of each cell, its scale.
+        best: Of each cell, the lowest completed value on its scale, from which excesses count; NaN without one.
+        families: Number of families.
+        exact: Whether trials have no seed noise.
+    """
+
+    data: Data
+    rows: NDArray[np.int64]
+    scales: tuple[Scale, ...]
+    best: Array
+    log_budgets: Array
+    families: int
+    exact: bool
+
+    @classmethod
+    def of(cls, outcomes: Outcomes, families: int) -> Evidence:
+        """The points of some trials, possibly none."""
+        cells = len(outcomes.budgets)
+        n = len(outcomes.cell)
+        y, extra = np.full(n, np.nan), np.zeros(n)
+        best = np.full(cells, np.nan)
+        scales = []
+        completed = (outcomes.status == "completed") & np.isfinite(outcomes.objective)
+        diverged = outcomes.status == "diverged"
+        for cell in range(cells):
+            mine = outcomes.cell == cell
+            done = mine & completed
+            scale = Scale.of(outcomes.objective[done], outcomes.mode)
+            scales.append(scale)
+            if not done.any():
+                continue
+            value = scale.forward(outcomes.objective)
+            spread = np.zeros(n)
+            stopped = mine & (outcomes.status == "stopped")
+            if stopped.any():
+                value[stopped], spread[stopped] = predicted_ends(
+                    outcomes.place, scale.forward(outcomes.rungs), value, done, stopped
+                )
+            best[cell] = value[done].min()
+            measured = done | stopped
+            excess = np.minimum(value[measured] - best[cell], CLIFF)
+            y[measured] = squeezed(excess)
+            # On the squeezed scale an uncertainty far from the best is a small one.
+            extra[measured] = (spread[measured] * np.minimum(np.exp(-excess), 1.0)) ** 2
+        y[diverged], extra[diverged] = squeezed(CLIFF), DIVERGED**2
+        rows = np.flatnonzero(np.isfinite(y) & (outcomes.status != "failed"))
+        log_budgets = np.log2(np.asarray(outcomes.budgets, dtype=np.float64))
+        bare = cls(_NONE, rows, tuple(scales), best, log_budgets, families, outcomes.exact)
+        points = bare.points(outcomes.cell[rows], outcomes.family[rows], outcomes.place[rows])
+        levels = points.levels
+        levels[:, cells + families :] = _bias(outcomes.place[rows], outcomes.status[rows] == "stopped", extra[rows])
+        data = Data(points.x, levels, y[rows] - MIDDLE, extra[rows], outcomes.seed[rows])
+        return cls(data, rows, tuple(scales), best, log_budgets, families, outcomes.exact)
+
+    def points(self, cell: NDArray[np.int64], family: NDArray[np.int64], place: Array) -> Points:
+        """Configurations as points of the model.
+
+        Args:
+            cell: Index of each one's cell, shape (m,).
+            family: Index of its family, shape (m,).
+            place: Coordinates, shape (m, 3).
+        """
+        cells = len(self.log_budgets)
+        levels = np.zeros((len(cell), cells + self.families + 1 + 2 * place.shape[1]))
+        rows = np.arange(len(cell))
+        levels[rows, cell], levels[rows, cells + family] = CELL, FAMILY
+        x = place if cells == 1 else np.column_stack([place, self.log_budgets[cell]])
+        return Points(x, levels)
+
+    @cached_property
+    def priors(self) -> Priors:
+        """The priors for these data."""
+        lengths = LENGTHS if len(self.log_budgets) == 1 else (*LENGTHS, BUDGET_LENGTH)
+        repeated = len(np.unique(self.data.seed)) < len(self.data.seed)
+        shared = (0.03, 1.0) if repeated and not self.exact else None
+        return Priors(lengths, noise=None if self.exact else (0.07, 1.0), shared=shared)
+
+    def excess(self, y: Array) -> Array:
+        """Excess over the cell's best observed value, on its scale, from values of the model."""
+        return stretched(y + MIDDLE)
+
+
+def _bias(place: Array, foretold: NDArray[np.bool_], variance: Array) -> Array:
+    """The part of foretold ends (n, 3) in levels of their own, shape (n, 7): 0 for what was seen.
+
+    What foretells ends was learnt from the trials that were not stopped, so it may be wrong for the others, all alike
+    or more and more with the place: a quadratic of the coordinates, about as large as the foretelling is uncertain.
+    """
+    levels = np.zeros((len(place), 1 + 2 * place.shape[1]))
+    if foretold.any():
+        z = place[foretold] - place[foretold].mean(axis=0)
+        columns = np.column_stack([np.ones(len(z)), z, z**2])
+        levels[foretold] = BIAS * columns * np.sqrt(variance[foretold])[:, None]
+    return levels
+
+
+_NONE = Data(
+    np.empty((0, len(coordinates.NAMES))), np.empty((0, 0)), np.empty(0), np.empty(0), np.empty(0, dtype=np.int64)
+)

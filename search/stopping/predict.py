@@ -1,0 +1,95 @@
+"""Early stopping by what a trial's end is worth: the surrogate foretells it from the rungs so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from phitune.search.records.record import Verdict
+from phitune.search.study.model import Cell
+
+# Completed trials of a cell before any of its trials is stopped.
+FEWEST = 10
+# A trial is not stopped unless its end is foretold to be so many standard deviations behind the best.
+BEHIND = 2.0
+
+
+@dataclass(frozen=True)
+class AtRung:
+    """What is foretold of a trial at a rung.
+
+    Attributes:
+        behind: How far its end is behind the best configuration's, in standard deviations of what is foretold.
+        end: Expected fall of the least posterior mean by training it to its end.
+        new: Expected fall by a new trial.
+    """
+
+    behind: float
+    end: float
+    new: float
+
+
+class Foretelling(Protocol):
+    """The belief of a cell's workload and optimizer."""
+
+    def completed(self, cell: Cell) -> int:
+        """Completed trials of a cell."""
+        ...
+
+    def at_rung(self, trial_id: str, judged: Sequence[float]) -> AtRung | None:
+        """What is foretold of a trial in flight from its values at the rungs so far; None if nothing is."""
+        ...
+
+
+class Prediction:
+    """Stops the trials of one cell that are worth less than new ones.
+
+    At a rung, the belief foretells the trial's end from its judged values, its schedule and the trials that were
+    completed. The trial goes on unless seeing its end is worth less, per iteration that it still needs, than the best
+    new trial is per iteration. Worth is the expected fall of the least posterior mean
+    (`phitune.analysis.surrogate.knowledge_gradient`). A verdict stands, as in `search.stopping.ladder.Ladder`.
+
+    Args:
+        belief: Of the cell's workload and optimizer.
+        cell: The cell.
+        shares: Shares of the budget that a trial has had at each rung.
+    """
+
+    def __init__(self, belief: Foretelling, cell: Cell, shares: Sequence[float]) -> None:
+        self._belief, self._cell = belief, cell
+        self._shares = shares
+        self._judged: dict[str, dict[int, float]] = {}
+        self._verdicts: dict[tuple[str, int], bool] = {}
+
+    def judge(self, trial_id: str, family: str, rung: int, value: float) -> bool:
+        """Whether a trial goes on from ``rung`` (from 1), where its averaged weights have ``value``."""
+        self.note(trial_id, family, rung, value)
+        if (trial_id, rung) not in self._verdicts:
+            self._verdicts[trial_id, rung] = self._goes_on(trial_id, rung)
+        return self._verdicts[trial_id, rung]
+
+    def note(self, trial_id: str, family: str, rung: int, value: float) -> None:
+        """Notes a value without judging it; a trial's earlier value stands."""
+        self._judged.setdefault(trial_id, {}).setdefault(rung, value)
+
+    def restore(self, verdict: Verdict) -> None:
+        """Takes over a verdict of an earlier process."""
+        self.note(verdict.trial_id, verdict.family, verdict.rung, verdict.value)
+        self._verdicts[verdict.trial_id, verdict.rung] = verdict.goes_on
+
+    def note_diverged(self, trial_id: str, family: str) -> None:
+        """Nothing: the belief knows of diverged trials."""
+
+    def _goes_on(self, trial_id: str, rung: int) -> bool:
+        if self._belief.completed(self._cell) < FEWEST:
+            return True
+        values = self._judged[trial_id]
+        judged = [values.get(each, math.nan) for each in range(1, rung + 1)]
+        if not math.isfinite(judged[-1]):
+            return False
+        worth = self._belief.at_rung(trial_id, judged)
+        if worth is None or worth.behind < BEHIND:
+            return True
+        return worth.end / (1.0 - self._shares[rung - 1]) >= worth.new

@@ -1,0 +1,46 @@
+"""No two statements contradict each other, over simulated studies with and without an effect of phi."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from benchmarks.validity.surfaces import PHI_RANGE, Landscape, search
+from phitune.analysis.guidelines import CellGuideline, build
+from phitune.analysis.report.words.cells import summary_table
+from phitune.analysis.surface import COSINE_PHI
+
+CELLS = 12
+
+
+@cache
+def guideline(seed: int, flat: bool) -> tuple[CellGuideline, dict[str, str]]:
+    rng = np.random.default_rng([seed, int(flat)])
+    guidelines = build(search(Landscape.random(rng, flat), rng), None, PHI_RANGE)
+    return guidelines.cells[0], summary_table(guidelines)[0]
+
+
+@pytest.mark.parametrize("flat", [False, True], ids=["phi matters", "phi does not matter"])
+@pytest.mark.parametrize("seed", range(CELLS))
+def test_statements_agree(seed: int, flat: bool) -> None:
+    cell, row = guideline(seed, flat)
+    families = {f.family: f for f in cell.families}
+    gain = families["uba"].gains["cosine"]
+    assert cell.phi is not None and cell.phi_interval is not None
+    low, high = cell.phi_interval
+    if cell.verdict == "flat":
+        assert not gain.certain and row["φ"] in ("does not matter", "(uba: does not matter)")
+    if gain.certain:
+        # Cosine is UBA at phi = 2.
+        assert not low <= COSINE_PHI <= high
+    assert cell.families[0].objective == min(f.objective for f in cell.families)
+    assert all(each.interval[1] >= 0 for each in cell.gains.values())
+    chosen = families[str(cell.family)]
+    assert (cell.base_lr, cell.gains, cell.expected_objective) == (chosen.base_lr, chosen.gains, chosen.objective)
+    if cell.family == "uba":
+        assert cell.schedule is not None and cell.schedule["phi"] == pytest.approx(cell.phi)
+
+
+def test_flat_cells_are_called_flat_and_others_are_not() -> None:
+    verdicts = {flat: [guideline(seed, flat)[0].verdict == "flat" for seed in range(CELLS)] for flat in (False, True)}
+    assert np.mean(verdicts[True]) >= 0.8 and np.mean(verdicts[False]) <= 0.25
