@@ -53,7 +53,6 @@ def stages(values: dict[str, str]) -> None:
     code = """
 import time
 from phitune.analysis.results import gather
-from phitune.analysis.families.comparisons import compare
 from phitune.analysis.guidelines.guidelines import build
 def clock(what, f):
     began = time.perf_counter()
@@ -61,7 +60,6 @@ def clock(what, f):
     print(f"{{what}}: {{time.perf_counter() - began:.2f}} s", flush=True)
     return out
 table = clock("loading", lambda: gather([{out!r}])).table
-clock("comparisons", lambda: compare(table))
 clock("guidelines", lambda: build(table))
 """
     subprocess.run([sys.executable, "-c", code.format(**values)], check=True)

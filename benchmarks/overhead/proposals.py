@@ -15,7 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from benchmarks import machine
 from benchmarks.overhead.contenders.phitune_search import one_cell
-from phitune.search.proposing.cell import CellProposer
+from phitune.search.proposing.cell import proposers
 from phitune.search.records.record import Record, Trial
 from phitune.search.stopping.ladder import Ladder, rungs
 from phitune.search.study.model import Cell, Study, parse_study
@@ -29,7 +29,7 @@ _STRIDE = 100
 def proposals(trials: int, out: Path) -> None:
     """Proposes, trains and ends a cell's trials one by one; prints and writes ms by the length of the history.
 
-    The first half of a family's share is a Sobol sequence, which costs next to nothing; the rest is TPE's.
+    The first few trials are a Sobol sequence, which costs next to nothing; the rest is the surrogate's.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -64,7 +64,7 @@ def measure(trials: int) -> tuple[list[float], list[float], list[float]]:
     wall, cpu, end = [], [], []
     with tempfile.TemporaryDirectory(prefix="overhead-") as folder:
         storage = JournalStorage(JournalFileBackend(str(Path(folder, "optuna.log"))))
-        proposer = CellProposer(study, cell, storage, [])
+        [proposer] = proposers(study, storage)
         ladder = Ladder(len(rungs(cell, study)), cell.mode, study.ladder)
         for _ in range(trials):
             start, start_cpu = time.perf_counter(), time.process_time()

@@ -21,8 +21,8 @@ from benchmarks.overhead.meter import Sample, metered
 _BUDGETS = 10
 _EVERY = 1.0
 # Shares of the trials whose means are given. Cells move on together and each begins with a Sobol sequence, so flat
-# means: the last stretch like the one before it; the first has no TPE.
-_STRETCHES = {"quasi_random": (0.1, 0.4), "tpe_first": (0.6, 0.75), "tpe_last": (0.83, 0.98)}
+# means: the last stretch like the one before it.
+_STRETCHES = {"first": (0.1, 0.4), "middle": (0.6, 0.75), "last": (0.83, 0.98)}
 
 
 def study_of(trials: int, cells: int) -> dict[str, Any]:

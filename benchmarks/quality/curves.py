@@ -1,9 +1,10 @@
-"""Recorded trials: what they were, and their validation losses along the way."""
+"""Recorded trials: their configurations, and their validation losses along the way."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,33 +18,44 @@ from phitune.trainables.schedules import Schedule
 FOLDER = Path(__file__).parents[1] / "results" / "curves"
 
 # Shares of the budget at which losses are known.
-SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
-# Averages of the weights: w = min(1, k / steps), a horizon of 1/k of the steps so far. 0 stands for raw weights.
-AVERAGES = (0, 5, 10, 20)
-
-# In place of the iteration at which a run diverged.
-UNTRAINED = -1
+SHARES = (1 / 8, 1 / 4, 1 / 2, 1)
+# Averages of the weights: w = min(1, k / steps), a horizon of 1/k of the steps so far. 0 stands for raw weights, 10 is
+# the average that a learner keeps itself.
+AVERAGES = (0, 10)
 
 Floats = NDArray[np.float64]
+Configuration = tuple[str, float, float]
+"""Label of the family, φ (NaN where the family has none) and base LR."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A workload's cell, and how many quasi-random trials of it are recorded.
+    """A workload's cell, and how its trials are recorded.
 
     Attributes:
-        plane: Configurations of a family with φ.
-        line: Configurations of a family whose only parameter is the LR.
-        seeds: Each configuration is trained with seeds 0 to seeds − 1.
+        rows: Trials that are trained together.
+        evaluated: Trials that are evaluated together.
+        sweep: Runs over the whole range, before those near the optimum.
+        repeats: Runs of each configuration near the optimum, each with a seed of its own.
+        near: Losses up to about ``near`` times the best are of interest.
+        goal: Disagreement of two halves of the runs, see `benchmarks.quality.check`, at which recording ends.
     """
 
     name: str
     workload: str | dict[str, Any]
     optimizer: str
     budget: int
-    plane: int
-    line: int
-    seeds: int
+    rows: int = 0
+    evaluated: int = 128
+    sweep: int = 0
+    repeats: int = 1
+    near: float = 1.5
+    goal: float = 0.0
+
+    @property
+    def scale(self) -> float:
+        """Log losses this far above the best are far."""
+        return math.log(self.near) / math.log(1.5)
 
     def cell(self) -> Cell:
         """With the default families and ranges."""
@@ -51,11 +63,22 @@ class Setting:
         return parse_study({"name": self.name, **values}).cells[0]
 
 
+# In the order in which they are recorded.
 SETTINGS = {
-    "mlp": Setting("mlp", "mlp/digits", "sgd", 600, plane=140, line=40, seeds=4),
-    "gpt": Setting("gpt", "gpt-nano/stdlib", "adamw", 200, plane=60, line=15, seeds=2),
+    setting.name: setting
+    for setting in (
+        Setting("mlp-150", "mlp/digits", "sgd", 150, rows=128, sweep=1024, repeats=8, goal=0.01),
+        Setting("mlp-600", "mlp/digits", "sgd", 600, rows=128, sweep=1024, repeats=8, goal=0.01),
+        Setting("logreg-150", "logreg/digits", "sgd", 150, rows=128, sweep=1024, repeats=8, goal=0.01),
+        Setting(
+            "gpt-150", "gpt-nano/stdlib", "adamw", 150, rows=16, evaluated=1, sweep=256, repeats=2, near=1.1, goal=0.002
+        ),
+        Setting("cnn-150", "cnn/digits", "sgd", 150, rows=64, sweep=768, repeats=4, goal=0.01),
+        Setting(
+            "gpt-200", "gpt-nano/stdlib", "adamw", 200, rows=16, evaluated=1, sweep=256, repeats=2, near=1.1, goal=0.002
+        ),
+    )
 }
-QUADRATIC = Setting("quadratic", {"name": "quadratic", "kappa": 1000, "noise": 0.03}, "sgd", 800, 0, 0, 0)
 
 
 def points(budget: int) -> list[int]:
@@ -71,19 +94,19 @@ def schedule_of(cell: Cell, label: str, phi: float) -> Schedule:
 
 @dataclass
 class Curves:
-    """The recorded trials of a setting; n configurations, s seeds, p points, k averages.
+    """The recorded runs of a setting; n runs, p points, k averages. The i-th run was trained with seed i.
 
     Attributes:
         family: Labels, [n].
         phi: [n]; NaN where the family has none.
         base_lr: [n].
-        loss: Validation loss, [s, n, p, k]; NaN after divergence.
-        diverged: Iterations after which a run had diverged, [s, n]; 0 if it never did,
-            `UNTRAINED` if it is still to be trained.
+        loss: Validation loss, [n, p, k]; NaN after divergence.
+        diverged: Iterations after which a run had diverged, [n]; 0 if it never did.
         initial: Validation loss before the first iteration.
+        about: Workload, optimizer, budget, and seconds of recording.
     """
 
-    family: list[str]
+    family: NDArray[np.str_]
     phi: Floats
     base_lr: Floats
     loss: Floats
@@ -91,50 +114,65 @@ class Curves:
     initial: float
     about: dict[str, Any]
 
+    def __len__(self) -> int:
+        return len(self.family)
+
+    def extended(self, configurations: Sequence[Configuration], loss: Floats, diverged: Sequence[int]) -> Curves:
+        """With some more runs."""
+        labels, phis, lrs = zip(*configurations, strict=True)
+        return replace(
+            self,
+            family=np.append(self.family, labels),
+            phi=np.append(self.phi, phis),
+            base_lr=np.append(self.base_lr, lrs),
+            loss=np.concatenate([self.loss, loss]),
+            diverged=np.append(self.diverged, diverged),
+        )
+
+    def part(self, chosen: NDArray[Any]) -> Curves:
+        """Some of the runs, by a mask or by indices."""
+        return replace(
+            self,
+            family=self.family[chosen],
+            phi=self.phi[chosen],
+            base_lr=self.base_lr[chosen],
+            loss=self.loss[chosen],
+            diverged=self.diverged[chosen],
+        )
+
+    def log_loss(self) -> Floats:
+        """Log losses, [n, p, k]; after divergence, and at most, that of the network before training."""
+        cap = math.log(self.initial)
+        logs: Floats = np.minimum(np.nan_to_num(np.log(self.loss), nan=cap), cap)
+        return logs
+
     def save(self, path: Path) -> None:
-        """Writes a compressed file; losses as 32-bit floats."""
+        """Writes a compressed file of 32-bit numbers, in place of the one that was there."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
+        labels, number = np.unique(self.family, return_inverse=True)
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file:
             np.savez_compressed(
                 file,
-                family=np.array(self.family),
-                phi=self.phi,
-                base_lr=self.base_lr,
+                labels=labels,
+                family=number.astype(np.int8),
+                phi=self.phi.astype(np.float32),
+                base_lr=self.base_lr.astype(np.float32),
                 loss=self.loss.astype(np.float32),
                 diverged=self.diverged.astype(np.int32),
                 initial=self.initial,
                 about=json.dumps(self.about),
             )
-
-    def with_seed(self, seed: int) -> Curves:
-        """With room for one more seed, if there is none yet."""
-        if len(self.loss) > seed:
-            return self
-        loss = np.concatenate([self.loss, np.full_like(self.loss, math.nan, shape=(1, *self.loss.shape[1:]))])
-        diverged = np.full((1, len(self.family)), UNTRAINED, dtype=np.int64)
-        return replace(self, loss=loss, diverged=np.concatenate([self.diverged, diverged]))
-
-    def complete(self) -> Curves:
-        """What can be used: seeds with at least half of the configurations, configurations with all these seeds."""
-        seeds = (self.diverged != UNTRAINED).mean(axis=1) >= 0.5
-        kept = (self.diverged[seeds] != UNTRAINED).all(axis=0)
-        return replace(
-            self,
-            family=[label for label, keep in zip(self.family, kept, strict=True) if keep],
-            phi=self.phi[kept],
-            base_lr=self.base_lr[kept],
-            loss=self.loss[seeds][:, kept],
-            diverged=self.diverged[seeds][:, kept],
-        )
+        partial.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Curves:
         """Reads what `save` wrote."""
         with np.load(path) as data:
             return cls(
-                family=data["family"].tolist(),
-                phi=data["phi"],
-                base_lr=data["base_lr"],
+                family=data["labels"][data["family"]],
+                phi=data["phi"].astype(np.float64),
+                base_lr=data["base_lr"].astype(np.float64),
                 loss=data["loss"].astype(np.float64),
                 diverged=data["diverged"].astype(np.int64),
                 initial=float(data["initial"]),

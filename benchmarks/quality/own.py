@@ -1,28 +1,25 @@
-"""phitune's search: the real proposer and the real ladder, with the settings that can be varied."""
+"""phitune's search: the real proposers, early stopping and finalists, with the settings that can be varied."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
-import numpy as np
 import optuna
 
 from benchmarks.quality.curves import AVERAGES, SHARES, Floats
 from benchmarks.quality.simulation import Method, Proposal
-from benchmarks.quality.smooth import smooth
-from benchmarks.quality.table import Table, coordinates
+from benchmarks.quality.table import Table
 from phitune.search.proposing.cell import CellProposer
-from phitune.search.proposing.finalists import finalists
-from phitune.search.proposing.sampler import START
+from phitune.search.proposing.finalists import chosen
+from phitune.search.proposing.group import Group
 from phitune.search.records.record import Record, Trial
-from phitune.search.stopping.ladder import FAIR, Ladder
-from phitune.search.study.model import parse_study
+from phitune.search.stopping.ladder import FAIR, Ladder, Stopping
+from phitune.search.stopping.predict import Prediction
+from phitune.search.study.model import Sampler, parse_study
 from phitune.search.study.sections import Asha
-
-# Completed trials that a family's surface takes.
-_FEWEST = 4
 
 
 @dataclass(frozen=True)
@@ -31,134 +28,104 @@ class Settings:
 
     Attributes:
         shares: Of the budget, where trials are judged.
-        fair: Trials of each family that go on from a rung whatever the others do.
+        fair: With ASHA, trials of each family that go on from a rung whatever the others do.
         average: k of the average that is judged; 0 for raw weights.
         replicates: Fresh seeds for each finalist.
-        finalists: At most so many, the best; None for those phitune takes.
-        start: Share of a family's trials that are quasi-random.
-        choice: ``trial`` for a trial that was seen, ``surface`` for the best of smooth surfaces through a family's
-            completed trials, which needs no replicates.
+        auto: Whether a cell may have enough before it has had all its trials.
     """
 
+    sampler: Sampler = "surrogate"
+    early_stopping: Literal["asha", "predict", "none"] = "asha"
     shares: tuple[float, ...] = tuple(Asha().shares)
     reduction: int = Asha().reduction
     minimum: int = Asha().minimum
     fair: int = FAIR
     average: int = 10
     replicates: int = 3
-    finalists: int | None = None
-    start: float = START
-    choice: Literal["trial", "surface"] = "trial"
+    auto: bool = False
 
-    def early_stopping(self) -> str | dict[str, Any]:
-        """The value of `early_stopping` in a study file."""
-        if not self.shares:
-            return "none"
-        return {"rungs": list(self.shares), "reduction": self.reduction, "minimum": self.minimum}
+    def stopping(self, proposer: CellProposer) -> Stopping | None:
+        """What judges the trials of a cell."""
+        if self.early_stopping == "predict":
+            return Prediction(proposer.group, proposer.cell, self.shares)
+        if self.early_stopping == "none":
+            return None
+        asha = Asha(rungs=list(self.shares), reduction=self.reduction, minimum=self.minimum)
+        return Ladder(len(self.shares), proposer.cell.mode, asha, self.fair)
 
 
 class Phitune(Method):
-    """A cell's search with a given number of trials, then replicates of its finalists.
+    """A search of the cells of one workload and optimizer, then replicates of their finalists.
 
-    Its choice is the completed trial with the least loss while it explores, and the finalist with the least mean
-    log loss over its replicates at the end; without replicates, the first holds.
+    Its choice in a cell is the configuration with the least posterior mean, at any time.
+
+    Args:
+        tables: Of each cell.
+        trials: Explore trials a cell, at most.
     """
 
-    def __init__(self, table: Table, seed: int, trials: int, settings: Settings) -> None:
+    def __init__(self, tables: Table | Sequence[Table], seed: int, trials: int, settings: Settings) -> None:
+        tables = [tables] if isinstance(tables, Table) else list(tables)
+        # Simulated runs have seed noise even where real ones have not.
+        cells = [replace(table.cell, deterministic=False) for table in tables]
         study = parse_study(
             {
                 "name": "quality",
-                "workloads": [table.cell.workload.entry],
-                "optimizers": [table.cell.optimizer.label],
-                "budgets": [table.cell.budget],
-                "early_stopping": settings.early_stopping(),
-                "trials": trials,
+                "workloads": [cells[0].workload.entry],
+                "optimizers": [cells[0].optimizer.label],
+                "budgets": [cell.budget for cell in cells],
+                "sampler": settings.sampler,
+                "trials": {"most": trials} if settings.auto else trials,
                 "replicates": settings.replicates,
                 "seed": seed,
             }
         )
         self._settings = settings
-        self._table = table
-        self._marks = table.points
-        self._proposer = CellProposer(study, table.cell, optuna.storages.InMemoryStorage(), [], settings.start)
-        self._ladder = Ladder(len(settings.shares), "min", study.ladder, settings.fair)
-        self._trials: dict[str, tuple[Trial, Proposal]] = {}
+        self._marks = [table.points for table in tables]
+        group, storage = Group(cells, seed), optuna.storages.InMemoryStorage()
+        self._proposers = [CellProposer(study, cell, storage, [], group) for cell in cells]
+        self._stopping = [settings.stopping(proposer) for proposer in self._proposers]
+        self._trials: dict[str, Trial] = {}
         self._judged: dict[str, list[tuple[int, float]]] = {}
-        self._explored: list[tuple[float, Proposal]] = []
-        self._replicates: dict[str, list[float]] = {}
 
     def propose(self) -> Proposal | None:
-        trial = self._proposer.propose()
-        while trial is not None and trial.finalist is not None and trial.finalist not in self._finalists:
-            trial = self._proposer.propose()
-        if trial is None:
-            return None
-        proposal = Proposal(trial.trial_id, trial.family, float(trial.schedule.get("phi", math.nan)), trial.base_lr)
-        self._trials[trial.trial_id] = trial, proposal
-        self._judged[trial.trial_id] = []
-        return proposal
+        """As `phitune.search.tune.searcher.Proposer` does."""
+        auto = self._settings.auto
+        numbers = sorted(range(len(self._proposers)), key=lambda number: -self._proposers[number].cell.budget)
+        for number in sorted(numbers, key=lambda number: self._proposers[number].turn(auto)):
+            trial = self._proposers[number].propose()
+            if trial is not None:
+                self._trials[trial.trial_id] = trial
+                self._judged[trial.trial_id] = []
+                phi = float(trial.schedule.get("phi", math.nan))
+                return Proposal(trial.trial_id, trial.family, phi, trial.base_lr, number)
+        return None
 
     def goes_on(self, proposal: Proposal, point: int, loss: Floats) -> bool:
-        trial, _ = self._trials[proposal.key]
-        if trial.phase == "replicate" or SHARES[point] not in self._settings.shares:
+        trial, stopping = self._trials[proposal.key], self._stopping[proposal.cell]
+        if stopping is None or trial.phase == "replicate" or SHARES[point] not in self._settings.shares:
             return True
         rung = 1 + self._settings.shares.index(SHARES[point])
         value = math.exp(loss[AVERAGES.index(self._settings.average)])
-        self._judged[proposal.key].append((self._marks[point], value))
-        return self._ladder.judge(proposal.key, trial.family, rung, value)
+        self._judged[proposal.key].append((self._marks[proposal.cell][point], value))
+        return stopping.judge(proposal.key, trial.family, rung, value)
 
     def ended(self, proposal: Proposal, point: int, loss: float, status: str) -> None:
-        trial, _ = self._trials[proposal.key]
-        explored = trial.phase == "explore"
-        if status == "diverged" and explored:
-            self._ladder.note_diverged(proposal.key, trial.family)
-        if status == "completed":
-            if explored:
-                self._explored.append((loss, proposal))
-            else:
-                self._replicates.setdefault(trial.finalist or "", []).append(loss)
+        trial, stopping = self._trials[proposal.key], self._stopping[proposal.cell]
+        if stopping is not None and status == "diverged" and trial.phase == "explore":
+            stopping.note_diverged(proposal.key, trial.family)
         final = {"objective": math.exp(loss)} if status == "completed" else {}
-        judged = self._judged[proposal.key]
-        self._proposer.end(Record(trial, status, self._marks[point], judged, [], final, 0.0, 0.0))  # type: ignore[arg-type]
-
-    @property
-    def _finalists(self) -> set[str]:
-        """Ids of the trials that are replicated."""
-        best = {each.key for _, each in sorted(self._explored, key=lambda e: e[0])[: self._settings.finalists]}
-        return best & {record.trial.trial_id for record in finalists(self._proposer.ended, "min")}
-
-    @property
-    def _finished(self) -> bool:
-        """Whether all replicates have ended."""
-        seeds = min(self._settings.replicates, 1) if self._table.cell.deterministic else self._settings.replicates
-        replicates = sum(record.trial.phase == "replicate" for record in self._proposer.ended)
-        return self._proposer.total is not None and replicates == seeds * len(self._finalists)
+        steps, judged = self._marks[proposal.cell][point], self._judged[proposal.key]
+        record = Record(trial, status, steps, judged, [], final, 0.0, 0.0)  # type: ignore[arg-type]
+        self._proposers[proposal.cell].end(record)
 
     def choice(self) -> Proposal | None:
-        if self._finished and self._replicates:
-            best = min(self._replicates, key=lambda key: float(np.mean(self._replicates[key])))
-            return self._trials[best][1]
-        if self._finished and self._settings.choice == "surface" and self._explored:
-            return best_of_surfaces(self._table, [(loss, each) for loss, each in self._explored])
-        return min(self._explored, key=lambda each: each[0])[1] if self._explored else None
+        return self.choices()[0]
 
-
-def best_of_surfaces(table: Table, completed: list[tuple[float, Proposal]]) -> Proposal:
-    """The best place on smooth surfaces through the families' completed trials, within the range of LRs they cover."""
-    minima: list[tuple[float, Proposal]] = []
-    for label, family in table.families.items():
-        mine = [(loss, each) for loss, each in completed if each.family == label]
-        if len(mine) < _FEWEST:
-            minima += mine
-            continue
-        log_lr = np.log([each.base_lr for _, each in mine])
-        log_phi = np.zeros(len(mine)) if family.log_phi.size == 1 else np.log([each.phi for _, each in mine])
-        phis, lrs = (each.ravel() for each in np.meshgrid(family.log_phi, family.log_lr, indexing="ij"))
-        inside = (lrs >= log_lr.min()) & (lrs <= log_lr.max())
-        grid = coordinates(table.cell, label, phis[inside], lrs[inside])
-        values = np.array([[loss] for loss, _ in mine])
-        surface = smooth(coordinates(table.cell, label, log_phi, log_lr), values, grid).grid[:, 0]
-        best = int(surface.argmin())
-        place = Proposal("", label, math.exp(phis[inside][best]), math.exp(lrs[inside][best]))
-        minima.append((float(surface[best]), place))
-    return min(minima, key=lambda each: each[0])[1]
+    def choices(self) -> list[Proposal | None]:
+        choices: list[Proposal | None] = []
+        for number, proposer in enumerate(self._proposers):
+            best = chosen(proposer.group, proposer.cell)
+            phi = math.nan if best is None else float(best.schedule.get("phi", math.nan))
+            choices.append(None if best is None else Proposal("choice", best.family, phi, best.base_lr, number))
+        return choices

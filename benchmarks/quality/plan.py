@@ -2,86 +2,153 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle
+import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
 
-from benchmarks.quality.curves import FOLDER, QUADRATIC, SETTINGS, Curves, Floats
+from benchmarks.quality import check, curves, exact, smooth
+from benchmarks.quality import table as tables
+from benchmarks.quality.curves import FOLDER, SETTINGS, Curves
+from benchmarks.quality.exact import quadratic, quadratic_setting, regression, regression_setting
 from benchmarks.quality.own import Phitune, Settings
-from benchmarks.quality.peers import Random, Tpe, TpeAsha
-from benchmarks.quality.scores import Curve, anytime
+from benchmarks.quality.peers.optuna import Optuna
+from benchmarks.quality.peers.peer import Peer
+from benchmarks.quality.peers.recipe import Recipe
+from benchmarks.quality.peers.simple import ByHand, Random, TopK
+from benchmarks.quality.scores import Curve
 from benchmarks.quality.simulation import Method, Trace, simulate
-from benchmarks.quality.table import Table, quadratic_table, recorded_table
+from benchmarks.quality.table import Table, exact_table, recorded_table
 
-WORKLOADS = ("quadratic", *SETTINGS)
-RANDOM, TPE, RECIPE = "random search", "TPE, no stopping", "Ray's recipe"
-# Full trainings that a peer may spend.
-PEERS = {RANDOM: 400.0, TPE: 64.0, RECIPE: 112.0}
-# Of phitune.
-TRIALS = (10, 20, 40, 80)
+_QUADRATICS = {
+    setting.name: setting
+    for kappa in (100, 1000)
+    for budget in (100, 200, 400, 800, 1600, 3200)
+    for setting in [quadratic_setting(kappa, budget)]
+}
+_REGRESSIONS = {setting.name: setting for budget in (100, 400, 1600) for setting in [regression_setting(budget)]}
+WORKLOADS = (*_QUADRATICS, *_REGRESSIONS, *SETTINGS)
+# Full trainings at which a search is asked for its choice.
+MARKS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A search, and how far it is simulated.
+
+    Attributes:
+        new: Makes it from a table and a seed.
+        most: Full trainings that it may spend.
+        repeats: Searches at most, where a proposal takes long.
+    """
+
+    new: Callable[[Table, int], Method]
+    most: float = 112.0
+    repeats: int = 1000
+
+
+def _sampler(new: Callable[[int], optuna.samplers.BaseSampler], conditional: bool) -> Callable[[Table, int], Peer]:
+    return lambda table, seed: Optuna(table.cell, new(seed), table.cap, conditional)
+
+
+def _botorch(table: Table, seed: int) -> Peer:
+    # Of the extra `bench`, which the other peers do not need.
+    from benchmarks.quality.peers.botorch import Botorch
+
+    return Botorch(table.cell, seed, table.cap)
+
+
+def phitune(settings: Settings) -> Contender:
+    """phitune with some settings."""
+    return Contender(lambda table, seed: Phitune(table, seed, 300, settings))
+
+
+CONTENDERS = {
+    "phitune": phitune(Settings()),
+    "phitune, no early stopping": phitune(Settings(early_stopping="none")),
+    "phitune, predict": phitune(Settings(early_stopping="predict")),
+    "random": Contender(lambda table, seed: Random(table.cell, seed)),
+    "top-K after a quarter": Contender(lambda table, seed: TopK(table.cell, seed)),
+    "cosine by hand": Contender(lambda table, _: ByHand(table.cell, "cosine")),
+    "linear by hand": Contender(lambda table, _: ByHand(table.cell, "linear")),
+    "Optuna TPE": Contender(_sampler(lambda seed: optuna.samplers.TPESampler(seed=seed), True)),
+    "Optuna TPE, multivariate": Contender(
+        _sampler(lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True), True)
+    ),
+    "Optuna GPSampler": Contender(
+        _sampler(lambda seed: optuna.samplers.GPSampler(seed=seed), False), most=64.0, repeats=20
+    ),
+    "BoTorch qLogNEI": Contender(_botorch, most=40.0, repeats=8),
+    "Ray's recipe (TPE, ASHA)": Contender(lambda table, seed: Recipe(table.cell, seed, table.cap)),
+}
 
 _table: Table
+_jobs: list[Any] = []
 
 
 def recorded() -> list[str]:
-    """The workloads that can be simulated: the quadratic, and those with enough curves."""
-    return [name for name in WORKLOADS if name == "quadratic" or len(_curves(name).loss)]
-
-
-def _curves(name: str) -> Curves:
-    path = FOLDER / f"{name}.npz"
-    if not path.exists():
-        return Curves([], np.empty(0), np.empty(0), np.empty((0, 0)), np.empty((0, 0), dtype=np.int64), 1.0, {})
-    return Curves.load(path).complete()
+    """The workloads that can be simulated: the exact ones, and those with curves."""
+    return [name for name in WORKLOADS if name not in SETTINGS or (FOLDER / f"{name}.npz").exists()]
 
 
 def table(name: str) -> Table:
-    """A workload's table; its curves must have been recorded."""
-    if name == "quadratic":
-        return quadratic_table(QUADRATIC)
-    return recorded_table(SETTINGS[name], _curves(name))
+    """A workload's table; its curves must have been recorded.
+
+    Tables are kept in the system's folder of temporary files until the curves or the code that makes them change.
+    """
+    path = FOLDER / f"{name}.npz"
+    digest = hashlib.sha256(path.read_bytes() if name in SETTINGS else b"")
+    for module in (check, curves, exact, smooth, tables):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    kept = Path(tempfile.gettempdir()) / "phitune-quality" / f"{name}-{digest.hexdigest()[:16]}.pickle"
+    if not kept.exists():
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_bytes(pickle.dumps(_new_table(name)))
+    made: Table = pickle.loads(kept.read_bytes())
+    return made
 
 
-def peers(tabled: Table, repeats: int, processes: int) -> dict[str, Curve]:
-    """The peers' curves on one workload."""
-    jobs = [(name, seed) for name in PEERS for seed in range(repeats)]
-    traces = dict(zip(jobs, _spread(tabled, _peer, jobs, processes), strict=True))
-    return {name: anytime([traces[name, seed] for seed in range(repeats)], _grid(most)) for name, most in PEERS.items()}
+def _new_table(name: str) -> Table:
+    if name in _QUADRATICS:
+        setting = _QUADRATICS[name]
+        return exact_table(setting, quadratic(setting.cell()))
+    if name in _REGRESSIONS:
+        return exact_table(_REGRESSIONS[name], regression())
+    return recorded_table(SETTINGS[name], Curves.load(FOLDER / f"{name}.npz"))
 
 
-def own(tabled: Table, settings: Settings, trials: Iterable[int], repeats: int, processes: int) -> tuple[Curve, Curve]:
-    """phitune's curves over the number of trials: when all is explored, and with replicates."""
-    jobs = [(settings, count, seed) for seed in range(repeats) for count in trials]
-    ends: Floats = np.array(_spread(tabled, _own, jobs, processes)).reshape(repeats, -1, 2, 2)
-    return Curve(ends[:, :, 0, 0], ends[:, :, 0, 1]), Curve(ends[:, :, 1, 0], ends[:, :, 1, 1])
+def curve(tabled: Table, contender: Contender, repeats: int, processes: int) -> Curve:
+    """A contender's curve on one workload."""
+    at = [mark for mark in MARKS if mark <= contender.most]
+    jobs = [(contender, at, seed) for seed in range(min(repeats, contender.repeats))]
+    traces = _spread(tabled, _search, jobs, processes)
+    return Curve(np.array(at, dtype=np.float64), np.array([trace.regret for trace in traces]))
 
 
-def _grid(most: float) -> Floats:
-    return np.geomspace(1, most, 241)
+def _search(job: tuple[Contender, list[float], int]) -> Trace:
+    contender, at, seed = job
+    return simulate(contender.new(_table, seed), _table, seed, at)
 
 
-def _peer(job: tuple[str, int]) -> Trace:
-    name, seed = job
-    method: Method
-    if name == RANDOM:
-        method = Random(_table.cell, seed)
-    else:
-        method = {TPE: Tpe, RECIPE: TpeAsha}[name](_table.cell, seed, _table.cap)
-    return simulate(method, _table, seed, PEERS[name])
-
-
-def _own(job: tuple[Settings, int, int]) -> list[tuple[float, float]]:
-    settings, trials, seed = job
-    trace = simulate(Phitune(_table, seed, trials, settings), _table, seed, np.inf)
-    return [(trace.compute[i], trace.regret[i]) for i in (trials - 1, -1)]
-
-
-def _spread(tabled: Table, function, jobs: list, processes: int) -> list:  # type: ignore[no-untyped-def,type-arg]
+def _spread(tabled: Table, function: Callable[[Any], Any], jobs: list[Any], processes: int) -> list[Any]:
+    # Searches are made in the children: they inherit the contenders, which cannot be pickled.
+    global _jobs
+    _jobs = jobs
     with get_context("fork").Pool(processes, _start, (tabled,)) as pool:
-        return pool.map(function, jobs, chunksize=4)
+        return pool.map(partial(_run, function), range(len(jobs)), chunksize=1)
+
+
+def _run(function: Callable[[Any], Any], number: int) -> Any:
+    return function(_jobs[number])
 
 
 def _start(tabled: Table) -> None:

@@ -1,97 +1,70 @@
-"""Trains quasi-random configurations to their end, with several averages of the weights at once."""
+"""Trains configurations of a setting, densest near its optimum, many at once and each run with a fresh seed."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.stats import qmc
-from torch import Tensor
 
-from benchmarks.quality.curves import AVERAGES, SHARES, UNTRAINED, Curves, Setting, points, schedule_of
+from benchmarks.quality.check import disagreement, expected
+from benchmarks.quality.curves import AVERAGES, SHARES, Configuration, Curves, Floats, Setting, points, schedule_of
+from benchmarks.quality.smooth import Smooth, places
 from phitune.search.study.model import Cell
-from phitune.trainables.spec import Spec
+from phitune.trainables.population.population import Member, Population, value_of
 from phitune.trainables.training import Training, TrialConfig
+from phitune.trainables.training.requests import Evaluate, Request
 from phitune.trainables.workloads import workload
-from phitune.trainables.workloads.learning.torch_learner import TorchLearner
 from phitune.trainables.workloads.learning.torch_workload import TorchWorkload
 
-# The average that a learner keeps itself.
-_OWN = 10
-_SAVE_EVERY = 10
+# Runs of each configuration of the sweep: two tell the noise everywhere.
+_SWEEP_REPEATS = 2
+# A family with φ gets so many times the configurations of one without.
+_PLANE = 4
+# Candidates near the optimum.
+_CANDIDATES = 4096
+# The surface from which configurations are drawn is fitted anew when there are so many times the runs.
+_REFIT = 1.25
+# Seconds between two looks at the disagreement.
+_CHECK_EVERY = 150.0
 
 
-class Averages:
-    """Running averages of a learner's parameters, beside its own."""
-
-    def __init__(self, learner: TorchLearner, rates: tuple[int, ...]) -> None:
-        self._learner = learner
-        self._live: list[Tensor] = [p for group in learner.optimizer.param_groups for p in group["params"]]
-        self._averaged = {rate: [p.detach().clone() for p in self._live] for rate in rates}
-        self._steps = 0
-        learner.optimizer.register_step_post_hook(self._update)
-
-    def _update(self, *_: Any) -> None:
-        self._steps += 1
-        with torch.no_grad():
-            for rate, averaged in self._averaged.items():
-                torch._foreach_lerp_(averaged, self._live, min(1.0, rate / self._steps))
-
-    @torch.no_grad()
-    def loss(self, rate: int) -> float:
-        """Validation loss of one of the averages."""
-        kept = [p.detach().clone() for p in self._live]
-        torch._foreach_copy_(self._live, self._averaged[rate])
-        try:
-            return self._learner.evaluate("val").loss
-        finally:
-            torch._foreach_copy_(self._live, kept)
-
-
-def configurations(cell: Cell, setting: Setting) -> tuple[list[str], list[float], list[float]]:
-    """Labels, φ and base LRs: a scrambled Sobol sequence a family, uniform in (log φ, log base LR)."""
-    labels: list[str] = []
-    phis: list[float] = []
-    lrs: list[float] = []
-    for number, space in enumerate(cell.families):
-        count = setting.plane if space.searched else setting.line
-        unit = qmc.Sobol(2, scramble=True, rng=number).random(256)[:count]
-        bounds = [space.searched["phi"].low, space.searched["phi"].high] if space.searched else [math.nan, math.nan]
-        labels += [space.label] * count
-        phis += np.exp(np.interp(unit[:, 0], [0, 1], np.log(bounds))).tolist()
-        lrs += np.exp(np.interp(unit[:, 1], [0, 1], np.log(cell.base_lr))).tolist()
-    return labels, phis, lrs
-
-
-def record(setting: Setting, path: Path, seeds: int | None = None) -> None:
-    """Records seed after seed, each in an order in which all families move on together; goes on where it was killed."""
+def record(setting: Setting, path: Path, minutes: float) -> None:
+    """Records until two halves of the runs agree or the time is up, one round at least; goes on where it was killed."""
     torch.set_num_threads(1)
     cell = setting.cell()
     problem = workload(cell.workload)
     assert isinstance(problem, TorchWorkload)
-    curves = Curves.load(path) if path.exists() else blank(cell, setting, problem)
-    order = np.random.default_rng(0).permutation(len(curves.family))
-    for seed in range(setting.seeds if seeds is None else seeds):
-        curves = curves.with_seed(seed)
-        waiting = [int(i) for i in order if curves.diverged[seed, i] == UNTRAINED]
-        for number, i in enumerate(waiting, start=1):
-            begun = time.perf_counter()
-            curves.loss[seed, i], curves.diverged[seed, i] = run(
-                problem, cell, curves.family[i], float(curves.phi[i]), float(curves.base_lr[i]), seed
-            )
-            curves.about["seconds"] += time.perf_counter() - begun
-            if number % _SAVE_EVERY == 0 or number == len(waiting):
-                curves.save(path)
-                print(f"{setting.name}: seed {seed}, {number} of {len(waiting)}", flush=True)
+    curves = Curves.load(path) if path.exists() else blank(cell, problem)
+    population = Population(problem, cell.optimizer, setting.rows)
+    begun = checked = time.perf_counter()
+    surface, known = None, 0
+    halves = None
+    while halves is None or not halves.within(setting.goal):
+        if len(curves) >= max(setting.sweep, _REFIT * known):
+            surface, known = expected(setting, curves), len(curves)
+        started = time.perf_counter()
+        configurations = design(cell, setting, surface, len(curves))
+        loss, diverged = train(population, cell, configurations, len(curves), setting.evaluated)
+        curves = curves.extended(configurations, loss, diverged)
+        curves.about["seconds"] += time.perf_counter() - started
+        curves.save(path)
+        if len(curves) >= 2 * setting.sweep and time.perf_counter() - checked > _CHECK_EVERY:
+            halves = disagreement(setting, curves)
+            print(f"{setting.name}: {len(curves)} runs in {curves.about['seconds']:.0f} s; {halves}", flush=True)
+            checked = time.perf_counter()
+        if time.perf_counter() - begun > 60 * minutes:
+            break
 
 
-def blank(cell: Cell, setting: Setting, problem: TorchWorkload) -> Curves:
-    """The configurations, not trained yet."""
-    labels, phis, lrs = configurations(cell, setting)
+def blank(cell: Cell, problem: TorchWorkload) -> Curves:
+    """No runs yet."""
     about = {
         "workload": cell.workload.label,
         "optimizer": cell.optimizer.label,
@@ -100,29 +73,98 @@ def blank(cell: Cell, setting: Setting, problem: TorchWorkload) -> Curves:
         "averages": AVERAGES,
         "seconds": 0.0,
     }
-    initial = problem.learner(Spec.parse(cell.optimizer.label), 0, cell.budget).evaluate("val").loss
-    shape = (0, len(labels), len(SHARES), len(AVERAGES))
-    nothing = np.empty(shape[:2], dtype=np.int64)
-    return Curves(labels, np.array(phis), np.array(lrs), np.empty(shape), nothing, initial, about)
+    initial = problem.learner(cell.optimizer, 0, cell.budget).evaluate("val").loss
+    nothing, losses = np.empty(0), np.empty((0, len(SHARES), len(AVERAGES)))
+    return Curves(np.empty(0, dtype=str), nothing, nothing, losses, np.empty(0, dtype=np.int64), initial, about)
 
 
-def run(
-    problem: TorchWorkload, cell: Cell, label: str, phi: float, base_lr: float, seed: int
-) -> tuple[list[list[float]], int]:
-    """One trial: losses [points, averages], NaN where it has diverged, and where that was (0: nowhere)."""
-    config = TrialConfig(cell.optimizer.label, cell.budget, schedule_of(cell, label, phi), base_lr, seed)
-    training = Training(problem, config, points=1)
-    assert isinstance(training.learner, TorchLearner)
-    averages = Averages(training.learner, tuple(rate for rate in AVERAGES if rate not in (0, _OWN)))
-    losses = []
+def design(cell: Cell, setting: Setting, surface: Smooth | None, done: int) -> list[Configuration]:
+    """The configurations of the next runs, after ``done``: first the sweep's, quasi-random over the whole range.
+
+    Then, with a surface of expected losses, they are drawn with weights that fall by e⁶ up to a loss of ``near`` times
+    the best.
+    """
+    if surface is None:
+        count = setting.rows // _SWEEP_REPEATS
+        start = done // _SWEEP_REPEATS
+        chosen = scattered(cell, 0, start + count)[start:]
+        return [each for each in chosen for _ in range(_SWEEP_REPEATS)]
+    candidates = scattered(cell, 1 + done, _CANDIDATES)
+    labels, phis, lrs = zip(*candidates, strict=True)
+    losses = surface(places(cell, labels, np.array(phis), np.array(lrs)))[:, 0]
+    weights = np.exp(-6.0 * (losses - losses.min()) / math.log(setting.near))
+    count = setting.rows // setting.repeats
+    rng = np.random.default_rng(done)
+    numbers = rng.choice(len(candidates), count, replace=False, p=weights / weights.sum())
+    return [candidates[i] for i in numbers for _ in range(setting.repeats)]
+
+
+def scattered(cell: Cell, seed: int, count: int) -> list[Configuration]:
+    """The first configurations of a scrambled Sobol sequence over families, log φ and log base LR."""
+    unit = qmc.Sobol(3, scramble=True, rng=seed).random_base2(math.ceil(math.log2(count)))[:count]
+    shares = np.cumsum([_PLANE if space.searched else 1 for space in cell.families], dtype=float)
+    base_lrs = np.exp(np.interp(unit[:, 2], [0, 1], np.log(cell.base_lr)))
+    configurations: list[Configuration] = []
+    for (number, at, _), base_lr in zip(unit, base_lrs, strict=True):
+        space = cell.families[int(np.searchsorted(shares, number * shares[-1], side="right"))]
+        phi = math.nan
+        if space.searched:
+            phi = math.exp(np.interp(at, [0, 1], np.log([space.searched["phi"].low, space.searched["phi"].high])))
+        configurations.append((space.label, phi, float(base_lr)))
+    return configurations
+
+
+def train(
+    population: Population, cell: Cell, configurations: Sequence[Configuration], seed: int, evaluated: int
+) -> tuple[Floats, list[int]]:
+    """Trains runs together, with seeds from ``seed`` on.
+
+    Returns:
+        Losses [n, points, averages], NaN where a run has diverged; and where that was (0: nowhere).
+    """
+    members = [population.enter(seed + i) for i in range(len(configurations))]
+    trainings = [
+        Training(
+            population.workload,
+            TrialConfig(cell.optimizer.label, cell.budget, schedule_of(cell, label, phi), base_lr, seed + i),
+            points=1,
+            learner=members[i],
+        )
+        for i, (label, phi, base_lr) in enumerate(configurations)
+    ]
+    at_points: list[list[list[float]]] = []
     for step in points(cell.budget):
-        training.advance(step)
-        if training.diverged:
-            losses.append([math.nan] * len(AVERAGES))
-            continue
-        last = training.curve[-1]
-        known = {0: last["val_loss"], _OWN: last["ema_val_loss"]}
-        # At the end only the weights as they are count.
-        rest = step == cell.budget
-        losses.append([known[k] if k in known else math.nan if rest else averages.loss(k) for k in AVERAGES])
-    return losses, training.step if training.diverged else 0
+        _advance(population, dict(zip(members, trainings, strict=True)), step, evaluated)
+        nothing = [math.nan] * len(AVERAGES)
+        at_points.append(
+            [
+                nothing if each.diverged else [each.curve[-1]["val_loss"], each.curve[-1]["ema_val_loss"]]
+                for each in trainings
+            ]
+        )
+    for member in members:
+        population.leave(member)
+    return np.array(at_points).transpose(1, 0, 2), [each.step if each.diverged else 0 for each in trainings]
+
+
+def _advance(population: Population, trainings: dict[Member, Training], until: int, evaluated: int) -> None:
+    """Trains runs up to an iteration, all of them in step."""
+    generators = {member: training.requests(until) for member, training in trainings.items()}
+    waiting = {member: request for member, each in generators.items() if (request := next(each, None)) is not None}
+    while waiting:
+        members = list(waiting)
+        following: dict[Member, Request] = {}
+        for member, answer in zip(members, _answers(population, waiting, evaluated), strict=True):
+            with suppress(StopIteration):
+                following[member] = generators[member].send(value_of(answer))
+        waiting = following
+
+
+def _answers(population: Population, waiting: dict[Member, Request], evaluated: int) -> list[Any]:
+    """Answers to requests that are all steps or all the same evaluation."""
+    members = list(waiting)
+    first = waiting[members[0]]
+    if not isinstance(first, Evaluate):
+        return list(population.step(waiting))  # type: ignore[arg-type]
+    parts = [members[i : i + evaluated] for i in range(0, len(members), evaluated)]
+    return [answer for part in parts for answer in population.evaluate(part, *first)]

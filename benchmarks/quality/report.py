@@ -7,25 +7,26 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.quality.plan import PEERS, RANDOM, RECIPE
 from benchmarks.quality.scores import Curve
 
 REGRETS = (0.10, 0.05, 0.02, 0.01)
-COMPUTES = (5, 10, 20, 30, 45, 90)
-EXPLORED, REPLICATED = "phitune, explored", "phitune, with replicates"
+COMPUTES = (8, 12, 16, 24, 40, 64, 112)
+
+_ABOUT = (
+    "Regret: expected final validation loss of the chosen configuration ÷ the least there is − 1, in per cent. "
+    "Compute: full trainings, trials in training counted as far as they are. A search is asked for its choice when so "
+    "much is spent. Compute until the median regret comes down to a value is with a 90 % bootstrap interval over the "
+    "searches."
+)
 
 
 def figures(curves: dict[str, Curve]) -> dict[str, Any]:
-    """A workload's figures: by method the compute to reach regrets with 90 % intervals, and the curves."""
+    """A workload's figures by method: searches, compute to reach regrets, median and mean regret at computes."""
     return {
         name: {
+            "searches": len(curve.regret),
             "reach": {str(r): [_plain(x) for x in (curve.reach(r), *curve.interval(r))] for r in REGRETS},
-            "compute": [_plain(x) for x in curve.medians()[0]] if name not in PEERS else None,
-            "median_regret": [_plain(x) for x in curve.medians()[1]] if name not in PEERS else None,
-            "mean_regret": [_plain(x) for x in curve.regret.mean(axis=0)] if name not in PEERS else None,
-            "at": _at(curve, anytime=name in PEERS),
+            "at": _at(curve),
         }
         for name, curve in curves.items()
     }
@@ -43,76 +44,41 @@ def markdown(workloads: dict[str, Any], header: dict[str, Any]) -> str:
     """The report as text."""
     lines = ["# Regret of a search's choice against its compute", ""]
     lines += [f"{key}: {value}  " for key, value in header.items()]
-    lines += [
-        "",
-        "Regret: expected final validation loss of the chosen configuration ÷ the least there is − 1. Compute: full "
-        "trainings. In brackets: 90 % bootstrap interval over the repeats. phitune's compute is that of its whole "
-        "search with the number of trials that reaches the regret.",
-    ]
-    for workload, methods in workloads.items():
-        lines += ["", f"## {workload}", "", methods["about"], "", "Compute until the median regret is down to", ""]
-        lines += [f"| method | {' | '.join(f'{r:.0%}' for r in REGRETS)} |", "|---|" + "---|" * len(REGRETS)]
-        for name, values in methods["methods"].items():
-            cells = [_reach(values["reach"][str(r)], PEERS.get(name)) for r in REGRETS]
-            lines.append(f"| {name} | {' | '.join(cells)} |")
-        lines += ["", "Ratio of phitune's to", ""]
-        lines += [f"| | {' | '.join(f'{r:.0%}' for r in REGRETS)} |", "|---|" + "---|" * len(REGRETS)]
-        for mine in (EXPLORED, REPLICATED):
-            for peer in (RECIPE, RANDOM):
-                cells = [_ratio(methods["methods"], mine, peer, str(r)) for r in REGRETS]
-                lines.append(f"| {mine} ÷ {peer} | {' | '.join(cells)} |")
-        lines += ["", "Median (mean) regret in per cent after so many full trainings", ""]
-        lines += [f"| method | {' | '.join(map(str, COMPUTES))} |", "|---|" + "---|" * len(COMPUTES)]
-        for name, values in methods["methods"].items():
+    lines += ["", _ABOUT]
+    for workload, content in workloads.items():
+        methods = content["methods"]
+        lines += ["", f"## {workload}", "", content["about"], ""]
+        lines += ["Median (mean) regret after so many full trainings", ""]
+        lines += [f"| method | searches | {' | '.join(map(str, COMPUTES))} |", "|---|---|" + "---|" * len(COMPUTES)]
+        for name, values in methods.items():
             cells = [_pair(values["at"].get(str(c))) for c in COMPUTES]
+            lines.append(f"| {name} | {values['searches']} | {' | '.join(cells)} |")
+        lines += ["", "Compute until the median regret is down to", ""]
+        lines += [f"| method | {' | '.join(f'{r:.0%}' for r in REGRETS)} |", "|---|" + "---|" * len(REGRETS)]
+        for name, values in methods.items():
+            cells = [_reach(values["reach"][str(r)]) for r in REGRETS]
             lines.append(f"| {name} | {' | '.join(cells)} |")
-        for name in (EXPLORED, REPLICATED):
-            values = methods["methods"].get(name)
-            if values:
-                triples = zip(header["trials"], values["compute"], values["median_regret"], strict=True)
-                row = "; ".join(f"{n} trials {c:.0f}, {100 * r:.1f} %" for n, c, r in triples)
-                lines += ["", f"{name}, compute and median regret: {row}."]
     return "\n".join(lines) + "\n"
 
 
-def _at(curve: Curve, anytime: bool) -> dict[str, list[float | None]]:
-    """Median and mean regret after amounts of compute; for a sweep interpolated in logs."""
-    by_compute: dict[str, list[float | None]] = {}
-    compute, median = curve.medians()
-    mean = curve.regret.mean(axis=0)
-    for target in COMPUTES:
-        if not compute[0] <= target <= compute[-1]:
-            continue
-        if anytime:
-            i = int(np.searchsorted(compute, target, side="right")) - 1
-            by_compute[str(target)] = [_plain(median[i]), _plain(mean[i])]
-        else:
-            each = (np.exp(np.interp(math.log(target), np.log(compute), np.log(y + 1e-9))) for y in (median, mean))
-            by_compute[str(target)] = [_plain(x) for x in each]
-    return by_compute
+def _at(curve: Curve) -> dict[str, list[float | None]]:
+    """Median and mean regret after amounts of compute."""
+    rows = zip(curve.compute, curve.median(), curve.mean(), strict=True)
+    return {f"{compute:g}": [_plain(median), _plain(mean)] for compute, median, mean in rows if compute in COMPUTES}
 
 
 def _plain(value: float) -> float | None:
-    return round(float(value), 4) if math.isfinite(value) else None
+    return round(float(value), 5) if math.isfinite(value) else None
 
 
-def _reach(values: list[float | None], most: float | None) -> str:
+def _reach(values: list[float | None]) -> str:
     reached, low, high = values
-    above = f"> {most:.0f}" if most else "not reached"
     if reached is None:
-        return above
-    return f"{reached:.1f} [{'∞' if low is None else f'{low:.1f}'}, {'∞' if high is None else f'{high:.1f}'}]"
-
-
-def _ratio(methods: dict[str, Any], mine: str, peer: str, regret: str) -> str:
-    own = methods[mine]["reach"][regret][0]
-    theirs = methods[peer]["reach"][regret][0]
-    if own is None:
         return "–"
-    return f"< {own / PEERS[peer]:.2f}" if theirs is None else f"{own / theirs:.2f}"
+    return f"{reached:.1f} [{'∞' if low is None else f'{low:.1f}'}, {'∞' if high is None else f'{high:.1f}'}]"
 
 
 def _pair(values: list[float | None] | None) -> str:
     if values is None or values[0] is None:
         return "–"
-    return f"{100 * values[0]:.1f} ({'–' if values[1] is None else f'{100 * values[1]:.1f}'})"
+    return f"{100 * values[0]:.2f} ({'–' if values[1] is None else f'{100 * values[1]:.2f}'})"

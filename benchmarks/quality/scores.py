@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.quality.curves import Floats
-from benchmarks.quality.simulation import Trace
 
 _BOOTSTRAPS = 400
 
@@ -18,40 +17,35 @@ class Curve:
     """A method's searches: r repeats at g amounts of work.
 
     Attributes:
-        compute: Full trainings spent, [r, g].
+        compute: Full trainings spent, [g].
         regret: Of the choice at that time, [r, g]; infinite where there is none.
     """
 
     compute: Floats
     regret: Floats
 
-    def medians(self) -> tuple[Floats, Floats]:
-        """Median compute and median regret, [g]."""
-        return np.median(self.compute, axis=0), np.median(self.regret, axis=0)
+    def median(self) -> Floats:
+        """Median regret, [g]."""
+        return np.asarray(np.median(self.regret, axis=0), dtype=np.float64)
+
+    def mean(self) -> Floats:
+        """Mean regret, [g]."""
+        return np.asarray(self.regret.mean(axis=0), dtype=np.float64)
 
     def reach(self, regret: float) -> float:
-        """Median compute at which the median regret comes down to ``regret``; infinite if it does not."""
-        return _crossing(*self.medians(), regret)
+        """Compute at which the median regret comes down to ``regret``; infinite if it does not."""
+        return _crossing(self.compute, self.median(), regret)
 
     def interval(self, regret: float) -> tuple[float, float]:
         """A 90 % bootstrap interval of `reach`, over repeats."""
         rng = np.random.default_rng(0)
-        repeats = len(self.compute)
-        reached = []
-        for _ in range(_BOOTSTRAPS):
-            rows = rng.integers(repeats, size=repeats)
-            reached.append(Curve(self.compute[rows], self.regret[rows]).reach(regret))
+        repeats = len(self.regret)
+        reached = [
+            Curve(self.compute, self.regret[rng.integers(repeats, size=repeats)]).reach(regret)
+            for _ in range(_BOOTSTRAPS)
+        ]
         low, high = np.quantile(reached, [0.05, 0.95], method="nearest")
         return float(low), float(high)
-
-
-def anytime(traces: list[Trace], grid: Floats) -> Curve:
-    """The curve of a method that can be ended at any time, at amounts of compute [g]."""
-    rows = []
-    for trace in traces:
-        last = np.searchsorted(trace.compute, grid, side="right") - 1
-        rows.append(np.where(last >= 0, trace.regret[np.maximum(last, 0)], math.inf))
-    return Curve(np.repeat(grid[None], len(traces), axis=0), np.array(rows))
 
 
 def _crossing(compute: Floats, regret: Floats, target: float) -> float:

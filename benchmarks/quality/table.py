@@ -8,15 +8,17 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from benchmarks.quality.curves import AVERAGES, QUADRATIC, SHARES, Curves, Floats, Setting, points, schedule_of
-from benchmarks.quality.quadratic import EXPLOSION, first_loss, losses
-from benchmarks.quality.smooth import smooth, squeeze, stretch
+from benchmarks.quality.check import disagreement
+from benchmarks.quality.curves import AVERAGES, SHARES, Curves, Floats, Setting, points, schedule_of
+from benchmarks.quality.exact import EXPLOSION, Problem, losses
+from benchmarks.quality.smooth import Smooth, places, squeeze, stretch
 from phitune.search.study.model import Cell
 
 GRID = 41
-# A run's noise is that of one of so many recorded neighbours.
-NEIGHBOURS = 3
+# A simulated run's noise is that of one of so many recorded runs nearby.
+NEIGHBOURS = 16
 # Of the quadratic, whose losses are exact: standard deviation of log loss.
 SEED_NOISE = 0.03
 
@@ -43,9 +45,10 @@ class FamilyTable:
         log_lr: [b].
         expected: Log loss [a, b, points, averages].
         noise: What runs add to it, [r, points, averages], by run; to its squeezed excess where there is a base.
-        diverged: [r].
+        diverged: Iterations after which runs diverged, 0 for never, [r].
         near: Numbers of the runs whose noise a grid point shares, [a, b, m]; empty: all.
         base: As in `benchmarks.quality.smooth.Smooth`, [points, averages].
+        scale: Of the squeezed excess.
     """
 
     log_phi: Floats
@@ -55,6 +58,7 @@ class FamilyTable:
     diverged: NDArray[np.int64]
     near: NDArray[np.int64]
     base: Floats | None = None
+    scale: float = 1.0
 
     def place(self, phi: float, base_lr: float) -> tuple[float, float]:
         """The fractional indices of a configuration."""
@@ -72,12 +76,20 @@ class FamilyTable:
         value: Floats = (1 - f) * low + f * high
         return value
 
-    def noisy(self, expected: Floats, run: int) -> Floats:
-        """Log losses [points, averages] with a run's noise."""
+    def drawn(self, phi: float, base_lr: float, rng: np.random.Generator) -> tuple[Floats, int]:
+        """A run: log losses [points, averages], and the iteration at which it diverges, 0 for never.
+
+        Its noise is that of a recorded run nearby less the mean of those it is drawn from, so that the expected loss of
+        runs is what the surface says.
+        """
+        expected = self.at(phi, base_lr)
+        row, column = self.place(phi, base_lr)
+        near = self.near[round(row), round(column)] if self.near.size else np.arange(len(self.noise))
+        chosen = int(rng.choice(near))
         if self.base is None:
-            added: Floats = expected + self.noise[run]
-            return added
-        return stretch(squeeze(expected - self.base) + self.noise[run]) + self.base
+            return expected + self.noise[chosen], int(self.diverged[chosen])
+        squeezed = squeeze(expected - self.base, self.scale) + self.noise[chosen] - self.noise[near].mean(axis=0)
+        return stretch(squeezed, self.scale) + self.base, int(self.diverged[chosen])
 
 
 @dataclass(frozen=True)
@@ -109,13 +121,8 @@ class Table:
         return math.exp(float(self.families[label].at(phi, base_lr)[-1, 0]) - self.best) - 1
 
     def run(self, label: str, phi: float, base_lr: float, rng: np.random.Generator) -> Run:
-        """A trial with a fresh seed: the expected losses times what a recorded run nearby had beside them."""
-        family = self.families[label]
-        row, column = family.place(phi, base_lr)
-        near = family.near[round(row), round(column)] if family.near.size else np.arange(len(family.noise))
-        chosen = int(rng.choice(near))
-        loss = family.noisy(family.at(phi, base_lr), chosen)
-        end = int(family.diverged[chosen])
+        """A trial with a fresh seed: what it shows at the points, and where it diverges."""
+        loss, end = self.families[label].drawn(phi, base_lr, rng)
         if end:
             loss[[step >= end for step in self.points]] = self.cap
         elif loss[0, 0] > self.cap + math.log(EXPLOSION) - 1e-9:
@@ -124,14 +131,14 @@ class Table:
 
 
 def grids(cell: Cell, label: str) -> tuple[Floats, Floats]:
-    """The grid of a family: log φ [61] or [1], log base LR [61]."""
+    """The grid of a family: log φ [41] or [1], log base LR [41]."""
     space = next(space for space in cell.families if space.label == label)
     phi = space.searched.get("phi")
     log_phi = np.zeros(1) if phi is None else np.linspace(math.log(phi.low), math.log(phi.high), GRID)
     return log_phi, np.linspace(math.log(cell.base_lr[0]), math.log(cell.base_lr[1]), GRID)
 
 
-def quadratic_table(setting: Setting = QUADRATIC) -> Table:
+def exact_table(setting: Setting, problem: Problem) -> Table:
     """Exact losses, and a log-normal noise of 3 %, independent at every point and the same for all averages."""
     cell = setting.cell()
     # The noise makes it a workload with seeds.
@@ -142,56 +149,44 @@ def quadratic_table(setting: Setting = QUADRATIC) -> Table:
         log_phi, log_lr = grids(cell, space.label)
         phis, lrs = (each.ravel() for each in np.meshgrid(log_phi, log_lr, indexing="ij"))
         schedules = [schedule_of(cell, space.label, math.exp(phi)) for phi in phis]
-        exact = np.log(losses(cell, schedules, np.exp(lrs))).reshape(log_phi.size, log_lr.size, len(SHARES), -1)
+        exact = np.log(losses(problem, cell.budget, schedules, np.exp(lrs)))
+        exact = exact.reshape(log_phi.size, log_lr.size, len(SHARES), -1)
         noise = np.repeat(SEED_NOISE * rng.standard_normal((512, len(SHARES), 1)), len(AVERAGES), axis=2)
         nothing = np.empty((0, 0, 0), dtype=np.int64)
         families[space.label] = FamilyTable(log_phi, log_lr, exact, noise, np.zeros(512, dtype=np.int64), nothing)
-    return Table("quadratic", cell, families, math.log(first_loss(cell)), "exact, with a made log-normal noise of 3 %")
+    note = "exact, with a made log-normal noise of 3 %"
+    return Table(setting.name, cell, families, math.log(problem.first_loss), note)
 
 
 def recorded_table(setting: Setting, curves: Curves) -> Table:
-    """Gaussian processes through the seeds' mean log losses; noise is what the recorded runs had beside them."""
+    """A Gaussian process over all families for each point; noise is what the recorded runs had beside it."""
     cell = setting.cell()
-    cap = math.log(curves.initial)
-    logs = np.minimum(np.nan_to_num(np.log(curves.loss), nan=cap), cap)
-    # At the end averages are not recorded beyond the learner's own.
-    logs[:, :, -1, 1:] = logs[:, :, -1, :1]
+    logs = curves.log_loss()
+    at = places(cell, curves.family, curves.phi, curves.base_lr)
+    surfaces = [Smooth(at, logs[:, point], setting.scale) for point in range(len(SHARES))]
+    base = np.stack([surface.base for surface in surfaces])
+    fitted = np.stack([surface.squeezed(at) for surface in surfaces], axis=1)
+    noise = squeeze(logs - base, setting.scale) - fitted
     families = {}
+    # Nearest in coordinates scaled to the runs' spread, whatever the family.
+    spread = at.where.std(axis=0)
+    tree = cKDTree(at.where / spread)
     for space in cell.families:
-        chosen = np.array([label == space.label for label in curves.family])
         log_phi, log_lr = grids(cell, space.label)
-        where = coordinates(cell, space.label, np.log(curves.phi[chosen]), np.log(curves.base_lr[chosen]))
-        phis, lrs = (each.ravel() for each in np.meshgrid(log_phi, log_lr, indexing="ij"))
-        grid = coordinates(cell, space.label, phis, lrs)
-        means = logs[:, chosen].mean(axis=0)
-        fits = [smooth(where, means[:, point], grid) for point in range(len(SHARES))]
-        expected = np.minimum(np.stack([fit.grid for fit in fits], axis=1), cap)
-        base = np.stack([fit.base for fit in fits])
-        fitted = np.stack([fit.squeezed for fit in fits], axis=1)
-        seeds = len(logs)
-        # Nearest in the coordinates of the fit, scaled to the ranges; run number = configuration × seeds + seed.
-        spread = np.ptp(grid, axis=0)
-        distance = (((grid[:, None] - where[None]) / np.where(spread > 0, spread, 1)) ** 2).sum(axis=2)
-        nearest = np.argsort(distance, axis=1)[:, :NEIGHBOURS]
-        near = (nearest[:, :, None] * seeds + np.arange(seeds)).reshape(log_phi.size, log_lr.size, -1)
-        noise = (squeeze(logs[:, chosen] - base) - fitted).transpose(1, 0, 2, 3).reshape(-1, len(SHARES), len(AVERAGES))
+        phis, lrs = (np.exp(each.ravel()) for each in np.meshgrid(log_phi, log_lr, indexing="ij"))
+        grid = places(cell, [space.label] * len(lrs), phis, lrs)
+        shape = (log_phi.size, log_lr.size)
+        expected = np.stack([surface(grid) for surface in surfaces], axis=1)
+        _, near = tree.query(grid.where / spread, k=NEIGHBOURS)
         families[space.label] = FamilyTable(
             log_phi,
             log_lr,
-            expected.reshape(log_phi.size, log_lr.size, len(SHARES), len(AVERAGES)),
+            np.minimum(expected, math.log(curves.initial)).reshape(*shape, len(SHARES), len(AVERAGES)),
             noise,
-            curves.diverged[:, chosen].T.ravel(),
-            near,
+            curves.diverged,
+            near.reshape(*shape, -1),
             base,
+            setting.scale,
         )
-    note = f"{len(curves.family)} configurations × {len(logs)} seeds trained in {curves.about['seconds']:.0f} s"
-    return Table(setting.name, cell, families, cap, note)
-
-
-def coordinates(cell: Cell, label: str, log_phi: Floats, log_lr: Floats) -> Floats:
-    """(log φ, log mean LR), [n, 2], or log mean LR, [n, 1], where a family has no φ."""
-    space = next(space for space in cell.families if space.label == label)
-    if not space.searched:
-        return (log_lr + math.log(schedule_of(cell, label, 1.0).mean(cell.budget)))[:, None]
-    means = [schedule_of(cell, label, math.exp(phi)).mean(cell.budget) for phi in log_phi]
-    return np.stack([log_phi, log_lr + np.log(means)], axis=1)
+    note = f"{len(curves)} runs, trained in {curves.about['seconds']:.0f} s; {disagreement(setting, curves)}"
+    return Table(setting.name, cell, families, math.log(curves.initial), note)

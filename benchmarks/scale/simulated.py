@@ -22,7 +22,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from benchmarks.overhead.scale import study_of
 from phitune.search.cluster.slots import Slots
-from phitune.search.proposing.cell import CellProposer, link_neighbours
+from phitune.search.proposing.cell import proposers
 from phitune.search.records.journal import Journal
 from phitune.search.stopping.ladder import Ladder, rungs
 from phitune.search.study.model import parse_study
@@ -50,16 +50,16 @@ class _Simulation:
         self._trials = trials
         study = parse_study(study_of(trials, cells))
         storage = JournalStorage(JournalFileBackend(str(folder / "optuna.log")))
-        proposers = [CellProposer(study, cell, storage, []) for cell in study.cells]
-        link_neighbours(proposers)
+        cells_of_study = proposers(study, storage)
         self._journal = Journal(folder / "trials.jsonl")
-        self._proposer = Proposer(proposers, study, self._journal.append, CheckpointFolder(folder / "checkpoints"))
+        self._proposer = Proposer(cells_of_study, study, self._journal.append, CheckpointFolder(folder / "checkpoints"))
         nodes = [_NODE] * math.ceil(slots / _NODE["CPU"])
         self._slots = self._proposer.slots = Slots([study.resources], lambda: nodes, lambda: 0)
         self._ladders = {
-            proposer.cell.key: Ladder(len(rungs(proposer.cell, study)), "min", study.ladder) for proposer in proposers
+            proposer.cell.key: Ladder(len(rungs(proposer.cell, study)), "min", study.ladder)
+            for proposer in cells_of_study
         }
-        self._rungs = {proposer.cell.key: rungs(proposer.cell, study) for proposer in proposers}
+        self._rungs = {proposer.cell.key: rungs(proposer.cell, study) for proposer in cells_of_study}
         self._random = np.random.default_rng(0)
         self._events: list[tuple[float, str, int]] = []
         self._ended = 0

@@ -2,8 +2,9 @@
 
     python -m benchmarks.validity quadratics [--out DIR] [--trials 50] [--small]   # searches 75 cells, then scores them
     python -m benchmarks.validity simulated [--cells 300] [--studies 300]          # the analysis alone
+    python -m benchmarks.validity trials [--seeds 5]                               # 20 to 20,000 trials of one cell
 
-Writes benchmarks/results/validity-quadratics.json and validity-simulated.json with machine, versions and n.
+Writes benchmarks/results/validity-<kind>.json with machine, versions and n.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.validity import quadratics, simulated, trends
+from benchmarks.validity import many, quadratics, simulated, trends
 
 RESULTS = Path(__file__).parents[1] / "results"
 SMALL = quadratics.Plan(kappas=(10.0, 1000.0), noises=(0.3,), budgets=(50, 100, 200), trials=40)
@@ -30,10 +31,14 @@ def main() -> None:
     simulation = kinds.add_parser("simulated")
     simulation.add_argument("--cells", type=int, default=300)
     simulation.add_argument("--studies", type=int, default=300)
+    more = kinds.add_parser("trials")
+    more.add_argument("--seeds", type=int, default=5)
     arguments = parser.parse_args()
     if arguments.kind == "quadratics":
         plan = SMALL if arguments.small else quadratics.Plan(trials=arguments.trials, seed=arguments.seed)
-        content = quadratics.score(quadratics.search(plan, arguments.out))
+        content: dict[str, object] = quadratics.score(quadratics.search(plan, arguments.out))
+    elif arguments.kind == "trials":
+        content = {"summary": many.summary(arguments.seeds), "n": {"seeds": arguments.seeds}}
     else:
         outcomes = [simulated.one(seed) for seed in range(arguments.cells)]
         flats = [simulated.one(seed, flat=True) for seed in range(arguments.cells // 2)]

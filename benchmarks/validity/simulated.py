@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.validity.surfaces import PHI_RANGE, REPLICATES, Landscape, log_mean, search
-from phitune.analysis.surface.cell_surface import RELATIVE_TOLERANCE, CellSurface
-from phitune.analysis.surface.fit import fit_surface
+from benchmarks.validity.surfaces import PHI_RANGE, Landscape, log_mean, search
+from phitune.analysis.families.compare import compare_cell
+from phitune.analysis.guidelines.equal import equal_differences
+from phitune.analysis.surface import COSINE_PHI, CellSurface, fit_cell
 
-# Not flat: over the range of φ, quality varies by this many times what counts as equal.
-CLEARLY = 2.0
+# Not flat: over the range of φ, quality varies by this much and by this many standard deviations of a seed.
+CLEARLY, CLEARLY_NOISES = 0.02, 2.4
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Outcome:
 
     Attributes:
         truth: What is known of it.
-        surface: What the analysis said.
-        covered: By interval (phi, base_lr, expected): whether it held the truth. Empty where there is no number.
+        surface: What the analysis said of φ.
+        covered: By interval (phi, base_lr, expected, gain): whether it held the truth. Empty where there is no number.
         loss: Excess of the recommended (φ, base LR) over the optimum, as a ratio less one.
     """
 
@@ -32,38 +33,47 @@ class Outcome:
     loss: float
 
     @property
-    def tolerance(self) -> float:
-        """What counts as equal there."""
-        return max(RELATIVE_TOLERANCE, 2.0 * self.truth.noise / math.sqrt(REPLICATES))
-
-    @property
     def clearly_not_flat(self) -> bool:
         ends = self.truth.profile(np.log(np.array(PHI_RANGE)))
-        return bool(ends.max() > CLEARLY * self.tolerance)
+        return bool(ends.max() > max(CLEARLY, CLEARLY_NOISES * self.truth.noise))
 
 
 def one(seed: int, flat: bool = False) -> Outcome:
     """Simulate a cell and analyse it."""
     rng = np.random.default_rng([seed, int(flat)])
     land = Landscape.random(rng, flat)
-    surface = fit_surface(search(land, rng), PHI_RANGE, seed=seed)
+    rows = search(land, rng)
+    fit = fit_cell(rows, PHI_RANGE, seed)
+    [equal] = equal_differences({("simulated", "sgd", 100): fit}).values()
+    fit = fit.judged(equal.delta)
+    surface = fit.uba
     if surface.phi is None or surface.base_lr is None:
         return Outcome(land, surface, {}, math.nan)
-    log_phi = math.log(surface.phi)
-    loss = math.expm1(land.loss(log_phi, math.log(surface.base_lr) + log_mean(log_phi)))
+
+    def log_loss(phi: float, base_lr: float) -> float:
+        return land.loss(math.log(phi), math.log(base_lr) + log_mean(math.log(phi)))
+
+    log_phi, log_ratio = math.log(surface.phi), log_loss(surface.phi, surface.base_lr)
     known = {
         "phi": (math.exp(land.log_phi), surface.phi_interval),
         "base_lr": (math.exp(land.best_log_lr(log_phi) - log_mean(log_phi)), surface.base_lr_interval),
-        "expected": (1.0 + loss, surface.expected_interval),
+        "expected": (math.exp(log_ratio), surface.expected_interval),
     }
+    uba, cosine = (compare_cell(rows, fit).get(family) for family in ("uba", "cosine"))
+    if uba is not None and cosine is not None:
+        gain = -100.0 * math.expm1(log_ratio - log_loss(COSINE_PHI, cosine.base_lr))
+        known["gain over cosine"] = (gain, uba.gains["cosine"].interval)
     covered = {name: pair[0] <= value <= pair[1] for name, (value, pair) in known.items() if pair is not None}
-    return Outcome(land, surface, covered, loss)
+    return Outcome(land, surface, covered, math.expm1(log_ratio))
 
 
 def summary(outcomes: list[Outcome], flats: list[Outcome]) -> dict[str, float]:
     """Coverage by interval; how often a flat cell is called flat, and one that clearly is not; losses."""
     scored = [o for o in outcomes if o.covered]
-    shares = {f"{name} covered": float(np.mean([o.covered[name] for o in scored])) for name in scored[0].covered}
+    names = dict.fromkeys(name for o in scored for name in o.covered)
+    shares = {
+        f"{name} covered": float(np.mean([o.covered[name] for o in scored if name in o.covered])) for name in names
+    }
     widths = [math.log(o.surface.phi_interval[1] / o.surface.phi_interval[0]) for o in scored if o.surface.phi_interval]
     shares["median width of log phi"] = float(np.median(widths))
     shares["no number"] = float(np.mean([not o.covered for o in outcomes]))

@@ -1,0 +1,1 @@
+"""The searches that phitune is compared with."""
