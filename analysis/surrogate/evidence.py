@@ -63,21 +63,6 @@ class Outcomes:
     mode: str = "min"
     exact: bool = False
 
-    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Outcomes:
-        """Some of the trials, of the same cells."""
-        return Outcomes(
-            self.budgets,
-            self.cell[rows],
-            self.place[rows],
-            self.family[rows],
-            self.seed[rows],
-            self.status[rows],
-            self.objective[rows],
-            self.rungs[rows],
-            self.mode,
-            self.exact,
-        )
-
 
 @dataclass(frozen=True)
 class Evidence:

@@ -76,8 +76,10 @@ class CellPolicy:
         best = int(value.argmax())
         return Proposal(at.take(np.array([best])), float(value[best]))
 
-    def value_of_end(self, place: Points, spread: float, running: Points | None, rng: np.random.Generator) -> float:
-        """Expected fall of the least posterior mean by training a trial, judged at a rung, to its end.
+    def values_at_rung(
+        self, place: Points, spread: float, running: Points | None, rng: np.random.Generator
+    ) -> tuple[float, float]:
+        """Expected falls of the least posterior mean by training a judged trial to its end, and by the best new trial.
 
         Args:
             place: The trial's point; its predicted end is among the data.
@@ -85,13 +87,14 @@ class CellPolicy:
             running: Points of the other trials in flight.
             rng: Source of randomness.
         """
-        at, mean, _ = self._candidates(running, rng)
+        at, mean, covariance = self._candidates(running, rng)
         points = self.points(at)
+        new = knowledge_gradient(mean, covariance, covariance.diagonal() + self.belief.noise(points))
         # Seeing the end is one more observation, as precise as what is not known of it yet.
         noise = self.belief.noise(place)
         more = noise * (noise + spread**2) / max(spread**2, 1e-12)
-        covariance = self.belief.covariance(points, place)
-        return float(knowledge_gradient(mean, covariance, self.belief.variance(place) + more)[0])
+        end = knowledge_gradient(mean, self.belief.covariance(points, place), self.belief.variance(place) + more)
+        return float(end[0]), float(new.max())
 
     def choice(
         self,

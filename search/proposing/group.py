@@ -150,8 +150,7 @@ class Group:
         running = self._in_flight(policy, index, trial_id)
         spread = math.sqrt(float(evidence.data.extra[-1]))
         place = evidence.points(np.array([index]), np.array([row.family]), row.place[None])
-        end = policy.value_of_end(place, spread, running, self._rng(trial_id, len(judged)))
-        new = policy.propose(running, self._rng(trial_id, len(judged))).value
+        end, new = policy.values_at_rung(place, spread, running, self._rng(trial_id, len(judged)))
         least = float(policy.belief.mean(policy.points(policy.choice(self._rng(trial_id)))).min())
         deviation = math.sqrt(spread**2 + float(policy.belief.noise(place)[0]))
         return AtRung((float(evidence.data.y[-1]) - least) / deviation, end, new)

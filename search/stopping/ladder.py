@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Protocol
+from abc import ABC, abstractmethod
+from typing import Literal
 
 from phitune.search.records.record import Verdict
 from phitune.search.study.model import Cell, Study
@@ -26,33 +27,46 @@ def rungs(cell: Cell, study: Study) -> tuple[int, ...]:
     return tuple(sorted({max(1, round(share * cell.budget)) for share in ladder.shares}))
 
 
-class Stopping(Protocol):
-    """Judges the trials of one cell at its rungs."""
+class Stopping(ABC):
+    """Judges the trials of one cell at its rungs.
+
+    A verdict stands: a trial that comes to a rung again, after a restart, is not judged again.
+    """
+
+    def __init__(self) -> None:
+        self._verdicts: dict[tuple[str, int], bool] = {}
 
     def judge(self, trial_id: str, family: str, rung: int, value: float) -> bool:
         """Whether a trial goes on from ``rung`` (from 1), where its averaged weights have ``value``."""
-        ...
-
-    def note(self, trial_id: str, family: str, rung: int, value: float) -> None:
-        """Notes a value without judging it; a trial's earlier value stands."""
-        ...
+        self.note(trial_id, family, rung, value)
+        if (trial_id, rung) not in self._verdicts:
+            self._verdicts[trial_id, rung] = self._goes_on(trial_id, rung)
+        return self._verdicts[trial_id, rung]
 
     def restore(self, verdict: Verdict) -> None:
         """Takes over a verdict of an earlier process."""
-        ...
+        self.note(verdict.trial_id, verdict.family, verdict.rung, verdict.value)
+        self._verdicts[verdict.trial_id, verdict.rung] = verdict.goes_on
 
+    @abstractmethod
+    def note(self, trial_id: str, family: str, rung: int, value: float) -> None:
+        """Notes a value without judging it; a trial's earlier value stands."""
+
+    @abstractmethod
     def note_diverged(self, trial_id: str, family: str) -> None:
         """Notes that a trial diverged."""
-        ...
+
+    @abstractmethod
+    def _goes_on(self, trial_id: str, rung: int) -> bool:
+        """Whether a trial whose value is noted goes on from ``rung``."""
 
 
-class Ladder:
+class Ladder(Stopping):
     """Asynchronous successive halving in one cell (Li et al., MLSys 2020, arXiv 1810.05934).
 
     At a rung a trial goes on if it is among the best ``1/reduction`` of all that have been there so far, itself
     included, or among the best ``fair`` of its own family. A rung cuts nobody before ``minimum`` trials have been
-    there. A diverged trial counts as the worst at every rung it did not reach. A verdict stands: a trial that comes
-    to a rung again, after a restart, is not judged again.
+    there. A diverged trial counts as the worst at every rung it did not reach.
 
     Args:
         count: Number of rungs.
@@ -62,30 +76,18 @@ class Ladder:
     """
 
     def __init__(self, count: int, mode: Literal["min", "max"], settings: Asha | None = None, fair: int = FAIR) -> None:
+        super().__init__()
         self._settings = settings or Asha()
         self._fair = fair
         self._rungs: list[dict[str, float]] = [{} for _ in range(count)]
         self._families: dict[str, str] = {}
-        self._verdicts: dict[tuple[str, int], bool] = {}
         self._sign = 1.0 if mode == "min" else -1.0
-
-    def judge(self, trial_id: str, family: str, rung: int, value: float) -> bool:
-        """Whether a trial goes on from ``rung`` (from 1), where its averaged weights have ``value``."""
-        self.note(trial_id, family, rung, value)
-        if (trial_id, rung) not in self._verdicts:
-            self._verdicts[trial_id, rung] = self._goes_on(trial_id, rung)
-        return self._verdicts[trial_id, rung]
 
     def note(self, trial_id: str, family: str, rung: int, value: float) -> None:
         """Notes a value without judging it; a trial's earlier value stands."""
         signed = self._sign * value
         self._families[trial_id] = family
         self._rungs[rung - 1].setdefault(trial_id, signed if math.isfinite(signed) else math.inf)
-
-    def restore(self, verdict: Verdict) -> None:
-        """Takes over a verdict of an earlier process."""
-        self.note(verdict.trial_id, verdict.family, verdict.rung, verdict.value)
-        self._verdicts[verdict.trial_id, verdict.rung] = verdict.goes_on
 
     def note_diverged(self, trial_id: str, family: str) -> None:
         """Counts the trial as the worst at every rung it did not reach."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from phitune.search.records.record import Verdict
+from phitune.search.stopping.ladder import Stopping
 from phitune.search.study.model import Cell
 
 # Completed trials of a cell before any of its trials is stopped.
@@ -43,13 +43,13 @@ class Foretelling(Protocol):
         ...
 
 
-class Prediction:
+class Prediction(Stopping):
     """Stops the trials of one cell that are worth less than new ones.
 
     At a rung, the belief foretells the trial's end from its judged values, its schedule and the trials that were
     completed. The trial goes on unless seeing its end is worth less, per iteration that it still needs, than the best
     new trial is per iteration. Worth is the expected fall of the least posterior mean
-    (`phitune.analysis.surrogate.knowledge_gradient`). A verdict stands, as in `search.stopping.ladder.Ladder`.
+    (`phitune.analysis.surrogate.knowledge_gradient`).
 
     Args:
         belief: Of the cell's workload and optimizer.
@@ -58,26 +58,14 @@ class Prediction:
     """
 
     def __init__(self, belief: Foretelling, cell: Cell, shares: Sequence[float]) -> None:
+        super().__init__()
         self._belief, self._cell = belief, cell
         self._shares = shares
         self._judged: dict[str, dict[int, float]] = {}
-        self._verdicts: dict[tuple[str, int], bool] = {}
-
-    def judge(self, trial_id: str, family: str, rung: int, value: float) -> bool:
-        """Whether a trial goes on from ``rung`` (from 1), where its averaged weights have ``value``."""
-        self.note(trial_id, family, rung, value)
-        if (trial_id, rung) not in self._verdicts:
-            self._verdicts[trial_id, rung] = self._goes_on(trial_id, rung)
-        return self._verdicts[trial_id, rung]
 
     def note(self, trial_id: str, family: str, rung: int, value: float) -> None:
         """Notes a value without judging it; a trial's earlier value stands."""
         self._judged.setdefault(trial_id, {}).setdefault(rung, value)
-
-    def restore(self, verdict: Verdict) -> None:
-        """Takes over a verdict of an earlier process."""
-        self.note(verdict.trial_id, verdict.family, verdict.rung, verdict.value)
-        self._verdicts[verdict.trial_id, verdict.rung] = verdict.goes_on
 
     def note_diverged(self, trial_id: str, family: str) -> None:
         """Nothing: the belief knows of diverged trials."""

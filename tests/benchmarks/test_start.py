@@ -19,6 +19,7 @@ NAMES = sorted(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_help_is_shown(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    # How a module that is run gets its arguments.
     monkeypatch.setattr(sys, "argv", [name, "--help"])
     with pytest.raises(SystemExit) as end:
         runpy.run_module(f"benchmarks.{name}", run_name="__main__", alter_sys=True)

@@ -97,6 +97,7 @@ def test_the_sparse_process_is_the_exact_one_where_every_point_is_an_inducing_on
     # What a seed shares counts as noise of each trial there.
     alone = replace(data, seed=np.arange(N))
     exact = Belief(alone, H)
+    # The sparse process takes over beyond so many points; here it does at once, so that both can be had.
     monkeypatch.setattr(belief, "MOST", N - 1)
     sparse = Belief(alone, H)
     np.testing.assert_allclose(sparse.mean(at), exact.mean(at), atol=1e-4)

@@ -71,7 +71,7 @@ class Log(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Replaces what needs a real GPU; everything that is tested here runs unchanged."""
+    """Replaces what needs a real GPU: drivers, backward passes, two lines of set-up. Forward steps run unchanged."""
     # A GPU's generators exist only with its driver; no numbers are drawn.
     for module in (seeding, draws):
         monkeypatch.setattr(module, "generators", lambda device: [torch.default_generator])
