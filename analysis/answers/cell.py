@@ -103,7 +103,7 @@ class Cell:
         if self.verdict == "thin":
             cautions.append(f"too few completed trials ({self.completed}) to say which phi is best")
         elif self.verdict == "flat":
-            cautions.append("phi does not matter here, as far as these trials can tell")
+            cautions.append("these trials see no effect of phi; the intervals of the gains say how large one may be")
         elif self.verdict == "unclear":
             cautions.append("phi's interval covers most of the range searched: these trials do not locate it")
         elif self.verdict == "boundary":

@@ -18,7 +18,7 @@ Verdict = Literal["ok", "flat", "boundary", "unclear", "thin"]
 # A phi* within this (in log phi) of the end of the searched range counts as touching it.
 EDGE = 0.1
 # More probable than this that phi has no effect: flat.
-NO_EFFECT = 0.9
+NO_EFFECT = 0.85
 # An interval over more than this share of the searched range (in log phi) does not locate phi*.
 UNCLEAR_SHARE = 2 / 3
 
@@ -29,7 +29,7 @@ class CellSurface:
 
     Attributes:
         shape: The family and its parameter (phi); None when the family was not searched.
-        verdict: "ok"; "flat" (phi does not matter here: every phi is within `delta` of the best in the median draw and,
+        verdict: "ok"; "flat" (no effect of phi is seen: every phi is within `delta` of the best in the median draw and,
             with 95 % probability, within twice that; or `no_effect` is high); "boundary" (phi*'s interval touches an
             end of the searched range: widen it); "unclear" (the interval covers most of the range: more trials are
             needed); "thin" (too few points: nothing below is set).

@@ -22,8 +22,8 @@ Array = NDArray[np.float64]
 
 MIN_POINTS = 10
 MIN_COMPLETED = 5
-# The least range of the parameter's logarithm among the trials.
-MIN_SPREAD = 0.5
+# The least range of the schedules' area, in units of its spread; that of 0.5 in log phi.
+MIN_SPREAD = 0.25
 QUANTILES = (0.05, 0.5, 0.95)
 
 
@@ -90,8 +90,8 @@ def fit_cell(cell: pd.DataFrame, phi_range: tuple[float, float] | None = None, s
         seed: Of the posterior draws; the same rows and seed give the same answer.
 
     Returns:
-        What the trials say. A surface is "thin" when under ten trials of the family (cosine counts as UBA) say
-        something, under five completed, or its parameter hardly varies.
+        What the trials say. A surface is "thin" when none of the family's trials completed, under ten of the cell say
+        something, under five completed, or their schedules are hardly different.
     """
     trials = CellTrials.of(cell, phi_range)
     groups = {family: trials.labels[index] for family, index in trials.group.items()}
@@ -102,13 +102,16 @@ def fit_cell(cell: pd.DataFrame, phi_range: tuple[float, float] | None = None, s
     belief = PosteriorDraws(trials, rng)
     surfaces = thin
     bests = dict(belief.bests)
+    enough = _enough(trials, belief.evidence.rows)
     for family, shape in trials.shapes.items():
-        rows = np.flatnonzero(trials.in_group(family)[belief.evidence.rows])
-        if not _enough(trials, belief.evidence.rows[rows], shape, family) or family not in bests:
-            surfaces[family] = CellSurface(shape, "thin", len(rows))
+        own = np.flatnonzero(trials.in_group(family)[belief.evidence.rows])
+        if not enough or family not in bests:
+            surfaces[family] = CellSurface(shape, "thin", len(own))
             continue
-        probability = probability_of_no_effect(subset(belief.evidence.data.take(rows), rng), belief.evidence.priors)
-        surfaces[family] = _surface(belief, family, shape, len(rows), probability)
+        # A few trials of the family show nothing by themselves; other families' are schedules, too.
+        data = belief.evidence.data.take(own) if len(own) >= MIN_POINTS else belief.evidence.data
+        probability = probability_of_no_effect(subset(data, rng), belief.evidence.priors)
+        surfaces[family] = _surface(belief, family, shape, len(own), probability)
         others = [f for f, group in groups.items() if group == family != f and f in bests]
         _mixed(bests, family, others, probability, rng)
     scale, lowest = belief.evidence.scales[0], float(belief.evidence.best[0])
@@ -121,12 +124,10 @@ def fit_cell(cell: pd.DataFrame, phi_range: tuple[float, float] | None = None, s
     )
 
 
-def _enough(trials: CellTrials, rows: NDArray[np.int64], shape: Shape, family: str) -> bool:
-    status = trials.outcomes.status[rows]
-    tail = trials.outcomes.place[rows[trials.family[rows] == family], 1]
-    completed = int((status == "completed").sum())
-    # 0.5 in log phi is about 0.25 of the coordinates' spread.
-    return len(rows) >= MIN_POINTS and completed >= MIN_COMPLETED and bool(np.ptp(tail) > 0.5 * MIN_SPREAD)
+def _enough(trials: CellTrials, rows: NDArray[np.int64]) -> bool:
+    area = trials.outcomes.place[rows, 1]
+    completed = int((trials.outcomes.status[rows] == "completed").sum())
+    return len(rows) >= MIN_POINTS and completed >= MIN_COMPLETED and bool(np.ptp(area) > MIN_SPREAD)
 
 
 def _mixed(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phitune.analysis.surrogate import gaussian_process as gp
-from phitune.analysis.surrogate import posterior
+from phitune.analysis.surrogate import posterior, scale
 
 Array = NDArray[np.float64]
 
@@ -23,7 +23,7 @@ LENGTH = (2.2, 0.7)
 # The part of a point's distance from the best that neither model is expected to follow, and the distance beyond which
 # it only says "bad": cliffs lie at a base LR, whatever the mean LR is.
 MISFIT = 0.05
-FAR = 0.9
+FAR = 0.9 * scale.FAR
 STEP = 1e-3
 
 

@@ -89,10 +89,6 @@ class Belief:
             explained -= np.einsum("ij,ij->j", spread, spread)
         return np.asarray(np.maximum(prior - explained, 1e-12), dtype=np.float64)
 
-    def noise(self, at: Points) -> Array:
-        """Variance of a trial's noise at points, shape (m,)."""
-        return self.h.own_noise(at.x[:, 0] - self.data.centre) + self.h.shared**2
-
     def covariance(self, a: Points, b: Points, half_a: Array | None = None, half_b: Array | None = None) -> Array:
         """Posterior covariance between points, shape (a, b)."""
         half_a = self.half(a) if half_a is None else half_a
@@ -120,8 +116,8 @@ class Belief:
             inner = posterior.half_solve(self._inner, rng.standard_normal((p, draws)), transposed=True)
             half = self._half[:, None] + inner - posterior.half_solve(self._lower, prior(self._places))
         else:
-            variance = h.own_noise(self.data.x[:, 0] - self.data.centre) + self.data.extra
-            noise = rng.standard_normal((len(self.data.y), draws)) * np.sqrt(variance)[:, None]
+            spread = np.sqrt(h.own_variance + self.data.extra)
+            noise = rng.standard_normal((len(spread), draws)) * spread[:, None]
             if h.shared:
                 _, seeds = np.unique(self.data.seed, return_inverse=True)
                 noise += h.shared * rng.standard_normal((seeds.max() + 1, draws))[seeds]
@@ -152,7 +148,7 @@ class Belief:
             raise LinAlgError("the covariance of the inducing points is not positive definite")
         self._lower = lower
         half = posterior.half_solve(lower, self._prior(self._places, Points(data.x, data.levels)))
-        weighted = half / (h.own_noise(data.x[:, 0] - data.centre) + h.shared**2 + data.extra)
+        weighted = half / (h.variance + data.extra)
         inner = weighted @ half.T
         inner.flat[:: len(rows) + 1] += 1.0
         factored = posterior.factor(inner)

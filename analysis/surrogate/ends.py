@@ -1,5 +1,7 @@
 """Where stopped trials would have ended, from the values at which they were judged."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,14 +16,30 @@ PLACE_SD = 0.15
 BEYOND_SLOPE = 0.5
 
 
-def predicted_ends(place: Array, judged: Array, ends: Array, completed: Mask, running: Mask) -> tuple[Array, Array]:
+@dataclass(frozen=True)
+class Ends:
+    """Predicted final values of m trials.
+
+    Attributes:
+        value: Shape (m,); NaN where too few trials completed to learn from.
+        spread: Standard deviation of each one's own error, shape (m,).
+        shared: Errors in common, as parts in q independent ones of standard deviation 1, shape (m, q): the coefficients
+            of a rung's regression are unknown, so what it foretells is wrong for all trials alike.
+    """
+
+    value: Array
+    spread: Array
+    shared: Array
+
+
+def predicted_ends(place: Array, judged: Array, ends: Array, completed: Mask, running: Mask) -> Ends:
     """Predicted final values of trials, from the last value at which each was judged.
 
     For each rung, the fall from the judged value there to the final one is regressed over the completed trials that
     passed it, on the judged value and on the schedule's coordinates: a slow decay still has more of its fall to come.
     These trials are the survivors of that rung, so a prediction is an extrapolation: slopes are held near zero by a
     prior (a trial that is worse at a rung is expected to end worse by as much). Beyond the worst survivor, half of a
-    trial's distance behind it at the rung is expected to remain, with a standard deviation as large.
+    trial's distance behind it at the rung is expected to remain, by a slope that is as uncertain.
 
     Args:
         place: Coordinates of the trials, shape (n, d).
@@ -31,11 +49,12 @@ def predicted_ends(place: Array, judged: Array, ends: Array, completed: Mask, ru
         running: Which trials' ends are wanted, shape (n,).
 
     Returns:
-        Predicted values and their standard deviations for the trials wanted, in order; NaN where too few trials
-        completed to learn from.
+        The ends of the trials wanted, in order.
     """
     wanted = np.flatnonzero(running)
+    columns = place.shape[1] + 3
     value, spread = np.full(len(wanted), np.nan), np.full(len(wanted), np.nan)
+    shared = np.zeros((len(wanted), judged.shape[1] * columns))
     reached = np.isfinite(judged)
     last = np.where(reached.any(axis=1), judged.shape[1] - 1 - reached[:, ::-1].argmax(axis=1), -1)
     for rung in range(judged.shape[1]):
@@ -50,14 +69,15 @@ def predicted_ends(place: Array, judged: Array, ends: Array, completed: Mask, ru
         beyond = np.maximum(basis[rows, 1] - worst, 0.0)
         at = basis[rows]
         at[:, 1] = np.minimum(at[:, 1], worst)
-        fall, fall_sd = _regress(basis[survivors], (ends - judged[:, rung])[survivors], at)
-        value[targets] = judged[rows, rung] - (1.0 - BEYOND_SLOPE) * beyond + fall
-        spread[targets] = np.hypot(fall_sd, SLOPE_SD * beyond)
-    return value, spread
+        coefficients, root, own = _regress(basis[survivors], (ends - judged[:, rung])[survivors])
+        value[targets] = judged[rows, rung] - (1.0 - BEYOND_SLOPE) * beyond + at @ coefficients
+        spread[targets] = own
+        shared[targets, rung * columns : (rung + 1) * columns] = np.column_stack([at @ root, SLOPE_SD * beyond])
+    return Ends(value, spread, shared)
 
 
-def _regress(basis: Array, target: Array, at: Array) -> tuple[Array, Array]:
-    """Bayesian least squares (intercept free, slopes near zero): predictions at new rows and their sd."""
+def _regress(basis: Array, target: Array) -> tuple[Array, Array, float]:
+    """Bayesian least squares (intercept free, slopes near zero): coefficients, root of their covariance, residual."""
     scales = np.concatenate([[10.0, SLOPE_SD], np.full(basis.shape[1] - 2, PLACE_SD)])
     prior = np.diag(1.0 / scales**2)
     variance = max(float(np.var(target)), 1e-6)
@@ -66,5 +86,4 @@ def _regress(basis: Array, target: Array, at: Array) -> tuple[Array, Array]:
         coefficients = covariance @ basis.T @ target / variance
         residual = target - basis @ coefficients
         variance = max(float(residual @ residual) / max(len(target) - 2, 1), 1e-6)
-    spread = np.sqrt(variance + np.einsum("ij,jk,ik->i", at, covariance, at))
-    return np.asarray(at @ coefficients, dtype=np.float64), np.asarray(spread, dtype=np.float64)
+    return np.asarray(coefficients, dtype=np.float64), np.linalg.cholesky(covariance), variance**0.5

@@ -6,8 +6,9 @@ ones as far from the best. Failed ones say nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,15 +18,13 @@ from phitune.analysis.surrogate import coordinates
 from phitune.analysis.surrogate.belief import Points
 from phitune.analysis.surrogate.ends import predicted_ends
 from phitune.analysis.surrogate.gaussian_process import Data, Priors
-from phitune.analysis.surrogate.scale import CLIFF, Scale, squeezed, stretched
+from phitune.analysis.surrogate.scale import CLIFF, FAR, Scale, squeezed, stretched
 
 Array = NDArray[np.float64]
 
 # Prior standard deviations of levels: of a cell, and of a family against others of the same shape.
 CELL = 0.5
 FAMILY = 0.04
-# Of the bias of foretold ends, in their standard deviations.
-BIAS = 2.0
 # Where y lies before any trial.
 MIDDLE = 0.5
 # Standard deviation of what a diverged trial says.
@@ -74,6 +73,7 @@ class Evidence:
         scales: Of each cell, its scale.
         best: Of each cell, the lowest completed value on its scale, from which excesses count; NaN without one.
         families: Number of families.
+        common: Number of errors that foretold ends share.
         exact: Whether trials have no seed noise.
     """
 
@@ -83,6 +83,7 @@ class Evidence:
     best: Array
     log_budgets: Array
     families: int
+    common: int
     exact: bool
 
     @classmethod
@@ -92,7 +93,7 @@ class Evidence:
         n = len(outcomes.cell)
         y, extra = np.full(n, np.nan), np.zeros(n)
         best = np.full(cells, np.nan)
-        scales = []
+        scales, shared = [], [np.zeros((n, 0))]
         completed = (outcomes.status == "completed") & np.isfinite(outcomes.objective)
         diverged = outcomes.status == "diverged"
         for cell in range(cells):
@@ -103,27 +104,27 @@ class Evidence:
             if not done.any():
                 continue
             value = scale.forward(outcomes.objective)
-            spread = np.zeros(n)
+            best[cell] = value[done].min()
+            y[done] = squeezed(np.minimum(value[done] - best[cell], CLIFF))
             stopped = mine & (outcomes.status == "stopped")
             if stopped.any():
-                value[stopped], spread[stopped] = predicted_ends(
-                    outcomes.place, scale.forward(outcomes.rungs), value, done, stopped
-                )
-            best[cell] = value[done].min()
-            measured = done | stopped
-            excess = np.minimum(value[measured] - best[cell], CLIFF)
-            y[measured] = squeezed(excess)
-            # On the squeezed scale an uncertainty far from the best is a small one.
-            extra[measured] = (spread[measured] * np.minimum(np.exp(-excess), 1.0)) ** 2
+                ends = predicted_ends(outcomes.place, scale.forward(outcomes.rungs), value, done, stopped)
+                excess = np.minimum(ends.value - best[cell], CLIFF)
+                y[stopped] = squeezed(excess)
+                # On the squeezed scale an uncertainty far from the best is a small one.
+                slope = np.minimum(np.exp(-excess / FAR), 1.0)
+                extra[stopped] = (ends.spread * slope) ** 2
+                shared.append(np.zeros((n, ends.shared.shape[1])))
+                shared[-1][stopped] = ends.shared * slope[:, None]
         y[diverged], extra[diverged] = squeezed(CLIFF), DIVERGED**2
         rows = np.flatnonzero(np.isfinite(y) & (outcomes.status != "failed"))
         log_budgets = np.log2(np.asarray(outcomes.budgets, dtype=np.float64))
-        bare = cls(_NONE, rows, tuple(scales), best, log_budgets, families, outcomes.exact)
+        errors = np.concatenate(shared, axis=1)[rows]
+        common = errors.shape[1]
+        bare = cls(_NONE, rows, tuple(scales), best, log_budgets, families, common, outcomes.exact)
         points = bare.points(outcomes.cell[rows], outcomes.family[rows], outcomes.place[rows])
-        levels = points.levels
-        levels[:, cells + families :] = _bias(outcomes.place[rows], outcomes.status[rows] == "stopped", extra[rows])
-        data = Data(points.x, levels, y[rows] - MIDDLE, extra[rows], outcomes.seed[rows])
-        return cls(data, rows, tuple(scales), best, log_budgets, families, outcomes.exact)
+        points.levels[:, cells + families :] = errors
+        return replace(bare, data=Data(points.x, points.levels, y[rows] - MIDDLE, extra[rows], outcomes.seed[rows]))
 
     def points(self, cell: NDArray[np.int64], family: NDArray[np.int64], place: Array) -> Points:
         """Configurations as points of the model.
@@ -134,11 +135,16 @@ class Evidence:
             place: Coordinates, shape (m, 3).
         """
         cells = len(self.log_budgets)
-        levels = np.zeros((len(cell), cells + self.families + 1 + 2 * place.shape[1]))
+        levels = np.zeros((len(cell), cells + self.families + self.common))
         rows = np.arange(len(cell))
         levels[rows, cell], levels[rows, cells + family] = CELL, FAMILY
         x = place if cells == 1 else np.column_stack([place, self.log_budgets[cell]])
         return Points(x, levels)
+
+    def uncertainty(self, row: int) -> float:
+        """Standard deviation with which the end of a point's trial is foretold, beyond a trial's noise; 0 if seen."""
+        common = self.data.levels[row, len(self.log_budgets) + self.families :]
+        return math.sqrt(float(self.data.extra[row] + common @ common))
 
     @cached_property
     def priors(self) -> Priors:
@@ -151,20 +157,6 @@ class Evidence:
     def excess(self, y: Array) -> Array:
         """Excess over the cell's best observed value, on its scale, from values of the model."""
         return stretched(y + MIDDLE)
-
-
-def _bias(place: Array, foretold: NDArray[np.bool_], variance: Array) -> Array:
-    """The part of foretold ends (n, 3) in levels of their own, shape (n, 7): 0 for what was seen.
-
-    What foretells ends was learnt from the trials that were not stopped, so it may be wrong for the others, all alike
-    or more and more with the place: a quadratic of the coordinates, about as large as the foretelling is uncertain.
-    """
-    levels = np.zeros((len(place), 1 + 2 * place.shape[1]))
-    if foretold.any():
-        z = place[foretold] - place[foretold].mean(axis=0)
-        columns = np.column_stack([np.ones(len(z)), z, z**2])
-        levels[foretold] = BIAS * columns * np.sqrt(variance[foretold])[:, None]
-    return levels
 
 
 _NONE = Data(

@@ -5,8 +5,7 @@ each draw can be minimised; levels that trials share (a family's, a cell's, a se
 likelihood with gradient takes four times as long. It is the reference twin in the tests.
 
 Model: y = levels w + f(x) + own noise + noise shared by a seed, with w ~ N(0, 1), f ~ GP(0, signal^2 Matern-5/2, one
-lengthscale a dimension). The noise's standard deviation is noise * exp(tilt * z), z the first input (log mean LR) less
-its mean: seeds differ more and more towards the LRs at which trials diverge.
+lengthscale a dimension).
 """
 
 from dataclasses import dataclass
@@ -31,7 +30,6 @@ class Priors:
         lengths: Of each lengthscale, in units of x.
         signal: Of f's standard deviation, in units of y.
         noise: Of the standard deviation of a trial's own noise; None when trials are deterministic.
-        tilt: Standard deviation of the noise's tilt, which is about 0.
         shared: Of the standard deviation of what all trials of a seed share; None when no seed repeats.
         floor: Added in quadrature to every point's noise: the misfit that a smooth surface cannot follow.
     """
@@ -39,15 +37,13 @@ class Priors:
     lengths: tuple[tuple[float, float], ...]
     signal: tuple[float, float] = (0.4, 0.7)
     noise: tuple[float, float] | None = (0.07, 1.0)
-    tilt: float = 0.7
     shared: tuple[float, float] | None = None
     floor: float = 1e-3
 
     @property
     def items(self) -> list[tuple[float, float]]:
         """All hyperparameters' priors, in `theta`'s order."""
-        noise = [] if self.noise is None else [self.noise, (1.0, self.tilt)]
-        return [*self.lengths, self.signal, *noise, *([] if self.shared is None else [self.shared])]
+        return [*self.lengths, self.signal, *(each for each in (self.noise, self.shared) if each is not None)]
 
     def centre_and_spread(self) -> tuple[Array, Array]:
         """Medians (as logarithms) and standard deviations of all hyperparameters, in `theta`'s order."""
@@ -71,11 +67,6 @@ class Data:
     y: Array
     extra: Array
     seed: NDArray[np.int64]
-
-    @cached_property
-    def centre(self) -> float:
-        """Mean of the first input, where the noise's tilt turns."""
-        return float(self.x[:, 0].mean())
 
     @cached_property
     def level_covariance(self) -> Array:
@@ -104,8 +95,7 @@ class Hyperparameters:
     Attributes:
         lengths: Lengthscales, shape (d,).
         signal: f's standard deviation.
-        noise: Standard deviation of a trial's own noise where z is 0.
-        tilt: Rise of its logarithm with z.
+        noise: Standard deviation of a trial's own noise.
         shared: Standard deviation of what trials of a seed share.
         floor: Standard deviation of the misfit.
     """
@@ -113,21 +103,26 @@ class Hyperparameters:
     lengths: Array
     signal: float
     noise: float
-    tilt: float = 0.0
     shared: float = 0.0
     floor: float = 1e-3
 
-    def own_noise(self, z: Array) -> Array:
-        """Variance of a trial's own noise, misfit included, at distances z (m,) from the centre."""
-        return np.asarray(self.noise**2 * np.exp(2.0 * self.tilt * z) + self.floor**2, dtype=np.float64)
+    @property
+    def own_variance(self) -> float:
+        """Variance of a trial's own noise, misfit included."""
+        return self.noise**2 + self.floor**2
+
+    @property
+    def variance(self) -> float:
+        """Variance of a trial's noise, that of its seed included."""
+        return self.own_variance + self.shared**2
 
 
 def unpack(theta: Array, priors: Priors) -> Hyperparameters:
-    """Hyperparameters from their logarithms (the tilt as it is) in the order of `Priors.items`."""
+    """Hyperparameters from their logarithms in the order of `Priors.items`."""
     d = len(priors.lengths)
-    noise, tilt = (float(np.exp(theta[d + 1])), float(theta[d + 2])) if priors.noise is not None else (0.0, 0.0)
+    noise = float(np.exp(theta[d + 1])) if priors.noise is not None else 0.0
     shared = float(np.exp(theta[-1])) if priors.shared is not None else 0.0
-    return Hyperparameters(np.exp(theta[:d]), float(np.exp(theta[d])), noise, tilt, shared, priors.floor)
+    return Hyperparameters(np.exp(theta[:d]), float(np.exp(theta[d])), noise, shared, priors.floor)
 
 
 def matern52(a: Array, b: Array, lengths: Array) -> Array:
@@ -145,7 +140,7 @@ def covariance(data: Data, h: Hyperparameters) -> Array:
     smooth += data.level_covariance
     if h.shared:
         smooth += h.shared**2 * data.same_seed
-    smooth.flat[:: len(smooth) + 1] += h.own_noise(data.x[:, 0] - data.centre) + data.extra
+    smooth.flat[:: len(smooth) + 1] += h.own_variance + data.extra
     return smooth
 
 
@@ -165,15 +160,13 @@ def log_marginal_slope(data: Data, priors: Priors, theta: Array) -> tuple[float,
     slope *= 5.0 / 3.0
     derivatives = [*(slope * square for square in squares), 2.0 * smooth]
     if priors.noise is not None:
-        z = data.x[:, 0] - data.centre
-        own = 2.0 * h.noise**2 * np.exp(2.0 * h.tilt * z)
-        derivatives += [own, own * z]
+        derivatives.append(np.full(len(data.y), 2.0 * h.noise**2))
     whole = smooth + data.level_covariance
     if priors.shared is not None:
         common = h.shared**2 * data.same_seed
         derivatives.append(2.0 * common)
         whole += common
-    whole.flat[:: len(whole) + 1] += h.own_noise(data.x[:, 0] - data.centre) + data.extra
+    whole.flat[:: len(whole) + 1] += h.own_variance + data.extra
     return posterior.log_normal_slope(data.y, whole, derivatives)
 
 

@@ -32,10 +32,16 @@ _UNNOTICED = 2e-3
 
 @dataclass(frozen=True)
 class Proposal:
-    """A configuration to try, and the expected fall of the least posterior mean by it."""
+    """A configuration to try.
 
-    configuration: Configurations
-    value: float
+    Attributes:
+        at: The configuration, the only one.
+        value: Expected fall of the least posterior mean by a trial of it, over the fall below which a trial is not
+            worth it; None for one that is not valued.
+    """
+
+    at: Configurations
+    value: float | None
 
 
 class CellPolicy:
@@ -53,12 +59,6 @@ class CellPolicy:
         self.belief = Belief(evidence.data, h)
         self._on_grid = self.belief.mean(self.points(space.grid))
 
-    @property
-    def tolerance(self) -> float:
-        """The expected gain below which one more trial is not worth it."""
-        best = self.points(self.space.grid.take(np.array([int(self._on_grid.argmin())])))
-        return WORTH * max(0.1 * float(np.sqrt(self.belief.noise(best)[0])), _UNNOTICED)
-
     def points(self, at: Configurations) -> Points:
         """Configurations as points of the model."""
         return self.evidence.points(np.full(len(at), self.cell), at.family, self.space.places(at))
@@ -71,10 +71,10 @@ class CellPolicy:
             rng: Source of randomness.
         """
         at, mean, covariance = self._candidates(running, rng)
-        noise = self.belief.noise(self.points(at))
-        value = knowledge_gradient(mean, covariance, covariance.diagonal() + noise)
+        value = knowledge_gradient(mean, covariance, covariance.diagonal() + self.belief.h.variance)
         best = int(value.argmax())
-        return Proposal(at.take(np.array([best])), float(value[best]))
+        worth_it = WORTH * max(0.1 * self.belief.h.variance**0.5, _UNNOTICED)
+        return Proposal(at.take(np.array([best])), float(value[best]) / worth_it)
 
     def values_at_rung(
         self, place: Points, spread: float, running: Points | None, rng: np.random.Generator
@@ -89,9 +89,9 @@ class CellPolicy:
         """
         at, mean, covariance = self._candidates(running, rng)
         points = self.points(at)
-        new = knowledge_gradient(mean, covariance, covariance.diagonal() + self.belief.noise(points))
+        noise = self.belief.h.variance
+        new = knowledge_gradient(mean, covariance, covariance.diagonal() + noise)
         # Seeing the end is one more observation, as precise as what is not known of it yet.
-        noise = self.belief.noise(place)
         more = noise * (noise + spread**2) / max(spread**2, 1e-12)
         end = knowledge_gradient(mean, self.belief.covariance(points, place), self.belief.variance(place) + more)
         return float(end[0]), float(new.max())
@@ -137,7 +137,7 @@ class CellPolicy:
         if running is not None and len(running):
             theirs = self.belief.half(running)
             inner = self.belief.covariance(running, running, theirs, theirs)
-            inner.flat[:: len(running) + 1] += self.belief.noise(running)
+            inner.flat[:: len(running) + 1] += self.belief.h.variance
             cross = self.belief.covariance(points, running, half, theirs)
             covariance -= cross @ np.linalg.solve(inner, cross.T)
         return at, mean, covariance

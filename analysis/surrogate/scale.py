@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 # Added to an error rate, so that an error of zero has a logarithm.
 _LEAST_ERROR = 1e-3
 # Excess at which `squeezed` has come to 63 % of its largest value, which is this too.
-FAR = 1.0
+FAR = 0.7
 # Excess of diverged trials where nothing else is known.
 CLIFF = 3.0
 

@@ -7,7 +7,7 @@ import pickle
 import tempfile
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,6 +21,7 @@ from benchmarks.quality import table as tables
 from benchmarks.quality.curves import FOLDER, SETTINGS, Curves
 from benchmarks.quality.exact import quadratic, quadratic_setting, regression, regression_setting
 from benchmarks.quality.own import Phitune, Settings
+from benchmarks.quality.peers.believing import Believing
 from benchmarks.quality.peers.optuna import Optuna
 from benchmarks.quality.peers.peer import Peer
 from benchmarks.quality.peers.recipe import Recipe
@@ -67,6 +68,10 @@ def _botorch(table: Table, seed: int) -> Peer:
     return Botorch(table.cell, seed, table.cap)
 
 
+def _believing(new: Callable[[Table, int], Method]) -> Callable[[Table, int], Method]:
+    return lambda table, seed: Believing(new(table, seed), table.cell, table.points)
+
+
 def phitune(settings: Settings) -> Contender:
     """phitune with some settings."""
     return Contender(lambda table, seed: Phitune(table, seed, 300, settings))
@@ -85,10 +90,15 @@ CONTENDERS = {
         _sampler(lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True), True)
     ),
     "Optuna GPSampler": Contender(
-        _sampler(lambda seed: optuna.samplers.GPSampler(seed=seed), False), most=64.0, repeats=20
+        _sampler(lambda seed: optuna.samplers.GPSampler(seed=seed), False), most=40.0, repeats=20
     ),
     "BoTorch qLogNEI": Contender(_botorch, most=40.0, repeats=8),
     "Ray's recipe (TPE, ASHA)": Contender(lambda table, seed: Recipe(table.cell, seed, table.cap)),
+}
+
+CONTENDERS |= {
+    f"{name}, chosen by belief": replace(CONTENDERS[name], new=_believing(CONTENDERS[name].new))
+    for name in ("random", "Optuna TPE, multivariate", "Optuna GPSampler")
 }
 
 _table: Table

@@ -33,8 +33,9 @@ def figures(curves: dict[str, Curve]) -> dict[str, Any]:
 
 
 def write(workloads: dict[str, Any], header: dict[str, Any], folder: Path) -> None:
-    """``quality.json`` and ``quality.md``."""
+    """``quality.json`` and ``quality.md``, with the figures of other methods and workloads that are there already."""
     folder.mkdir(parents=True, exist_ok=True)
+    workloads = _merged(_before(folder / "quality.json"), workloads)
     content = {"header": header, "workloads": workloads}
     (folder / "quality.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "quality.md").write_text(markdown(workloads, header), encoding="utf-8")
@@ -59,6 +60,20 @@ def markdown(workloads: dict[str, Any], header: dict[str, Any]) -> str:
             cells = [_reach(values["reach"][str(r)]) for r in REGRETS]
             lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _before(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return dict(content.get("workloads", {}))
+
+
+def _merged(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Figures by workload, and by method where the losses are the same as before."""
+    merged = {**before, **now}
+    for name in before.keys() & now.keys():
+        if before[name]["about"] == now[name]["about"]:
+            merged[name] = {**now[name], "methods": {**before[name]["methods"], **now[name]["methods"]}}
+    return merged
 
 
 def _at(curve: Curve) -> dict[str, list[float | None]]:

@@ -1,4 +1,4 @@
-"""Coverage of every interval of a cell, and of the verdict that φ does not matter, over simulated cells."""
+"""Coverage of every interval of a cell, and of the verdict that φ has no effect, over simulated cells."""
 
 from __future__ import annotations
 

@@ -1,31 +1,32 @@
-"""Cells whose best φ is known, searched as real ones are: sampled like TPE, cut like ASHA, with the noise of seeds."""
+"""Cells whose best φ is known, searched by phitune, with the noise of seeds."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import optuna
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from phitune.analysis.results import tidy
+from phitune.analysis.surface import COSINE_PHI
+from phitune.search.proposing.cell import CellProposer
+from phitune.search.proposing.group import Group
+from phitune.search.records.record import Record, Trial
+from phitune.search.stopping.ladder import Ladder
+from phitune.search.study.model import parse_study
+from phitune.search.study.sections import Asha
 
 Floats = NDArray[np.float64]
 
 PHI_RANGE = (0.05, 50.0)
 LR_RANGE = (1e-3, 5.0)
+BUDGET = 100
 TRIALS = 34
-COSINES = 5
-REPLICATES = 3
-RUNGS = (0.25, 0.5)
-KEPT = 1 / 3
-LEAST_SEEN = 4
-QUASI_RANDOM = 0.25
-CANDIDATES = 24
 
 
 @dataclass(frozen=True)
@@ -91,103 +92,72 @@ def log_mean(log_phi: float) -> float:
 
 
 def search(land: Landscape, rng: np.random.Generator) -> pd.DataFrame:
-    """A cell's results table: explore trials one after another, then replicates of the best UBA and cosine trial."""
-    start = qmc.Sobol(2, seed=rng).random_base2(6)
-    trials: list[dict[str, object]] = []
-    seen: list[list[float]] = [[] for _ in RUNGS]
-    for number in range(TRIALS):
-        family = "cosine" if number % (TRIALS // COSINES) == 1 else "uba"
-        comparable = [t for t in trials if t["status"] == "completed"]
-        if number < QUASI_RANDOM * TRIALS or len(comparable) < LEAST_SEEN:
-            unit = start[number]
-            log_phi = float(np.log(PHI_RANGE[0]) + unit[0] * np.log(PHI_RANGE[1] / PHI_RANGE[0]))
-            log_base = float(np.log(LR_RANGE[0]) + unit[1] * np.log(LR_RANGE[1] / LR_RANGE[0]))
-            log_lr = log_base + log_mean(log_phi)
-        else:
-            log_phi, log_lr = _like_tpe(trials, rng)
-        if family == "cosine":
-            log_phi = math.log(2.0)
-        trials.append(_run(land, family, log_phi, log_lr, seen, rng))
-    for number, trial in enumerate(trials):
-        trial |= {"trial_id": f"explore-{number:03d}", "phase": "explore", "seed": 0, "finalist": None}
-    return _table(trials + _replicates(land, trials, rng))
+    """A cell's results table, of phitune's own search, one trial at a time."""
+    study = parse_study(
+        {
+            "name": "simulated",
+            "workloads": ["quadratic"],
+            "families": ["uba", "cosine"],
+            "space": {"phi": list(PHI_RANGE), "base_lr": list(LR_RANGE)},
+            "budgets": [BUDGET],
+            "trials": TRIALS,
+            "seed": int(rng.integers(2**31)),
+        }
+    )
+    # Simulated runs have seed noise even where real ones have not.
+    cell = replace(study.cells[0], deterministic=False)
+    proposer = CellProposer(study, cell, optuna.storages.InMemoryStorage(), [], Group([cell], study.seed))
+    ladder = Ladder(len(Asha().shares), cell.mode)
+    rows = []
+    while (trial := proposer.propose()) is not None:
+        row = _run(land, trial, ladder, rng)
+        if row["status"] == "diverged":
+            ladder.note_diverged(trial.trial_id, trial.family)
+        final = {"objective": float(str(row["objective"]))} if row["status"] == "completed" else {}
+        judged = [(0, float(str(row[name]))) for name in ("rung_1", "rung_2") if name in row]
+        proposer.end(Record(trial, row["status"], BUDGET, judged, [], final, 0.0, 0.0))  # type: ignore[arg-type]
+        rows.append(row)
+    return _table(rows)
 
 
-def _like_tpe(trials: list[dict[str, object]], rng: np.random.Generator) -> tuple[float, float]:
-    """The best of some candidates by the ratio of densities of good and other trials (Bergstra et al. 2011)."""
-    rated = sorted((t for t in trials if t["status"] != "diverged"), key=_rating)
-    where = np.array([[t["log_phi"], t["log_lr"]] for t in rated], dtype=np.float64)
-    cut = max(3, len(rated) // 5)
-    good, other = where[:cut], where[cut:]
-    width = np.array([0.8, 0.35])
-    candidates = good[rng.integers(0, len(good), CANDIDATES)] + width * rng.standard_normal((CANDIDATES, 2))
-    candidates[:, 0] = np.clip(candidates[:, 0], *np.log(PHI_RANGE))
-
-    def density(points: Floats) -> Floats:
-        squares = (((candidates[:, None] - points[None]) / (1.5 * width)) ** 2).sum(axis=2)
-        return np.asarray(np.exp(-0.5 * squares).mean(axis=1) + 1e-9, dtype=np.float64)
-
-    best = candidates[int(np.argmax(density(good) / density(other)))]
-    return float(best[0]), float(best[1])
-
-
-def _rating(trial: dict[str, object]) -> float:
-    """Completed trials by their loss; stopped ones come after, by where they were stopped."""
-    rungs = [trial.get(f"rung_{i}") for i in (1, 2)]
-    last = [float(str(r)) for r in rungs if r is not None]
-    return float(str(trial["objective"])) if trial["status"] == "completed" else 100.0 - len(last) + last[-1]
-
-
-def _run(
-    land: Landscape, family: str, log_phi: float, log_lr: float, seen: list[list[float]], rng: np.random.Generator
-) -> dict[str, object]:
-    log_base = float(np.clip(log_lr - log_mean(log_phi), *np.log(LR_RANGE)))
-    log_lr = log_base + log_mean(log_phi)
-    trial: dict[str, object] = {"family": family, "log_phi": log_phi, "log_lr": log_lr, "log_base": log_base}
-    if log_base > land.limit:
-        return trial | {"status": "diverged", "objective": math.nan}
-    final = land.loss(log_phi, log_lr)
+def _run(land: Landscape, trial: Trial, ladder: Ladder, rng: np.random.Generator) -> dict[str, object]:
+    log_phi = math.log(trial.schedule.get("phi", COSINE_PHI))
+    row: dict[str, object] = {
+        "trial_id": trial.trial_id,
+        "family": trial.family,
+        "phase": trial.phase,
+        "finalist": trial.finalist,
+        "seed": trial.seed,
+        "schedule": json.dumps(trial.schedule),
+        "phi": trial.schedule.get("phi", math.nan),
+        "base_lr": trial.base_lr,
+        "mean_lr": trial.mean_lr,
+        "objective": math.nan,
+    }
+    if math.log(trial.base_lr) > land.limit:
+        return row | {"status": "diverged"}
+    final = land.loss(log_phi, math.log(trial.base_lr) + log_mean(log_phi))
     luck = land.noise * float(rng.standard_normal())
-    for rung, others in enumerate(seen, start=1):
-        ahead = (len(RUNGS) + 1 - rung) * (0.15 - land.late * log_phi)
+    rungs = len(Asha().shares)
+    for rung in range(1, rungs + 1):
+        if trial.phase == "replicate":
+            break
+        ahead = (rungs + 1 - rung) * (0.15 - land.late * log_phi)
         value = math.exp(final + ahead + 0.5 * luck + land.noise * float(rng.standard_normal()))
-        trial[f"rung_{rung}"] = value
-        others.append(value)
-        if len(others) >= LEAST_SEEN and value > np.quantile(others, KEPT):
-            return trial | {"status": "stopped", "objective": math.nan}
-    return trial | {"status": "completed", "objective": math.exp(final + luck)}
-
-
-def _replicates(land: Landscape, trials: list[dict[str, object]], rng: np.random.Generator) -> list[dict[str, object]]:
-    out: list[dict[str, object]] = []
-    for family in ("uba", "cosine"):
-        comparable = [t for t in trials if t["family"] == family and t["status"] == "completed"]
-        if not comparable:
-            continue
-        best = min(comparable, key=_rating)
-        value = land.loss(float(str(best["log_phi"])), float(str(best["log_lr"])))
-        for k in range(REPLICATES):
-            objective = math.exp(value + land.noise * float(rng.standard_normal()))
-            name = f"{best['trial_id']}-{k}"
-            own = {"trial_id": name, "phase": "replicate", "finalist": best["trial_id"], "seed": 1 + k}
-            out.append(best | own | {"objective": objective})
-    return out
+        row[f"rung_{rung}"] = value
+        if not ladder.judge(trial.trial_id, trial.family, rung, value):
+            return row | {"status": "stopped"}
+    return row | {"status": "completed", "objective": math.exp(final + luck)}
 
 
 def _table(trials: list[dict[str, object]]) -> pd.DataFrame:
     rows = pd.DataFrame(trials)
-    phi = np.exp(rows["log_phi"])
-    rows["phi"] = phi.where(rows["family"] == "uba")
-    rows["schedule"] = [
-        json.dumps({"family": f} | ({"phi": p} if f == "uba" else {})) for f, p in zip(rows["family"], phi, strict=True)
-    ]
-    rows["base_lr"], rows["mean_lr"] = np.exp(rows["log_base"]), np.exp(rows["log_lr"])
     fixed: dict[str, Any] = {
         "study": "simulated",
         "workload": "simulated",
         "optimizer": "sgd",
-        "budget": 100,
-        "full_budget": 100,
+        "budget": BUDGET,
+        "full_budget": BUDGET,
     }
     kept: dict[str, Any] = {"deterministic": False, "objective_name": "val_loss", "mode": "min", "metric_name": "loss"}
     rows = rows.assign(**fixed, **kept, metric_mode="min", val_metric=rows["objective"], run_id=rows["trial_id"])

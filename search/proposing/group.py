@@ -17,7 +17,7 @@ from phitune.analysis.surrogate.belief import Points
 from phitune.analysis.surrogate.coordinates import coordinates
 from phitune.analysis.surrogate.evidence import Evidence, Outcomes
 from phitune.analysis.surrogate.gaussian_process import Hyperparameters, most_probable, settings, unpack
-from phitune.analysis.surrogate.policy import CellPolicy
+from phitune.analysis.surrogate.policy import CellPolicy, Proposal
 from phitune.analysis.surrogate.space import Configurations
 from phitune.search.proposing.space import stable_seed, surrogate_space
 from phitune.search.proposing.warm_start import EarlierCell
@@ -40,20 +40,6 @@ FIT = 150
 DRAWS = 8
 
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A configuration to try.
-
-    Attributes:
-        at: The configuration, the only one.
-        value: Expected fall of the least posterior mean by a trial of it, over the fall below which a trial is not
-            worth it (`CellPolicy.tolerance`); None for the quasi-random start, which is not valued.
-    """
-
-    at: Configurations
-    value: float | None
 
 
 @dataclass(frozen=True)
@@ -118,6 +104,8 @@ class Group:
     def propose(self, cell: Cell, number: int) -> Proposal:
         """The next configuration of a cell.
 
+        The quasi-random start is not valued.
+
         Args:
             cell: One of the group's.
             number: Of its explore trials so far.
@@ -129,8 +117,7 @@ class Group:
             start = self._spaces[index].quasi_random(count, stable_seed(self._seed, cell.key, "start"), INNER)
             return Proposal(start.take(np.array([number])), None)
         policy = self._policy_of(index)
-        best = policy.propose(self._in_flight(policy, index), self._rng(cell.key, number))
-        return Proposal(best.configuration, best.value / policy.tolerance)
+        return policy.propose(self._in_flight(policy, index), self._rng(cell.key, number))
 
     def at_rung(self, trial_id: str, judged: Sequence[float]) -> AtRung | None:
         """What is foretold of a trial; None if nothing is.
@@ -148,11 +135,11 @@ class Group:
             return None
         policy = CellPolicy(self._spaces[index], index, evidence, self._hyperparameters())
         running = self._in_flight(policy, index, trial_id)
-        spread = math.sqrt(float(evidence.data.extra[-1]))
+        spread = evidence.uncertainty(-1)
         place = evidence.points(np.array([index]), np.array([row.family]), row.place[None])
         end, new = policy.values_at_rung(place, spread, running, self._rng(trial_id, len(judged)))
         least = float(policy.belief.mean(policy.points(policy.choice(self._rng(trial_id)))).min())
-        deviation = math.sqrt(spread**2 + float(policy.belief.noise(place)[0]))
+        deviation = math.sqrt(spread**2 + policy.belief.h.variance)
         return AtRung((float(evidence.data.y[-1]) - least) / deviation, end, new)
 
     def choice(self, cell: Cell, family: str | None = None) -> Configurations | None:

@@ -73,7 +73,7 @@ PHI, FAMILIES, SURFACES, SEARCH = "φ and the budget", "Families", "Surfaces", "
 def _phi(guidelines: Guidelines, shown: list[Panel]) -> Iterator[Sketch]:
     yield Sketch(
         "phi_against_budget", PHI, "φ* against the budget",
-        "Each mark is one cell's φ* with its 90 % interval; hollow where φ does not matter, a diamond where the "
+        "Each mark is one cell's φ* with its 90 % interval; hollow where no effect of φ is seen, a diamond where the "
         "interval touches the end of the range searched, a cross where it is unclear. Blue band: where the model of "
         "all cells expects a cell of this workload, 90 %. Orange band: a workload never searched. Bands narrower than "
         "the intervals mean that the budgets and workloads inform each other. Dashed grey: cosine (φ = 2).",
@@ -83,7 +83,7 @@ def _phi(guidelines: Guidelines, shown: list[Panel]) -> Iterator[Sketch]:
         "quality_against_phi", PHI, "What choosing φ costs",
         "How much worse the objective gets away from the best φ, with the LR at its best for every φ; a curve a "
         "budget, dark to light as budgets grow. A low, flat curve says that φ hardly matters. Bands: 90 %. Dots: φ*; "
-        "hollow where φ does not matter. Dashed: cosine (φ = 2).",
+        "hollow where no effect of φ is seen. Dashed: cosine (φ = 2).",
         partial(quality_against_phi, shown),
     )  # fmt: skip
 
@@ -127,7 +127,7 @@ def _surfaces(shown: list[Panel], table: pd.DataFrame) -> Iterator[Sketch]:
             f"surface-{re.sub(r'[^A-Za-z0-9]+', '-', title).strip('-')}", SURFACES, f"Surface of {title}",
             "Colour: how far the fitted surface lies above its lowest point, over φ and base LR; dark is good. Dots: "
             "UBA's trials. Line: the best base LR for every φ. Star: φ* and its base LR with their 90 % intervals, "
-            "hollow where φ does not matter or is unclear.",
+            "hollow where no effect of φ is seen or φ* is unclear.",
             partial(surfaces, (title, cells), trials[trials["workload"] == cells[0][0].label]),
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ from phitune.analysis.surface.shapes import COSINE_PHI
 COLOUR, POPULATION = COLOURS[0], COLOURS[1]
 MARKERS = {
     "ok": ("o", COLOUR, "φ* found"),
-    "flat": ("o", "white", "φ does not matter"),
+    "flat": ("o", "white", "no effect of φ seen"),
     "boundary": ("D", COLOUR, "touches the range searched"),
     "unclear": ("X", COLOUR, "unclear: add trials"),
 }

@@ -9,7 +9,7 @@ from phitune.analysis.report.words.gains import gain_text
 
 VERDICTS = {
     "ok": "φ* found",
-    "flat": "φ does not matter here",
+    "flat": "no effect of φ seen",
     "boundary": "φ* at the edge",
     "unclear": "φ* unclear",
     "thin": "too few trials",
@@ -54,7 +54,7 @@ def summary_table(guidelines: Guidelines) -> list[dict[str, str]]:
 
 
 def _row(cell: CellGuideline, saved: BudgetSaved | None) -> dict[str, str]:
-    phi = "does not matter" if cell.verdict == "flat" else with_interval(cell.phi, cell.phi_interval)
+    phi = "no effect seen" if cell.verdict == "flat" else with_interval(cell.phi, cell.phi_interval)
     gains = {
         f"over {base}": "itself" if cell.family == base else gain_text(cell.gains.get(base))
         for base in ("cosine", "linear")

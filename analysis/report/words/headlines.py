@@ -64,7 +64,7 @@ def _advice(cells: list[CellGuideline]) -> str:
     if all(c.phi is None for c in cells):
         return f"{use}; too few trials to say which φ is best"
     if all(c.verdict == "flat" for c in cells):
-        return f"{use}; φ does not matter at any of the budgets searched"
+        return f"{use}; no effect of φ is seen at any of the budgets searched"
     located = [c for c in cells if c.verdict in ("ok", "boundary")]
     parts = [use]
     if located:
@@ -73,7 +73,7 @@ def _advice(cells: list[CellGuideline]) -> str:
             "φ* (90 % interval) " + " and ".join(f"{_phi_phrase(c)} at {c.budget}" for c in ends) + " iterations"
         )
     flat = [str(c.budget) for c in cells if c.verdict == "flat"]
-    parts += [f"φ does not matter at {', '.join(flat)}"] if flat else []
+    parts += [f"no effect of φ is seen at {', '.join(flat)}"] if flat else []
     unlocated = [str(c.budget) for c in cells if c.verdict in ("thin", "unclear")]
     parts += [f"φ* is unclear at {', '.join(unlocated)}: add trials"] if unlocated else []
     return "; ".join(parts)

@@ -150,7 +150,7 @@ def test_another_workload_is_not_a_slip(tmp_path: Path, workload: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "words"), [("flat", "does not matter"), ("boundary", "widen"), ("thin", "too few completed")]
+    ("verdict", "words"), [("flat", "no effect of phi"), ("boundary", "widen"), ("thin", "too few completed")]
 )
 def test_weak_evidence_is_a_warning_in_plain_words(tmp_path: Path, verdict: str, words: str) -> None:
     file = _write(tmp_path / "g.json", [_uba_cell(100, 2.0, 0.2, verdict=verdict)])

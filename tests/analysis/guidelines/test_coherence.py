@@ -29,7 +29,7 @@ def test_statements_agree(seed: int, flat: bool) -> None:
     assert cell.phi is not None and cell.phi_interval is not None
     low, high = cell.phi_interval
     if cell.verdict == "flat":
-        assert not gain.certain and row["φ"] in ("does not matter", "(uba: does not matter)")
+        assert not gain.certain and row["φ"] in ("no effect seen", "(uba: no effect seen)")
     if gain.certain:
         # Cosine is UBA at phi = 2.
         assert not low <= COSINE_PHI <= high

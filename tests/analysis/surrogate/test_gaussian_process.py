@@ -11,7 +11,7 @@ from phitune.analysis.surrogate import belief
 from phitune.analysis.surrogate import gaussian_process as gp
 from phitune.analysis.surrogate.belief import Belief, Points
 
-H = gp.Hyperparameters(lengths=np.array([1.3, 0.6]), signal=0.7, noise=0.1, tilt=0.2, shared=0.15)
+H = gp.Hyperparameters(lengths=np.array([1.3, 0.6]), signal=0.7, noise=0.1, shared=0.15)
 N = 40
 
 
@@ -46,7 +46,7 @@ def data() -> gp.Data:
 
 @pytest.fixture
 def twin(data: gp.Data) -> GaussianProcessRegressor:
-    noise = H.own_noise(data.x[:, 0] - data.centre) + data.extra
+    noise = H.own_variance + data.extra
     model = GaussianProcessRegressor(WithLevels(), alpha=noise, optimizer=None)
     return model.fit(np.column_stack([data.x, data.levels, data.seed]), data.y)
 
