@@ -14,14 +14,20 @@ if TYPE_CHECKING:
     from phitune.analysis import recommend as recommend
     from phitune.trainables.schedules import refine as refine
     from phitune.trainables.schedules import schedule as schedule
+    from phitune.trainables.training.function import Trial as Trial
+    from phitune.trainables.training.function import spawn as spawn
+    from phitune.trainables.training.function import trial as trial
 
 _HOMES = {
+    "Trial": "phitune.trainables.training.function",
     "recommend": "phitune.analysis",
     "refine": "phitune.trainables.schedules",
     "schedule": "phitune.trainables.schedules",
+    "spawn": "phitune.trainables.training.function",
+    "trial": "phitune.trainables.training.function",
 }
 
-__all__ = ["recommend", "refine", "schedule"]
+__all__ = ["Trial", "recommend", "refine", "schedule", "spawn", "trial"]
 
 
 def __getattr__(name: str) -> Any:

@@ -117,7 +117,10 @@ class Progress:
             row = ["", "", ""]
             if best is not None:
                 shown = f"{from_dict(best.trial.schedule)} lr={best.trial.base_lr:.3g}"
-                row = [shown, f"{best.final['objective']:.4g}", f"{best.final['val_metric']:.4g} {cell.metric_name}"]
+                # A function need not report a metric.
+                metric = best.final.get("val_metric")
+                named = "" if metric is None else f"{metric:.4g} {cell.metric_name}"
+                row = [shown, f"{best.final['objective']:.4g}", named]
             table.add_row(key, str(self._of_cell[key]), *row)
         if len(self._cells) > _MOST_ROWS:
             table.add_row(f"… {len(self._cells) - _MOST_ROWS} more cells")

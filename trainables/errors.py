@@ -22,6 +22,10 @@ class SurroundingsError(RuntimeError):
     """
 
 
+class ProcessLostError(Exception):
+    """A process that cannot train a trial, through no fault of the trial's; it is started again in another."""
+
+
 class TaskGoneError(Exception):
     """A population does not know the task, for instance because its process was silent so long that it was dropped.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import textwrap
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,12 +37,20 @@ def schedules(
     )
 
 
-def workloads() -> None:
+def workloads(
+    own: Annotated[
+        str | None,
+        typer.Argument(metavar="[MODULE:NAME]", help="Show a function or class of your own.", show_default=False),
+    ] = None,
+) -> None:
     """List the workloads, their full budgets and optimizers."""
     from phitune.trainables.spec import Spec
     from phitune.trainables.workloads import names, parameters, workload
     from phitune.trainables.workloads.learning.recipe import Recipe
 
+    if own is not None:
+        _show_own(own)
+        return
     for name in names():
         built = workload(Spec(name))
         options = [f"{key}={value}" for key, value in parameters(name).items() if key not in Recipe.names()]
@@ -54,8 +63,29 @@ def workloads() -> None:
     typer.echo(
         "\nFor *: mlp, cnn, resnet8 to resnet110, vit-tiny, or any classifier of torchvision.models, such as resnet18."
         f"\nAll but quadratic also take the recipe: {', '.join(Recipe.names())}."
-        "\nYour own: module:Class, a subclass of phitune.trainables.workloads.Workload (docs/workloads.md)."
+        "\nYour own: module:function, any training loop that takes a phitune.Trial, or module:Class, a subclass of"
+        "\nphitune.trainables.workloads.Workload (docs/workloads.md). phitune workloads module:function shows one."
     )
+
+
+def _show_own(name: str) -> None:
+    """Shows what an entry of a study file for a user's own workload holds."""
+    from phitune.trainables.workloads import parameters
+    from phitune.trainables.workloads.function import function_named, is_function
+
+    if is_function(name):
+        known = function_named(name).parameters
+        keys = "full_budget, base_lr: [low, high], objective (val_loss), metric_name, metric_mode, artifacts, resources"
+        typer.echo(f"{name}: a function of a phitune.Trial; takes {_with_defaults(known)}")
+        typer.echo(f"Keys of its entry besides these: {keys}")
+    else:
+        typer.echo(f"{name}: a class; takes {_with_defaults(parameters(name))}")
+
+
+def _with_defaults(known: dict[str, Any]) -> str:
+    """Parameters as ``width=64, depth``, the latter without a default."""
+    shown = [key if value is inspect.Parameter.empty else f"{key}={value}" for key, value in known.items()]
+    return ", ".join(shown) or "no arguments"
 
 
 def _parameter(cls: Any, key: str) -> str:

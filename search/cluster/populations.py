@@ -16,6 +16,7 @@ from phitune.search.study.model import Cell, Study, Together
 from phitune.search.study.sections import Resources
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.function import OWN_OPTIMIZER
 
 # A population must be a small part of a study: proposals do not know the results of trials in flight.
 _SHARE_OF_STUDY = 0.25
@@ -70,7 +71,8 @@ def _together(cell: Cell, rows: int) -> Cell:
 
 def _measurement(population: str | int, spec: Spec, optimizer: Spec, resources: Resources, most: int) -> Any:
     """A Ray task that finds how many trials of a kind train together; None where it is one without measuring."""
-    if population == "off" or population == 1 or (population == "auto" and (most < 2 or not 0 < resources.gpu <= 1)):
+    alone = population == "off" or population == 1 or optimizer == OWN_OPTIMIZER
+    if alone or (population == "auto" and (most < 2 or not 0 < resources.gpu <= 1)):
         return None
     # A whole GPU: other work on it would slow down what is timed.
     measure = ray.remote(num_cpus=resources.cpu, num_gpus=math.ceil(resources.gpu), max_retries=0)(_measure)

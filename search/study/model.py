@@ -14,14 +14,25 @@ from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, fi
 from pydantic_core import ErrorDetails
 
 from phitune.search.study.families import FamilySpace, family_spaces
-from phitune.search.study.sections import Asha, Auto, Composition, Diagnostics, Failures, Resources, Section, Space
+from phitune.search.study.sections import (
+    Asha,
+    Auto,
+    Composition,
+    Diagnostics,
+    Failures,
+    FunctionEntry,
+    Resources,
+    Section,
+    Space,
+)
 from phitune.trainables.errors import InputError
 from phitune.trainables.percentage import percentage
 from phitune.trainables.schedules import families, family
 from phitune.trainables.spec import Spec
 from phitune.trainables.suggestion import did_you_mean
-from phitune.trainables.workloads import workload
+from phitune.trainables.workloads import Workload, workload
 from phitune.trainables.workloads.base import schedule_free
+from phitune.trainables.workloads.function import OWN_OPTIMIZER, function, is_function
 
 _MOST_ITERATIONS = 100_000_000
 _MOST_TOGETHER = 1000
@@ -54,6 +65,7 @@ class Cell:
         deterministic: Whether seeds change nothing, so that one replicate is enough.
         families: The families that are searched.
         resources: Resources of a trial.
+        artifacts: The trials of which MLflow gets the files that a function wrote: ``none``, ``replicates``, ``all``.
         together: The population in which the trials train; None if they train alone.
     """
 
@@ -69,6 +81,7 @@ class Cell:
     deterministic: bool
     families: tuple[FamilySpace, ...]
     resources: Resources
+    artifacts: Literal["none", "replicates", "all"] = "none"
     together: Together | None = None
 
     @property
@@ -85,9 +98,23 @@ class Cell:
         """The key in a form that ids and file names allow."""
         return re.sub(r"[^\w.,=()%+-]", "-", f"{self.workload.label}.{self.optimizer.label}.{self.budget}")
 
+    @property
+    def is_function(self) -> bool:
+        """Whether the workload is a function, which makes its optimizer itself."""
+        return self.optimizer == OWN_OPTIMIZER
+
 
 class _Placed(Section):
     resources: Resources
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An entry of ``workloads``; ``function`` is None for a class."""
+
+    spec: Spec
+    resources: Resources
+    function: FunctionEntry | None
 
 
 class Study(Section):
@@ -158,32 +185,57 @@ class Study(Section):
         families = family_spaces(self._families(), self.space.parameters, self.schedule.changes())
         optimizers = [Spec.of(entry, "optimizers") for entry in self.optimizers]
         _no_repeats("optimizers", [spec.label for spec in optimizers])
-        entries = [self._placed(entry) for entry in self.workloads]
-        _no_repeats("workloads", [spec.label for spec, _ in entries])
-        for _, resources in entries:
-            if isinstance(self.population, int) and self.population > 1 and resources.gpu > 1:
+        entries = [self._entry(entry) for entry in self.workloads]
+        _no_repeats("workloads", [entry.spec.label for entry in entries])
+        for entry in entries:
+            if isinstance(self.population, int) and self.population > 1 and entry.resources.gpu > 1:
                 raise InputError(
-                    f"population: {self.population} is not allowed with {resources.gpu:g} GPUs a trial; "
+                    f"population: {self.population} is not allowed with {entry.resources.gpu:g} GPUs a trial; "
                     "a population trains on one GPU or a part of one"
                 )
         return tuple(
             cell
-            for spec, resources in entries
-            for optimizer in optimizers
-            for cell in self._cells_of(spec, optimizer, families, resources)
+            for entry in entries
+            for optimizer in ([OWN_OPTIMIZER] if entry.function else optimizers)
+            for cell in self._cells_of(entry, optimizer, families)
         )
 
-    def _placed(self, entry: str | dict[str, Any]) -> tuple[Spec, Resources]:
-        """A workload and the resources of its trials: the entry's ``resources``, else the study's."""
-        if isinstance(entry, str) or "resources" not in entry:
-            return Spec.of(entry), self.resources
-        own = entry["resources"]
-        spec = Spec.of({key: value for key, value in entry.items() if key != "resources"})
-        values = {"resources": self.resources.model_dump() | own if isinstance(own, dict) else own}
+    def _entry(self, entry: str | dict[str, Any]) -> _Entry:
+        """A workload's name and parameters; its resources, else the study's; and what is said of a function."""
+        values = {"name": Spec.parse(entry).name} if isinstance(entry, str) else dict(entry)
+        resources = self._resources(values)
+        name, said = values.get("name"), None
+        if isinstance(name, str) and is_function(name):
+            said = {key: values.pop(key) for key in FunctionEntry.model_fields if key in values}
+        spec = Spec.of(entry if isinstance(entry, str) else values)
+        if said is None:
+            return _Entry(spec, resources, None)
+        function(spec)
+        return _Entry(spec, resources, self._function(spec.name, said))
+
+    def _resources(self, values: dict[str, Any]) -> Resources:
+        """Takes the resources of a trial out of an entry; without any, they are the study's."""
+        if "resources" not in values:
+            return self.resources
+        own = values.pop("resources")
+        merged = {"resources": self.resources.model_dump() | own if isinstance(own, dict) else own}
         try:
-            return spec, _Placed.model_validate(values).resources
+            return _Placed.model_validate(merged).resources
         except ValidationError as error:
-            raise InputError(f"workloads.{spec.name}.{_one_line(error, values)}") from None
+            raise InputError(f"workloads.{values.get('name')}.{_one_line(error, merged)}") from None
+
+    def _function(self, name: str, values: dict[str, Any]) -> FunctionEntry:
+        """What an entry says of a function besides its arguments."""
+        needed = {"full_budget": "its full budget in iterations"}
+        if self.space.base_lr is None:
+            needed["base_lr"] = "its range of base LRs, such as [0.001, 1.0]"
+        for key, words in needed.items():
+            if key not in values:
+                raise InputError(f"workloads.{name}.{key}: missing; a function's entry needs {words}")
+        try:
+            return FunctionEntry.model_validate(values)
+        except ValidationError as error:
+            raise InputError(f"workloads.{name}.{_one_line(error, values)}") from None
 
     def _families(self) -> list[str | dict[str, Any]]:
         """The families and, where they are not among them, the baselines."""
@@ -193,16 +245,10 @@ class Study(Section):
                 raise InputError(f"baselines: {name!r} is not allowed; baselines may be: {', '.join(BASELINES)}")
         return [*self.families, *(name for name in self.baselines if name not in labels)]
 
-    def _cells_of(
-        self, spec: Spec, optimizer: Spec, families: list[FamilySpace], resources: Resources
-    ) -> Iterable[Cell]:
-        built = workload(spec)
-        if optimizer.name not in built.base_lr:
-            raise InputError(
-                f"optimizers: {spec.name} cannot use {optimizer.name!r};{did_you_mean(optimizer.name, built.base_lr)} "
-                f"it supports: {', '.join(built.base_lr)}"
-            )
-        built.check(optimizer)
+    def _cells_of(self, entry: _Entry, optimizer: Spec, families: list[FamilySpace]) -> Iterable[Cell]:
+        spec = entry.spec
+        built = entry.function or _built(spec, optimizer)
+        base_lr = built.base_lr if isinstance(built, FunctionEntry) else built.base_lr[optimizer.name]
         if schedule_free(optimizer):
             # Made for a constant LR; the other families would undo what it does.
             constant = family_spaces(["constant"], {}, self.schedule.changes())
@@ -210,6 +256,8 @@ class Study(Section):
         budgets = [_iterations(budget, built.full_budget, spec) for budget in self.budgets]
         _no_repeats(f"budgets (in iterations of {spec.label})", budgets)
         objective = self.objective or built.objective
+        base_lr = self.space.base_lr or base_lr
+        assert base_lr is not None, "a function's entry has it where the space has not"
         for budget in sorted(budgets):
             yield Cell(
                 workload=spec,
@@ -220,10 +268,11 @@ class Study(Section):
                 mode="min" if objective == "val_loss" else built.metric_mode,
                 metric_name=built.metric_name,
                 metric_mode=built.metric_mode,
-                base_lr=self.space.base_lr or built.base_lr[optimizer.name],
-                deterministic=built.deterministic,
+                base_lr=base_lr,
+                deterministic=isinstance(built, Workload) and built.deterministic,
                 families=tuple(families),
-                resources=resources,
+                resources=entry.resources,
+                artifacts=built.artifacts if isinstance(built, FunctionEntry) else "none",
             )
 
     def to_yaml(self) -> str:
@@ -243,6 +292,18 @@ def parse_study(values: Mapping[str, Any]) -> Study:
         raise InputError(_one_line(error, values)) from None
     _ = study.cells
     return study
+
+
+def _built(spec: Spec, optimizer: Spec) -> Workload:
+    """The workload, which can be trained with the optimizer."""
+    built = workload(spec)
+    if optimizer.name not in built.base_lr:
+        raise InputError(
+            f"optimizers: {spec.name} cannot use {optimizer.name!r};{did_you_mean(optimizer.name, built.base_lr)} "
+            f"it supports: {', '.join(built.base_lr)}"
+        )
+    built.check(optimizer)
+    return built
 
 
 def _iterations(budget: int | str, full_budget: int, spec: Spec) -> int:

@@ -137,6 +137,20 @@ class Resources(Section):
         return value
 
 
+class FunctionEntry(Section):
+    """What an entry of ``workloads`` says of a function besides its arguments; see docs/workloads.md.
+
+    ``artifacts`` are the trials of which MLflow gets the files that the function wrote.
+    """
+
+    full_budget: Annotated[StrictInt, Field(ge=1)]
+    base_lr: LogRange | None = None
+    objective: Literal["val_loss", "val_metric"] = "val_loss"
+    metric_name: StrictStr = "metric"
+    metric_mode: Literal["min", "max"] = "max"
+    artifacts: Literal["none", "replicates", "all"] = "none"
+
+
 class Failures(Section):
     """Limits for trials that are lost or hang; see docs/resume.md."""
 

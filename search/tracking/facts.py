@@ -22,6 +22,7 @@ class CellFacts:
 
     Attributes:
         shown: Shortest name within the study, such as ``mlp/digits T=64``; empty if it is the only cell.
+        artifacts: The trials whose own files are logged: ``none``, ``replicates`` or ``all``.
     """
 
     workload: str
@@ -34,6 +35,7 @@ class CellFacts:
     metric_mode: str
     deterministic: bool
     shown: str
+    artifacts: str = "none"
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def facts_of(study: Study, study_id: str, shown_out: str) -> StudyFacts:
             metric_mode=cell.metric_mode,
             deterministic=cell.deterministic,
             shown=" ".join(filter(None, names)),
+            artifacts=cell.artifacts,
         )
 
     return StudyFacts(

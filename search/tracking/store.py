@@ -20,6 +20,7 @@ from phitune.search.records.record import Record, Trial
 from phitune.search.tracking import runs
 from phitune.search.tracking.facts import StudyFacts
 from phitune.search.tracking.sqlite import prepared, settle
+from phitune.trainables.trial_files import files_of
 from phitune.trainables.uri import database_file, without_credentials
 
 _PAGE = 1000
@@ -85,6 +86,10 @@ class Store:
         run_id = self._create(record.trial, record.started, tags) if fresh else self._written[trial_id][0]
         # Until the run has ended it is unknown whether the store has all of it; after a failure it is looked up.
         self._doubtful.add(trial_id)
+        files = files_of(self._ladder.parent, trial_id)
+        if cell.artifacts in ("all", f"{record.trial.phase}s") and files.is_dir():
+            # First, as a run counts as complete once it has its figures.
+            self._client.log_artifacts(run_id, str(files))
         self._client.log_batch(
             run_id,
             metrics=runs.metrics(record),

@@ -7,7 +7,7 @@ import re
 from ray.exceptions import RayTaskError
 
 from phitune.search.stopping.retries import DIED, Failure
-from phitune.trainables.trial.relay import PopulationLostError
+from phitune.trainables.errors import ProcessLostError
 
 _COLOUR = re.compile(r"\x1b\[\d+m")
 
@@ -20,7 +20,7 @@ def explain(error: Exception | None) -> Failure:
         return Failure(
             _one_line(f"{name}: {message}" if message else name),
             _COLOUR.sub("", str(error)),
-            lost=isinstance(cause, PopulationLostError),
+            lost=isinstance(cause, ProcessLostError),
         )
     text = str(error or "")
     if "low on memory" in text:

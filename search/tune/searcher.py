@@ -16,6 +16,7 @@ from phitune.search.stopping.ladder import rungs
 from phitune.search.stopping.retries import Failure, Retries
 from phitune.search.study.model import Cell, Study
 from phitune.trainables.training.checkpoint import CheckpointFolder
+from phitune.trainables.trial_files import files_of
 
 # Share of a cell's trials by which a workload may be ahead of the others, so that its trials follow one another.
 HEAD_START = 0.1
@@ -143,6 +144,10 @@ class Proposer(Searcher):  # type: ignore[misc]
                 "seconds": self._study.failures.checkpoint_seconds,
             },
         }
+        if cell.is_function:
+            task["directory"] = str(files_of(self._checkpoints.out, trial.trial_id))
+            # Less than the watchdog's: the trial that waits for the end of this one is not to count as hung.
+            task["patience"] = self._study.failures.hung_seconds / 2
         config = {
             "trial_id": trial.trial_id,
             "cell": cell.key,

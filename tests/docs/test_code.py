@@ -20,6 +20,8 @@ from tests.docs.pages import ROOT, Block, blocks, name, pages
 MENTIONED = {
     "refined.json": '{"family": "refined", "values": [1.0, 0.5, 0.0]}',
     "notes/monday.txt": "Learning rates, and how they fall. " * 2000,
+    "my_training.py": "def train(trial, width=64): ...\n",
+    "tuned.py": "def tune(trial, channels=8): ...\n",
     "my_module.py": "from phitune.trainables.workloads.digits import MlpDigits as MyWorkload\n",
 }
 MINIMAL = {"name": "page", "workloads": ["mlp/digits"]}

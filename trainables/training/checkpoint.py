@@ -16,13 +16,12 @@ from typing import Any, ClassVar
 from weakref import WeakSet
 
 from phitune.trainables.atomic import whole_file
+from phitune.trainables.trial_files import file_name
 
 # Seconds for which a trial waits for its file. Storage that hangs (a network drive whose server is away) answers
 # neither yes nor no; the trial goes on meanwhile.
 _PATIENCE = 2.0
 _SUFFIX = ".ckpt"
-# A trial id has a slash, which a file name cannot have; no id has this.
-_SLASH = "@"
 
 
 class Checkpoint:
@@ -109,14 +108,19 @@ class Checkpoint:
 
 
 class CheckpointFolder:
-    """The checkpoints of a study, as seen from the machine that runs it."""
+    """The checkpoints of a study, as seen from the machine that runs it.
+
+    Attributes:
+        out: The study's directory, in which the folder lies.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()
+        self.out = self._path.parent
 
     def file_of(self, trial_id: str) -> Path:
         """The checkpoint file of a trial."""
-        return self._path / f"{trial_id.replace('/', _SLASH)}{_SUFFIX}"
+        return self._path / f"{file_name(trial_id)}{_SUFFIX}"
 
     def discard(self, trial_id: str) -> None:
         """Removes a trial's checkpoint, if there is one."""

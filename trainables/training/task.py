@@ -16,13 +16,20 @@ from phitune.trainables.schedules import from_dict
 from phitune.trainables.spec import Spec
 from phitune.trainables.training.checkpoint import Checkpoint
 from phitune.trainables.training.config import Diagnostics, TrialConfig
+from phitune.trainables.training.function import FunctionTraining
+from phitune.trainables.training.function.link import Plan
 from phitune.trainables.training.requests import Request, serve
 from phitune.trainables.training.training import Training
 from phitune.trainables.workloads import Learner, Workload, workload
+from phitune.trainables.workloads.function import function, is_function
 
-_FINAL = ("val_loss", "val_metric", "ema_val_loss", "ema_val_metric")
+# Of the last point of the curve, what is no final figure.
+_ON_THE_WAY = ("step", "lr", "train_loss", "grad_norm", "weight_norm")
 # Errors of the system that would come again.
 _LASTING = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+
+# Seconds for a user's function to return where the process ends anyway.
+_AT_END = 5.0
 
 NewLearner = Callable[[Workload, TrialConfig], Learner]
 """Builds the learner of a trial."""
@@ -32,9 +39,10 @@ class Task:
     """Trains one configuration, and reports at its rungs and at the end.
 
     Its text is JSON with the keys ``workload optimizer budget schedule base_lr seed objective rungs test diagnostics
-    threads checkpoint``; ``rungs`` are the iterations at which to report besides the last, ``test`` whether to touch
-    the test split at the end, ``diagnostics`` the fields of `Diagnostics`, ``checkpoint`` (which may be missing) the
-    ``path`` of the file and the ``seconds`` between two saves.
+    threads``. ``rungs`` are the iterations at which to report besides the last, ``test`` whether to touch the test
+    split at the end, ``diagnostics`` the fields of `Diagnostics`. It may have ``checkpoint``, the ``path`` of the file
+    and the ``seconds`` between two saves. A function's has ``directory``, the folder for its own files, and
+    ``patience``, the seconds it may take to return once it is told to stop.
 
     A report holds ``rung`` (its number from 1, 0 at the end), ``judged`` (the objective on averaged weights) and
     ``account``: JSON with ``status`` (running, completed, diverged, failed), ``steps`` (iterations done; the horizon
@@ -55,12 +63,14 @@ class Task:
     def __init__(self, text: str, device: str = "cpu", new_learner: NewLearner | None = None) -> None:
         trial = json.loads(text)
         checkpoint = trial.pop("checkpoint", None)
+        self._directory = Path(trial.pop("directory", ""))
+        self._patience = float(trial.pop("patience", 0.0))
         self._trial: Mapping[str, Any] = trial
         self._device = device
         self._new_learner = new_learner
         self._started = self._resumed = time.time()
         self._spent = 0.0
-        self._training: Training | None = None
+        self._training: Training | FunctionTraining | None = None
         self._rungs: list[tuple[int, float]] = []
         self._checkpoint = Checkpoint(Path(checkpoint["path"]), checkpoint["seconds"], trial) if checkpoint else None
 
@@ -79,6 +89,16 @@ class Task:
             reason = f"{type(error).__name__}: {error}"
             return self._report("failed", reason=reason, traceback=traceback.format_exc())
 
+    def close(self, waits: bool = True) -> bool:
+        """Ends the trial, if it is in progress; returns whether it has ended.
+
+        Args:
+            waits: Whether to be patient with a user's function that is busy.
+        """
+        if isinstance(self._training, FunctionTraining):
+            return self._training.close(self._patience if waits else min(self._patience, _AT_END))
+        return True
+
     def _requests_to_next_report(self) -> Generator[Request, Any, dict[str, Any]]:
         config = self._trial
         if self._training is None:
@@ -95,11 +115,12 @@ class Task:
             if not math.isfinite(objective):
                 return self._report("diverged", reason=f"{config['objective']} is {objective}", extra=extra)
             return self._report("completed", extra=extra)
-        judged = training.curve[-1][f"ema_{config['objective']}"]
+        point = training.curve[-1]
+        judged = point.get(f"ema_{config['objective']}", point[config["objective"]])
         self._rungs.append((training.step, judged))
         return {**self._report("running"), "rung": number, "judged": judged}
 
-    def _start(self) -> Training:
+    def _start(self) -> Training | FunctionTraining:
         """The training as last saved, or at its first step."""
         saved = self._checkpoint.load() if self._checkpoint else None
         if saved is not None:
@@ -115,16 +136,30 @@ class Task:
                 return training
         return self._fresh()
 
-    def _fresh(self) -> Training:
+    def _fresh(self) -> Training | FunctionTraining:
         config = self._trial
+        spec, schedule = Spec.of(config["workload"]), from_dict(config["schedule"])
+        if is_function(spec.name):
+            plan = Plan(
+                budget=config["budget"],
+                seed=config["seed"],
+                device=self._device,
+                schedule=schedule,
+                base_lr=config["base_lr"],
+                objective=config["objective"],
+                rungs=tuple(config["rungs"]),
+                directory=self._directory,
+                patience=self._patience,
+            )
+            return FunctionTraining(function(spec), plan)
         trial = TrialConfig(
             optimizer=config["optimizer"],
             horizon=config["budget"],
-            schedule=from_dict(config["schedule"]),
+            schedule=schedule,
             base_lr=config["base_lr"],
             seed=config["seed"],
         )
-        shared = workload(Spec.of(config["workload"]))
+        shared = workload(spec)
         return Training(
             shared,
             trial,
@@ -134,7 +169,7 @@ class Task:
         )
 
     def _answer(self, request: Request) -> Any:
-        assert self._training is not None, "requests come from the training"
+        assert isinstance(self._training, Training), "requests come from the training of a learner"
         return self._training.answer(request)
 
     def _save_if_due(self) -> None:
@@ -161,7 +196,7 @@ class Task:
     ) -> dict[str, Any]:
         training = self._training
         curve = training.curve if training else []
-        final = {key: curve[-1][key] for key in _FINAL if curve}
+        final = {key: value for key, value in curve[-1].items() if key not in _ON_THE_WAY} if curve else {}
         if final:
             final["objective"] = final[self._trial["objective"]]
         account = {

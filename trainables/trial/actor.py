@@ -9,6 +9,7 @@ from typing import Any
 import ray
 from ray import tune
 
+from phitune.trainables.errors import ProcessLostError
 from phitune.trainables.training.task import Task
 from phitune.trainables.trial.relay import Relay
 
@@ -26,7 +27,9 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         self._task = _task(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.cleanup()
+        if not self._task.close():
+            # Tune removes this process, and the new trial starts in another.
+            raise ProcessLostError("the trial before it does not stop")
         self._task = _task(new_config)
         return True
 
@@ -34,8 +37,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         return self._task.report()
 
     def cleanup(self) -> None:
-        if isinstance(self._task, Relay):
-            self._task.close()
+        self._task.close(waits=False)
 
 
 def _task(config: dict[str, Any]) -> Task | Relay:

@@ -14,7 +14,7 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from phitune.trainables.errors import TaskGoneError
+from phitune.trainables.errors import ProcessLostError, TaskGoneError
 from phitune.trainables.training.task import spoils_process
 
 _REGISTRY = "phitune-populations"
@@ -23,7 +23,7 @@ _PATIENCE = 5.0
 _RETRY = 0.5
 
 
-class PopulationLostError(Exception):
+class PopulationLostError(ProcessLostError):
     """The process that trains a trial's population has died."""
 
 
@@ -130,10 +130,11 @@ class Relay:
         except RayActorError as error:
             raise PopulationLostError("the process that trains its population died") from error
 
-    def close(self) -> None:
-        """Removes the trial from its host."""
+    def close(self, waits: bool = True) -> bool:
+        """Removes the trial from its host; always true, as that needs no waiting."""
         if self._host is not None:
             self._host.remove.remote(self._key)
+        return True
 
     def _accepting_host(self) -> Any:
         """Submits the trial to the device's hosts in turn until one has room, which is when leases of dead ones end."""

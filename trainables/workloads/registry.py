@@ -85,6 +85,6 @@ def _user_workload(name: str) -> type[Workload]:
     cls = import_class(name, "workload")
     if not (isinstance(cls, type) and issubclass(cls, Workload)):
         raise InputError(
-            f"workload: {name!r} is not allowed; it must be a subclass of phitune.trainables.workloads.Workload"
+            f"workload: {name!r} is not allowed here; it must be a subclass of phitune.trainables.workloads.Workload"
         )
     return cls

@@ -7,6 +7,7 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from phitune.search.stopping.retries import Failure
 from phitune.search.tune.explain import explain
+from phitune.trainables.errors import ProcessLostError
 from phitune.trainables.trial.relay import PopulationLostError
 
 
@@ -40,9 +41,10 @@ def test_reasons_of_a_process_that_died(message: str, reason: str) -> None:
     assert explain(RayActorError(error_msg=message)) == Failure(reason, lost=reason.endswith("node has died"))
 
 
-def test_that_a_trials_population_died_says_little_of_the_trial() -> None:
+def test_that_a_trials_population_or_process_was_lost_says_little_of_the_trial() -> None:
     def failed(error: Exception) -> Failure:
         return explain(RayTaskError("step", "Traceback", error))
 
     assert failed(PopulationLostError("the process that trains its population died")).lost
+    assert failed(ProcessLostError("the trial before it does not stop")).lost
     assert not failed(OSError("Input/output error")).lost

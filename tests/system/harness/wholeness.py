@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,18 @@ from optuna.trial import TrialState
 
 from phitune.analysis.results import find_study, load
 from phitune.search.records.journal import Journal
-from phitune.search.records.record import Record
+from phitune.search.records.record import Record, Trial
 from phitune.search.stopping.ladder import rungs
 from phitune.search.study.file import read_study
 from phitune.search.study.model import Cell, Study
 from phitune.trainables.schedules import from_dict
 from phitune.trainables.training import Training, TrialConfig
+from phitune.trainables.training.function import FunctionTraining
+from phitune.trainables.training.function.link import Plan
+from phitune.trainables.training.requests import serve
 from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.function import function
+from tests.conftest import PATIENCE
 
 _STATES = {
     "completed": TrialState.COMPLETE,
@@ -89,11 +95,31 @@ def _check_mlflow(folder: Path, name: str, by_id: dict[str, Record]) -> None:
 
 def _check_outcome(study: Study, cell: Cell, record: Record, curve: Any, within: float) -> None:
     trial = record.trial
-    config = TrialConfig(cell.optimizer.label, cell.budget, from_dict(trial.schedule), trial.base_lr, trial.seed)
-    training = Training(workload(cell.workload), config)
-    for rung in rungs(cell, study) if trial.phase == "explore" else ():
-        training.advance(min(rung, record.steps))
-    training.advance(record.steps)
+    judged = rungs(cell, study) if trial.phase == "explore" else ()
+    training = _training(cell, trial, judged)
+    for until in [*(rung for rung in judged if rung < record.steps), record.steps]:
+        serve(training.requests(until), lambda request: training.answer(request))  # type: ignore[union-attr]
+    if isinstance(training, FunctionTraining):
+        assert training.close(PATIENCE)
     assert [point.keys() for point in training.curve] == [point.keys() for point in curve], trial.trial_id
     for expected, point in zip(training.curve, curve, strict=True):
         assert point == pytest.approx(expected, rel=within, abs=0.0), trial.trial_id
+
+
+def _training(cell: Cell, trial: Trial, judged: tuple[int, ...]) -> Training | FunctionTraining:
+    """The trial as it begins."""
+    schedule = from_dict(trial.schedule)
+    if not cell.is_function:
+        config = TrialConfig(cell.optimizer.label, cell.budget, schedule, trial.base_lr, trial.seed)
+        return Training(workload(cell.workload), config)
+    plan = Plan(
+        budget=cell.budget,
+        seed=trial.seed,
+        device="cpu",
+        schedule=schedule,
+        base_lr=trial.base_lr,
+        objective=cell.objective,
+        rungs=judged,
+        directory=Path(tempfile.mkdtemp()),
+    )
+    return FunctionTraining(function(cell.workload), plan)

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+import phitune
+from phitune.search.study.file import read_study
 from phitune.trainables.schedules import schedule
 from phitune.trainables.spec import Spec
+from phitune.trainables.testing.functions import FunctionConformance
 from phitune.trainables.testing.workloads import WorkloadConformance
 from phitune.trainables.training import Training, TrialConfig
 from phitune.trainables.workloads import Workload, workload
@@ -18,7 +21,7 @@ EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 PLAIN = EXAMPLES / "plain_script"
 
 
-class _Example(WorkloadConformance):
+class _InFolder:
     folder: Path
 
     @pytest.fixture(autouse=True)
@@ -27,13 +30,13 @@ class _Example(WorkloadConformance):
         monkeypatch.syspath_prepend(self.folder)
 
 
-class TestSpirals(_Example):
+class TestSpirals(_InFolder, WorkloadConformance):
     folder = EXAMPLES
     workload = "own_workload:Spirals(turns=2)"
 
 
 @pytest.mark.full
-class TestWaveShapes(_Example):
+class TestWaveShapes(_InFolder, WorkloadConformance):
     folder = PLAIN
     workload = "waves:WaveShapes"
 
@@ -57,6 +60,21 @@ def test_workloads_of_the_studies_are_learnt(
     assert training.evaluate("test")["test_metric"] > at_least
 
 
+class TestTune(_InFolder, FunctionConformance):
+    folder = PLAIN
+    workload = "tuned:tune"
+    base_lr = 0.1
+
+
+def test_a_training_loop_of_the_guide_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PLAIN)
+    monkeypatch.syspath_prepend(PLAIN)
+    cells = read_study(PLAIN / "tuned_study.yaml").cells
+    assert {cell.metric_name for cell in cells} == {"accuracy"}
+    curve = phitune.trial(cells[0].workload.label, family="linear", base_lr=0.1, budget=cells[0].full_budget).run()
+    assert curve[-1]["val_metric"] > 0.8
+
+
 @pytest.mark.full
 def test_the_plain_script_runs_by_itself() -> None:
     process = subprocess.run(
@@ -72,7 +90,8 @@ def test_the_plain_script_runs_by_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "file"), [("class Spirals", "own_workload.py"), ("class WaveShapes", PLAIN / "waves.py")]
+    ("head", "file"),
+    [("class Spirals", "own_workload.py"), ("class WaveShapes", PLAIN / "waves.py"), ("def tune", PLAIN / "tuned.py")],
 )
 def test_the_guide_shows_the_code_that_runs(head: str, file: str | Path) -> None:
     guide = (EXAMPLES.parent / "workloads.md").read_text(encoding="utf-8")
