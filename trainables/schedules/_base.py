@@ -123,15 +123,23 @@ class Schedule(ABC):
         w = self.warmup if self.warmup >= 1 else round(self.warmup * horizon)
         return min(int(w), horizon - 1)
 
-    def lr_scheduler(self, optimizer: Optimizer, horizon: int, last_epoch: int = -1) -> LRScheduler:
-        """A standard torch scheduler; call its ``step()`` after every ``optimizer.step()``.
+    def lr_scheduler(
+        self, optimizer: Optimizer, horizon: int, last_epoch: int = -1, extend: bool = False
+    ) -> LRScheduler:
+        """A standard torch scheduler; call its ``step()`` once after every ``optimizer.step()``.
 
         Every parameter group keeps its own LR as base LR, so groups keep their ratios. Where the family cycles
         momentum, so does the scheduler.
+
+        Args:
+            optimizer: Its groups' LRs are the base LRs.
+            horizon: The budget T in optimizer steps.
+            last_epoch: The last step done, as in torch.
+            extend: Whether the scheduler may load a state that was saved at another horizon.
         """
         from phitune.trainables.schedules._torch import ProfileLR
 
-        return ProfileLR(optimizer, self, horizon, last_epoch)
+        return ProfileLR(optimizer, self, horizon, last_epoch, extend)
 
     @classmethod
     def required(cls) -> list[str]:

@@ -64,8 +64,12 @@ class Plateau(Schedule):
         after_warmup: NDArray[np.int64] = np.rint(np.arange(1, count + 1) * ((horizon - w) / count)).astype(np.int64)
         return w + after_warmup
 
-    def lr_scheduler(self, optimizer: Optimizer, horizon: int, last_epoch: int = -1) -> LRScheduler:
+    def lr_scheduler(
+        self, optimizer: Optimizer, horizon: int, last_epoch: int = -1, extend: bool = False
+    ) -> LRScheduler:
         """Torch's own ReduceLROnPlateau; call its ``step(loss)`` after each of `check_steps`, not at every iteration.
+
+        Its state knows no horizon, so it loads with or without ``extend``.
 
         Raises:
             InputError: Warmup, sampling or ``last_epoch`` is set; torch's has none of them.
@@ -75,7 +79,8 @@ class Plateau(Schedule):
         for name, value in (("warmup", self.warmup), ("sampling", self.sampling), ("last_epoch", last_epoch + 1)):
             if value:
                 raise InputError(f"{self.family}.{name}: torch's ReduceLROnPlateau has none; use u(step, ...) instead")
-        floors = [self.floor * float(group["lr"]) for group in optimizer.param_groups]
+        # One number for all groups lets groups be added later.
+        floors = [self.floor * float(group["lr"]) for group in optimizer.param_groups] if self.floor else 0.0
         return ReduceLROnPlateau(
             optimizer, "min", self.factor, self.patience, self.threshold, "rel", cooldown=0, min_lr=floors, eps=0.0
         )

@@ -6,15 +6,22 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 
 def require(present: object, reason: str) -> None:
-    """Skips the test for ``reason`` unless what it needs is present; with ``CI=true`` fails it instead."""
+    """Skips the test, or the module, for ``reason`` unless what it needs is present; with ``CI=true`` fails it."""
     if not present:
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason, allow_module_level=True)
+
+
+def require_packages(*names: str, extra: str) -> None:
+    """Requires, as `require` does, that all packages of one of phitune's extras can be imported."""
+    missing = [name for name in names if find_spec(name) is None]
+    require(not missing, f"no {' and '.join(missing)}; pip install 'phitune[{extra}]'")
 
 
 def program(*names: str, package: str, folders: str = "") -> str:

@@ -98,17 +98,10 @@ class Trial:
         Raises:
             InputError: The optimizer's LRs are zero, or the family cycles momentum and the optimizer has none.
         """
-        from phitune.trainables.schedules._torch import ProfileLR
+        from phitune.trainables.schedules._torch import ProfileLR, set_base_lr
 
         self._link.check()
-        groups = optimizer.param_groups
-        # A restored optimizer is somewhere on its schedule; its initial LRs are with it.
-        rates = [float(group.get("initial_lr", group["lr"])) for group in groups]
-        if not max(rates) > 0:
-            raise InputError("lr_scheduler: the optimizer's LR is 0; give it any other, whose groups keep their ratio")
-        for group, rate in zip(groups, rates, strict=True):
-            _set(group, "lr", self.base_lr * rate / max(rates))
-            group["initial_lr"] = self.base_lr * rate / max(rates)
+        set_base_lr(optimizer, self.base_lr)
         schedule = _Observed(self) if self._checks else self.schedule
         scheduler = ProfileLR(optimizer, schedule, self.budget, last_epoch=self.start - 1)
         self._scheduler = weakref.ref(scheduler)
@@ -252,14 +245,6 @@ class _Observed:
 
     def momentum(self, step: ArrayLike, horizon: int) -> NDArray[np.float64] | None:
         return self._schedule.momentum(step, horizon)
-
-
-def _set(group: dict[str, Any], key: str, value: float) -> None:
-    """Sets a number of a parameter group, which may be a tensor."""
-    if hasattr(group[key], "fill_"):
-        group[key].fill_(value)
-    else:
-        group[key] = value
 
 
 def _whole(method: str, step: Any) -> int:
