@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -58,21 +58,29 @@ def launch(
     require_host_and_port(tracking_uri)
     quiet(verbose)
     with owned(out):
-        study_id, changes = claim(study, out)
+        before = claim(study, out)
+        journal = Journal(out / "trials.jsonl")
         earlier = earlier_cells(study.warm_start, out, study.cells)
-        for change in changes:
+        for change in before.changes:
             console.print(f"study changed: {change}", soft_wrap=True)
         tracker = Tracker(verbose)
         try:
-            fresh = study_id is None
+            fresh = before.study_id is None
             if fresh:
                 _join(study, out, address, console, verbose)
-            journal = Journal(out / "trials.jsonl")
-            study_id = study_id or uuid.uuid4().hex
-            describe(out, study, study_id, tracking_uri, {"parent_run_id": None})
-            opened = tracker.open(tracking_uri, facts_of(study, study_id, str(out)), out)
-            describe(out, study, study_id, tracking_uri, opened)
+            study_id = before.study_id or uuid.uuid4().hex
+            facts = facts_of(study, study_id, str(out))
+            cells = asdict(facts)["cells"]
+            describe(out, study, study_id, tracking_uri, {**before.opened, "cells": cells})
+            opened = tracker.open(tracking_uri, facts, out, before.opened.get("parent_run_id"))
+            describe(out, study, study_id, tracking_uri, {**opened, "cells": cells})
             session = Session(study, out, journal, tracker, console, earlier)
+            if before.moved and session.explored:
+                console.print(
+                    f"The cells have had their explore trials; with more of them, such as "
+                    f"--set trials={2 * study.most}, the search goes on with what is searched now.",
+                    soft_wrap=True,
+                )
             try:
                 if not session.finished:
                     if not fresh:

@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from rich.console import Console
 from threadpoolctl import threadpool_limits
 
@@ -20,8 +18,9 @@ from phitune.search.cluster.populations import placed
 from phitune.search.cluster.slots import Slots, words
 from phitune.search.progress import Progress
 from phitune.search.proposing.cell import CellProposer, proposers
+from phitune.search.proposing.history import open_history
 from phitune.search.proposing.warm_start import EarlierCell
-from phitune.search.records.journal import Journal, VerdictLog, cut_torn_line
+from phitune.search.records.journal import Journal, VerdictLog
 from phitune.search.records.record import Record
 from phitune.search.stopping.ladder import Ladder, Stopping, rungs
 from phitune.search.stopping.ladder_quality import ladder_quality, summary_lines
@@ -35,6 +34,7 @@ from phitune.search.tune.scheduler import Scheduler
 from phitune.search.tune.searcher import Proposer
 from phitune.search.tune.tuner import train
 from phitune.trainables.atomic import whole_file
+from phitune.trainables.errors import InputError
 from phitune.trainables.training.checkpoint import CheckpointFolder
 from phitune.trainables.trial.relay import start_populations
 
@@ -72,6 +72,11 @@ class Session:
             proposer.name: _stopping(study, proposer) for proposer in self._cells if rungs(proposer.cell, study)
         }
         self._verdicts = VerdictLog(out / "rungs.jsonl")
+        for number in self._verdicts.damaged:
+            self._print(f"{out / 'rungs.jsonl'}: line {number} is damaged and left out; its trial may be judged anew")
+        # Optuna's log may have been lost while trials were in flight.
+        known = {trial_id for proposer in self._cells for trial_id in proposer.known}
+        self._verdicts.forget({verdict.trial_id for verdict in self._verdicts.verdicts} - known)
         for verdict in self._verdicts.verdicts:
             self._ladders[verdict.cell].restore(verdict)
         for record in journal.records:
@@ -88,6 +93,11 @@ class Session:
     def finished(self) -> bool:
         """Whether every trial of the study has ended."""
         return all(cell.finished for cell in self._cells)
+
+    @property
+    def explored(self) -> bool:
+        """Whether no cell will have another explore trial."""
+        return all(cell.explored for cell in self._cells)
 
     @property
     def fresh(self) -> int:
@@ -190,7 +200,7 @@ class Session:
     def _expected(self) -> int:
         """Trials in all; where the finalists are not known yet, the baselines and another one are assumed."""
         return sum(
-            self._study.most - proposer.saved + self._study.replicates * (len(self._study.baselines) + 1)
+            proposer.expected + self._study.replicates * (len(self._study.baselines) + 1)
             if proposer.total is None
             else proposer.total
             for proposer in self._cells
@@ -223,12 +233,18 @@ class Session:
 
 
 def _proposers(study: Study, out: Path, journal: Journal, earlier: Iterable[EarlierCell]) -> list[CellProposer]:
-    """The study's cells as the records and Optuna's journal left them."""
-    # The study's own lock is held, so the process that left Optuna's is dead; Optuna would wait for it.
-    (out / "optuna.log.lock").unlink(missing_ok=True)
-    cut_torn_line(out / "optuna.log")
-    storage = JournalStorage(JournalFileBackend(str((out / "optuna.log").resolve())))
-    return proposers(study, storage, journal.records, earlier)
+    """The study's cells as the records and Optuna's journal left them.
+
+    Raises:
+        InputError: A record is of another study.
+    """
+    cells = {cell.key for cell in study.cells}
+    for record in journal.records:
+        if record.trial.cell not in cells:
+            raise InputError(
+                f"{journal.path}: the trial {record.trial.trial_id!r} is of no cell of this study; remove its line"
+            )
+    return proposers(study, open_history(out / "optuna.log", journal.records), journal.records, earlier)
 
 
 def _stopping(study: Study, proposer: CellProposer) -> Stopping:

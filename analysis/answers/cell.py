@@ -107,9 +107,11 @@ class Cell:
         elif self.verdict == "unclear":
             cautions.append("phi's interval covers most of the range searched: these trials do not locate it")
         elif self.verdict == "boundary":
-            cautions.append("phi's interval touches the end of the range searched; widen space.phi or add trials")
+            cautions.append("phi's interval touches the end of the range searched; widen space.phi and raise trials")
         if self.base_lr_at_limit and self.family == "uba":
-            cautions.append("base LR is as high as was tried there; a higher one may be better: widen space.base_lr")
+            cautions.append(
+                "base LR is as high as was tried there, more may be better: widen space.base_lr and raise trials"
+            )
         if self.trials and not self.replicates:
             cautions.append("no replicates: nothing was trained again on fresh seeds")
         if self.family not in (None, "uba"):

@@ -1,12 +1,16 @@
 """A study's trials: earlier ones from the cache, newly ended ones from MLflow."""
 
+import re
 import sqlite3
+from typing import Any
 
 import pandas as pd
 
 from phitune.analysis.results.cache import CacheKey, read_cache, write_cache
+from phitune.analysis.results.journal import JOURNAL_FILE, Unwritten, unwritten
 from phitune.analysis.results.mlflow_runs import client as mlflow_client
 from phitune.analysis.results.mlflow_runs import sqlite as mlflow_sqlite
+from phitune.analysis.results.mlflow_runs.layout import COUNTS
 from phitune.analysis.results.study_ref import StudyRef, is_sqlite
 from phitune.analysis.results.table import require_completed, tidy
 
@@ -29,7 +33,8 @@ def load(ref: StudyRef) -> pd.DataFrame:
     Trials in flight are left out. If a trial id occurs twice, the run that started last counts. Rows are cached in
     `.results.parquet` in the study's output directory. From an embedded database only runs that are not cached are
     read; from a server, runs that ended after the study, and all runs while it is running (a server cannot be queried
-    for late writes).
+    for late writes). What MLflow lacks is read from the journal in the output directory (`journal.unwritten`); these
+    rows have no `run_id` and are not cached.
 
     Args:
         ref: From `find_study`.
@@ -40,6 +45,11 @@ def load(ref: StudyRef) -> pd.DataFrame:
     Raises:
         InputError: The study has no trial that ran to its end.
     """
+    return load_with_notes(ref)[0]
+
+
+def load_with_notes(ref: StudyRef) -> tuple[pd.DataFrame, list[str]]:
+    """The table of `load`, and its errors; and a sentence for each thing that MLflow lacks."""
     parent = mlflow_client.parent_run(ref)
     key = CacheKey(ref.name, ref.public_uri, str(parent.info.run_id))
     cached = read_cache(ref.out_dir, key) if ref.out_dir is not None else None
@@ -48,8 +58,32 @@ def load(ref: StudyRef) -> pd.DataFrame:
     ended = None if parent.info.status == "RUNNING" else parent.info.end_time
     if ref.out_dir is not None and (not rows.equals(before) or ended != ended_before):
         write_cache(ref.out_dir, key, rows, ended)
+    rows = rows.drop_duplicates("trial_id", keep="last")
+    more = unwritten(ref, rows)
+    notes = _notes(ref, len(rows), more, parent)
+    if len(more.rows):
+        rows = tidy(pd.concat([rows, more.rows]) if len(rows) else more.rows)
     require_completed(rows, f"{ref.name!r} at {ref.public_uri}")
-    return rows.drop_duplicates("trial_id", keep="last").sort_values("trial_id", ignore_index=True)
+    return rows.sort_values("trial_id", ignore_index=True), notes
+
+
+def _notes(ref: StudyRef, written: int, more: Unwritten, parent: Any) -> list[str]:
+    notes = []
+    total = written + len(more.rows)
+    if len(more.rows):
+        notes.append(
+            f"{len(more.rows)} of {total} trials are not in MLflow and were read from {ref.out_dir}/{JOURNAL_FILE}; "
+            "the command that searched the study writes them there"
+        )
+    if more.damaged:
+        lines = ", ".join(map(str, more.damaged[:5])) + (", …" if len(more.damaged) > 5 else "")
+        notes.append(
+            f"{ref.out_dir}/{JOURNAL_FILE}: {len(more.damaged)} lines ({lines}) cannot be read and are left out"
+        )
+    counted = sum(int(number) for number in re.findall(r"\d+", parent.data.tags.get(COUNTS, "")))
+    if counted > total:
+        notes.append(f"{counted - total} of the {counted} trials that were searched are not in MLflow and are left out")
+    return notes
 
 
 def _updated(ref: StudyRef, parent: str, before: pd.DataFrame, ended_before: int | None) -> pd.DataFrame:

@@ -70,9 +70,12 @@ def search(
 
 def _print_plan(study: Study, out: Path) -> None:
     from phitune.search.proposing.warm_start import earlier_cells
+    from phitune.search.records.directory import claim
     from phitune.search.stopping.ladder import rungs
 
     cells = study.cells
+    for change in claim(study, out).changes:
+        typer.echo(f"study changed: {change}")
     earlier_cells(study.warm_start, out, cells)
     at_most = "at most " if study.auto else ""
     for cell in cells:

@@ -29,20 +29,25 @@ def ui(
         raise InputError(f"tracking URI: {uri!r} has no database yet; run `phitune search STUDY.yaml` first")
     server = f"http://127.0.0.1:{port}"
     typer.echo(f"MLflow: {server} (answers within half a minute; Ctrl-C ends it)")
-    for name, page in _pages(uri, server):
+    for name, page in pages(uri, server):
         typer.echo(f"{name}: {page}")
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port)]
     os.execv(sys.executable, command)
 
 
-def _pages(uri: str, server: str) -> list[tuple[str, str]]:
+def pages(uri: str, server: str) -> list[tuple[str, str]]:
     """The name and page in MLflow of each study below `RUNS`."""
     from phitune.search.tracking import runs_page
     from phitune.trainables.uri import absolute, without_credentials
 
-    described = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RUNS.glob("*/study.json"))]
-    return [
-        (study["name"], runs_page(study["experiment_id"], server))
-        for study in described
-        if study.get("experiment_id") and study["tracking_uri"] == without_credentials(absolute(uri))
-    ]
+    known = []
+    for path in sorted(RUNS.glob("*/study.json")):
+        try:
+            study = json.loads(path.read_text(encoding="utf-8"))
+            name, store, experiment = study["name"], study["tracking_uri"], study.get("experiment_id")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            typer.echo(f"{path} is damaged, so its study is not listed; MLflow has it", err=True)
+            continue
+        if experiment and store == without_credentials(absolute(uri)):
+            known.append((str(name), runs_page(experiment, server)))
+    return known

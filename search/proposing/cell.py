@@ -12,12 +12,13 @@ from optuna.trial import FrozenTrial
 
 from phitune.search.proposing.finalists import Finalist, finalists
 from phitune.search.proposing.group import Group
-from phitune.search.proposing.sampler import ORIGIN, VALUE, CellSampler, direction, tell
-from phitune.search.proposing.space import FAMILY, point, stable_seed
+from phitune.search.proposing.sampler import CONFIGURATION, ORIGIN, VALUE, CellSampler, direction, tell
+from phitune.search.proposing.space import FAMILY, all_distributions, stable_seed
 from phitune.search.proposing.warm_start import EarlierCell
 from phitune.search.records.record import Record, Trial
 from phitune.search.stopping.retries import Luck
 from phitune.search.study.model import Cell, Study
+from phitune.trainables.schedules import from_dict
 
 # With `trials: auto` a cell has had enough when, with so many trials completed, two proposals one after the other were
 # not worth it.
@@ -40,6 +41,7 @@ class CellProposer:
 
     Attributes:
         total: Trials of the cell in all; None until the finalists are known.
+        known: Ids of the explore trials that the records or Optuna knew when this process began.
         value: What the last proposal was worth (`Proposal.value`); infinite before the first that was valued, 0 when
             the cell explores no more.
     """
@@ -50,7 +52,6 @@ class CellProposer:
         self.total: int | None = None
         self.value = math.inf
         self._study = study
-        self._spaces = {space.label: space for space in cell.families}
         self._optuna = optuna.create_study(
             study_name=cell.key, storage=storage, direction=direction(cell), load_if_exists=True
         )
@@ -59,21 +60,34 @@ class CellProposer:
         self._study_id = storage.get_study_id_from_name(cell.key)
         self._ended: dict[str, Record] = {record.trial.trial_id: record for record in records}
         self._luck = Luck()
-        # Explore trials proposed, and of these ended; replicates proposed.
-        self._proposed = 0
+        # The number of the next explore trial; explore trials that have ended, ids of those in flight; replicates
+        # proposed.
+        self._next = 0
         self._explored = sum(record.trial.phase == "explore" for record in self._ended.values())
+        self._flying: list[str] = []
         self._replicated = 0
         self._again: list[Trial] = []
         self._replicates: list[Trial] | None = None
         enough = self._optuna.user_attrs.get(ENOUGH)
-        # A study file with more trials goes on.
-        self._enough = study.auto and enough is not None and enough["of"] >= study.most
+        # A study file with more trials, or with more to search, goes on.
+        self._searched = stable_seed(sorted(map(str, all_distributions(cell).items())), cell.base_lr)
+        self._enough = (
+            study.auto
+            and enough is not None
+            and enough["of"] >= study.most
+            and enough.get("searched") == self._searched
+        )
         self._reconcile()
         self._plan_replicates()
 
     @property
     def name(self) -> str:
         return self.cell.key
+
+    @property
+    def _proposed(self) -> int:
+        """Explore trials that have ended or are in flight."""
+        return self._explored + len(self._flying)
 
     @property
     def progress(self) -> float:
@@ -96,7 +110,12 @@ class CellProposer:
     @property
     def saved(self) -> int:
         """Explore trials that were not worth it."""
-        return self._study.most - self._proposed if self._enough else 0
+        return max(self._study.most - self._proposed, 0) if self._enough else 0
+
+    @property
+    def expected(self) -> int:
+        """Explore trials in all, as far as is known."""
+        return self._proposed if self._enough else max(self._study.most, self._proposed)
 
     @property
     def finished(self) -> bool:
@@ -111,9 +130,8 @@ class CellProposer:
     @property
     def in_flight(self) -> list[str]:
         """Ids of the trials that this process or an earlier one started and that have not ended."""
-        explore = [self._trial_id(number) for number in range(self._proposed)]
-        replicates = [trial.trial_id for trial in self._replicates or []]
-        return [trial_id for trial_id in explore + replicates if trial_id not in self._ended]
+        replicates = [trial.trial_id for trial in self._replicates or [] if trial.trial_id not in self._ended]
+        return [*self._flying, *replicates]
 
     @property
     def ended(self) -> Iterable[Record]:
@@ -144,6 +162,7 @@ class CellProposer:
         self._luck.ended(record)
         self.group.end(record)
         if record.trial.phase == "explore":
+            self._flying.remove(record.trial.trial_id)
             self._explored += 1
             self._tell(record)
             self._plan_replicates()
@@ -151,19 +170,37 @@ class CellProposer:
     def _explore(self) -> Trial | None:
         """A new explore trial, which is on disk when this returns; None if the cell has had enough."""
         before = self.value
-        new = self._sampler.trial(self._proposed)
+        new = self._sampler.trial(self._next)
         if self._study.auto and VALUE not in new.user_attrs:
-            new.set_user_attr(VALUE, self.group.propose(self.cell, self._proposed).value)
+            new.set_user_attr(VALUE, self.group.propose(self.cell, self._next).value)
         self._value_of(new)
         if self._study.auto and max(before, self.value) < 1.0 and self.group.completed(self.cell) >= FEWEST:
-            self._optuna.set_user_attr(ENOUGH, {"trials": self._proposed, "of": self._study.most})
+            enough = {"trials": self._proposed, "of": self._study.most, "searched": self._searched}
+            self._optuna.set_user_attr(ENOUGH, enough)
             self._enough = True
             self._plan_replicates()
             return None
         # At once, so that a process that is killed leaves no trial without its values.
         self._storage.create_new_trial(self._study_id, new)
-        self._proposed += 1
-        trial = self._trial(self._proposed - 1, new)
+        self._next += 1
+        return self._start(new)
+
+    def _start(self, frozen: FrozenTrial) -> Trial:
+        """The explore trial of Optuna's, in flight from now on."""
+        configuration = frozen.user_attrs[CONFIGURATION]
+        trial = Trial(
+            trial_id=self._trial_id(frozen.number),
+            cell=self.cell.key,
+            phase="explore",
+            number=frozen.number,
+            family=frozen.params[FAMILY],
+            schedule=from_dict(configuration["schedule"]).to_dict(),
+            base_lr=configuration["base_lr"],
+            mean_lr=configuration["mean_lr"],
+            seed=stable_seed(self._study.seed, self.cell.key, frozen.number),
+            origin=frozen.user_attrs[ORIGIN],
+        )
+        self._flying.append(trial.trial_id)
         self.group.start(trial)
         return trial
 
@@ -171,28 +208,12 @@ class CellProposer:
         value = trial.user_attrs.get(VALUE)
         self.value = math.inf if value is None else value
 
-    def _trial(self, number: int, frozen: FrozenTrial) -> Trial:
-        family = frozen.params[FAMILY]
-        configuration = point(self._spaces[family], self.cell, frozen.params)
-        return Trial(
-            trial_id=self._trial_id(number),
-            cell=self.cell.key,
-            phase="explore",
-            number=number,
-            family=family,
-            schedule=configuration.schedule.to_dict(),
-            base_lr=configuration.base_lr,
-            mean_lr=configuration.mean_lr,
-            seed=stable_seed(self._study.seed, self.cell.key, number),
-            origin=frozen.user_attrs[ORIGIN],
-        )
-
     def _trial_id(self, number: int) -> str:
         return f"{self.cell.slug}/explore-{number:04d}"
 
     def _plan_replicates(self) -> None:
         """When all explore trials have ended: finalists × fresh seeds, seed by seed, so that a part is paired too."""
-        if not self.explored or self._explored < self._proposed:
+        if not self.explored or self._flying:
             return
         self.value = 0.0
         seeds = min(self._study.replicates, 1) if self.cell.deterministic else self._study.replicates
@@ -218,32 +239,64 @@ class CellProposer:
         self.total = len(self._ended.keys() | {trial.trial_id for trial in self._replicates})
 
     def _finalists(self, count: str) -> list[Finalist]:
-        """The finalists; on disk when this returns, as the belief goes on with the trials of other cells."""
-        decided: dict[str, list[dict[str, Any]]] = self._optuna.user_attrs.get(FINALISTS, {})
-        if count not in decided:
-            chosen = finalists(self.group, self.cell, self._study.baselines)
-            decided = {**decided, count: [vars(finalist) for finalist in chosen]}
-            self._optuna.set_user_attr(FINALISTS, decided)
-        return [Finalist(**values) for values in decided[count]]
+        """The finalists; on disk when this returns, as the belief goes on with the trials of other cells.
+
+        Those decided earlier stay; a baseline that the study has since been given is added.
+        """
+        all_decided: dict[str, list[dict[str, Any]]] = self._optuna.user_attrs.get(FINALISTS, {})
+        if all_decided.get(count) == []:
+            return []
+        if count in all_decided:
+            decided, best_first = [Finalist(**values) for values in all_decided[count]], True
+        else:
+            decided, best_first = self._replicated_finalists(count)
+        now = finalists(self.group, self.cell, self._study.baselines, decided, best_first)
+        known = {finalist.family: finalist for finalist in [*now, *decided]}
+        values = [vars(finalist) for finalist in known.values()]
+        if values != all_decided.get(count):
+            self._optuna.set_user_attr(FINALISTS, {**all_decided, count: values})
+        return now
+
+    def _replicated_finalists(self, count: str) -> tuple[list[Finalist], bool]:
+        """Finalists of which replicates have ended, for a history that lacks them; whether the first is the best."""
+        trials = [record.trial for record in self._ended.values() if record.trial.finalist is not None]
+        trials = [trial for trial in trials if f"/finalist-{count}-" in str(trial.finalist)]
+        trials.sort(key=lambda trial: trial.number)
+        known = {trial.family: Finalist(trial.family, trial.schedule, trial.base_lr, trial.mean_lr) for trial in trials}
+        return list(known.values()), bool(trials) and trials[0].number == 0
 
     def _tell(self, record: Record) -> None:
+        """Tells Optuna of an end that it does not know of.
+
+        A trial whose record was lost has been trained again, though Optuna knows of its end.
+        """
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, record.trial.number)
-        tell(self._optuna, optuna.Trial(self._optuna, trial_id), record)
+        if not self._storage.get_trial(trial_id).state.is_finished():
+            tell(self._optuna, optuna.Trial(self._optuna, trial_id), record)
 
     def _reconcile(self) -> None:
-        """Brings Optuna up to the records; trials that were in flight start again under their ids."""
-        for frozen in self._optuna.get_trials(deepcopy=False):
-            self._proposed += 1
-            self._value_of(frozen)
-            if frozen.state.is_finished():
-                continue
-            record = self._ended.get(self._trial_id(frozen.number))
-            if record is None:
-                trial = self._trial(frozen.number, frozen)
-                self.group.start(trial)
-                self._again.append(trial)
+        """Brings Optuna up to the records; trials that were in flight start again under their ids.
+
+        What Optuna lacks because its file was lost or cut is added: the trials that have ended, and for a number
+        between theirs a new one. Trials in flight outside of what the study now asks for are left where they are.
+        """
+        ended = {record.trial.number: record for record in self._ended.values() if record.trial.phase == "explore"}
+        history = list(self._optuna.get_trials(deepcopy=False))
+        self.known = {self._trial_id(number) for number in {*range(len(history)), *ended}}
+        self._next = max(len(history), 1 + max(ended, default=-1))
+        for number in range(self._next):
+            record = ended.get(number)
+            if number < len(history):
+                frozen = history[number]
             else:
-                self._tell(record)
+                frozen = self._sampler.trial(number) if record is None else self._sampler.again(record.trial)
+                self._storage.create_new_trial(self._study_id, frozen)
+            self._value_of(frozen)
+            if record is not None:
+                if not frozen.state.is_finished():
+                    self._tell(record)
+            elif self._proposed < self._study.most and self._sampler.belongs(frozen):
+                self._again.append(self._start(frozen))
 
 
 def proposers(

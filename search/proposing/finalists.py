@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,22 +32,30 @@ class Finalist:
         return re.sub(r"[^\w,=()%+-]", "-", self.family)
 
 
-def finalists(group: Group, cell: Cell, baselines: Iterable[str]) -> list[Finalist]:
+def finalists(
+    group: Group, cell: Cell, baselines: Iterable[str], decided: Sequence[Finalist] = (), best_first: bool = True
+) -> list[Finalist]:
     """The best configuration by the group's belief, then each baseline at its best LR, if it is not the best.
 
     Args:
         group: The belief of the cell's workload and optimizer.
         cell: A cell of it.
         baselines: Labels of families; those that the cell does not search are left out.
+        decided: Finalists that were chosen earlier, of distinct families; they stay what they are.
+        best_first: Whether the first of these was chosen as the best; it stays the best while its family is searched.
 
     Returns:
         Of distinct families; empty if too few trials were completed to choose.
     """
-    best = chosen(group, cell)
+    families = [space.label for space in cell.families]
+    earlier = {finalist.family: finalist for finalist in decided}
+    stays = best_first and bool(decided) and decided[0].family in families
+    best = decided[0] if stays else chosen(group, cell)
     if best is None:
         return []
-    labels = [space.label for space in cell.families if space.label in set(baselines) - {best.family}]
-    return [best, *(finalist for label in labels if (finalist := chosen(group, cell, label)) is not None)]
+    labels = [label for label in families if label in set(baselines) - {best.family}]
+    others = [earlier.get(label) or chosen(group, cell, label) for label in labels]
+    return [earlier.get(best.family, best), *(finalist for finalist in others if finalist is not None)]
 
 
 def chosen(group: Group, cell: Cell, family: str | None = None) -> Finalist | None:

@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from phitune.search.records.journal import Follower
+import yaml
+
+from phitune.search.records.journal import read_records
 from phitune.search.records.record import Record
 from phitune.search.study.model import Cell
 from phitune.trainables.errors import InputError
+from phitune.trainables.workloads import workload
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def earlier_cells(study: str | None, out: Path, cells: Iterable[Cell]) -> list[E
         cells: Of the study to come.
 
     Raises:
-        InputError: There is no such study, or it has no trials.
+        InputError: There is no such study, its files are damaged, or its trials were judged by another objective.
     """
     if study is None:
         return []
@@ -49,10 +52,29 @@ def earlier_cells(study: str | None, out: Path, cells: Iterable[Cell]) -> list[E
         )
     if place.resolve() == out.resolve():
         raise InputError(f"warm_start: {study!r} is not allowed; it is this study")
-    wanted = {cell.group for cell in cells}
+    wanted = {cell.group: cell for cell in cells}
     records: dict[tuple[str, int], list[Record]] = {}
-    for record in Follower(place / "trials.jsonl").read():
+    for record in read_records(place / "trials.jsonl"):
         group, _, budget = record.trial.cell.rpartition(" ")
         if group in wanted:
             records.setdefault((group, int(budget)), []).append(record)
+    objective = _objective(place / "study.yaml")
+    for group, _ in records:
+        cell = wanted[group]
+        theirs = objective or workload(cell.workload).objective
+        if theirs != cell.objective:
+            raise InputError(
+                f"warm_start: {study!r} is not allowed; its objective for {group!r} is {theirs}, and this study's is "
+                f"{cell.objective}"
+            )
     return [EarlierCell(group, budget, tuple(each)) for (group, budget), each in sorted(records.items())]
+
+
+def _objective(path: Path) -> str | None:
+    """The objective that a study file names; None if it leaves it to the workload."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        objective = values["objective"]
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        raise InputError(f"warm_start: {str(path)!r} is missing or damaged; every searched study has one") from error
+    return None if objective is None else str(objective)

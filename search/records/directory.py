@@ -5,22 +5,41 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from phitune.search.study.families import FamilySpace
 from phitune.search.study.model import Study, parse_study
 from phitune.trainables.atomic import whole_file
 from phitune.trainables.errors import InputError
 from phitune.trainables.uri import absolute, without_credentials
 
-# Keys that may change between one run of a study and the next; its cells may become more too. Of those that may grow,
-# the property that says how large they are.
-_MAY_GROW = {"trials": "most", "replicates": "replicates"}
-_MAY_CHANGE = ("failures", "resources", "population", "diagnostics", "warm_start")
+# Keys that may change between one run of a study and the next; its cells may become more too.
+_WHAT_IS_SEARCHED = ("space", "families", "baselines")
+_MAY_CHANGE = ("trials", "replicates", "failures", "resources", "population", "diagnostics", "warm_start")
 _MAKE_CELLS = ("workloads", "budgets", "optimizers")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a study's directory held before.
+
+    Attributes:
+        study_id: The id of the study there; None if the directory is fresh.
+        changes: The study's changes since, a line each.
+        moved: Whether other families or ranges are searched than before.
+        opened: What `study.json` says of MLflow: the run and the experiment.
+    """
+
+    study_id: str | None = None
+    changes: tuple[str, ...] = ()
+    moved: bool = False
+    opened: Mapping[str, Any] = field(default_factory=dict)
 
 
 @contextmanager
@@ -51,52 +70,157 @@ def owned(out: Path) -> Iterator[None]:
             raise
 
 
-def claim(study: Study, out: Path) -> tuple[str | None, list[str]]:
-    """Checks that the directory is fresh or holds this study, perhaps a smaller one.
+def claim(study: Study, out: Path) -> Claim:
+    """Checks that the directory is fresh or holds this study, perhaps another form of it.
 
-    A study may grow by trials, replicates, budgets, workloads and optimizers; no cell may be lost.
-
-    Returns:
-        The id of the study in the directory, None for a fresh one; and its changes, a line each.
+    Its ranges, families, baselines, trials and replicates may change, and cells may be added; no cell may be lost.
 
     Raises:
-        InputError: The study there was started with something else.
+        InputError: The study there was started with something else, or its files are damaged.
     """
-    if not (out / "study.json").exists():
-        return None, []
-    then = parse_study(yaml.safe_load((out / "study.yaml").read_text(encoding="utf-8")))
-    changes = []
+    notes = _notes(out)
+    if notes is None:
+        return Claim()
+    then = _study(out / "study.yaml")
+    lines: list[str] = []
     for key in type(study).model_fields:
         before, now = getattr(then, key), getattr(study, key)
-        if before == now:
+        if before == now or key in _WHAT_IS_SEARCHED:
             continue
-        if key in _MAY_GROW and getattr(study, _MAY_GROW[key]) < getattr(then, _MAY_GROW[key]):
-            raise _changed(key, before, now, out, "it may only grow")
-        if key not in (*_MAY_GROW, *_MAY_CHANGE, *_MAKE_CELLS):
+        if key not in (*_MAY_CHANGE, *_MAKE_CELLS):
             raise _changed(key, before, now, out, "change it back, or give another --out")
-        changes.append(f"{key}: {_shown(before)} → {_shown(now)}")
-    cells = {cell.key for cell in study.cells}
+        lines.append(f"{key}: {_shown(before)} → {_shown(now)}")
+    cells, searched = {cell.key: cell for cell in study.cells}, list[str]()
     for cell in then.cells:
         if cell.key not in cells:
             key = next(key for key in _MAKE_CELLS if getattr(then, key) != getattr(study, key))
             raise _changed(key, getattr(then, key), getattr(study, key), out, f"the cell {cell.key!r} would be lost")
-    return str(json.loads((out / "study.json").read_text(encoding="utf-8"))["study_id"]), changes
+        searched += _changes_of_families(cell.families, cells[cell.key].families)
+    searched += [*_space_changes(then, study), *_label_changes("families", _labels(then), _labels(study))]
+    lines += [*dict.fromkeys(searched), *_label_changes("baselines", then.baselines, study.baselines)]
+    opened = {key: notes.get(key) for key in ("parent_run_id", "experiment_id")}
+    return Claim(str(notes["study_id"]), tuple(lines), bool(searched), opened)
 
 
-def describe(out: Path, study: Study, study_id: str, tracking_uri: str, opened: Mapping[str, str | None]) -> None:
+def describe(out: Path, study: Study, study_id: str, tracking_uri: str, more: Mapping[str, Any]) -> None:
     """Writes ``study.yaml``, and ``study.json``, which says where the results are.
 
     Args:
-        opened: The run and experiment as `search.tracking.Tracker.open` returns them.
+        more: Further keys of ``study.json``: the run and experiment as `search.tracking.Tracker.open` returns them,
+            and the cells, by key, for `phitune.analysis`, which reads trials that MLflow lacks.
     """
     _write(out / "study.yaml", study.to_yaml())
     content = {
         "name": study.name,
         "study_id": study_id,
         "tracking_uri": without_credentials(absolute(tracking_uri)),
-        **opened,
+        **more,
     }
     _write(out / "study.json", json.dumps(content, indent=2) + "\n")
+
+
+def _notes(out: Path) -> dict[str, Any] | None:
+    """What ``study.json`` says; None in a fresh directory."""
+    path = out / "study.json"
+    if not path.exists() and not (out / "trials.jsonl").exists():
+        return None
+    try:
+        notes = json.loads(path.read_text(encoding="utf-8"))
+        known = isinstance(notes, dict) and isinstance(notes["study_id"], str)
+    except (OSError, ValueError, KeyError):
+        known = False
+    if not known:
+        state = "is damaged" if path.exists() else "is missing"
+        raise InputError(
+            f"--out: {str(path)!r} {state}; it must hold at least "
+            """{"study_id": "…"}, the tag phitune.study_id of the study's run in MLflow"""
+        )
+    return dict(notes)
+
+
+def _study(path: Path) -> Study:
+    """The study as it was searched last.
+
+    Raises:
+        InputError: The file is missing or damaged; the message names the line.
+    """
+    remedy = "put it back; the study's run in MLflow has it as an artifact"
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
+        if not isinstance(values, dict):
+            raise ValueError("it holds no keys")
+        return parse_study(values)
+    except yaml.YAMLError as error:
+        raise InputError(f"--out: {str(path)!r}: line {_line_of(error, text)} is no YAML; {remedy}") from error
+    except InputError as error:
+        key = str(error).partition(":")[0].partition(".")[0]
+        numbers = [number for number, line in enumerate(text.splitlines(), 1) if line.startswith(f"{key}:")]
+        where = f": line {numbers[-1]}" if numbers else ""
+        raise InputError(f"--out: {str(path)!r}{where}: {error}; {remedy}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"--out: {str(path)!r} cannot be read ({reason}); {remedy}") from error
+
+
+def _line_of(error: yaml.YAMLError, text: str) -> int:
+    if not isinstance(error, yaml.MarkedYAMLError):
+        # A character that YAML does not allow has a position alone.
+        return text.count("\n", 0, getattr(error, "position", 0)) + 1
+    # A line without a colon is noticed in the next one.
+    mark = error.context_mark if error.context == "while scanning a simple key" else error.problem_mark
+    return int(mark.line) + 1 if mark is not None else 1
+
+
+def _changes_of_families(before: Iterable[FamilySpace], now: Iterable[FamilySpace]) -> Iterator[str]:
+    """Parameters that families search now or search no more.
+
+    Raises:
+        InputError: A label stood for something else before.
+    """
+    meanings = {space.label: space for space in before}
+    for space in now:
+        then = meanings.get(space.label, space)
+        moved = {key for key in {*then.fixed, *space.fixed} if then.fixed.get(key) != space.fixed.get(key)}
+        if then.name != space.name or moved - {*then.searched, *space.searched}:
+            raise InputError(
+                f"families: {space.label!r} was {_described(then)} before and is {_described(space)} now; give the new "
+                "one a `label` of its own"
+            )
+        for key in sorted({*then.searched} ^ {*space.searched}):
+            yield f"families: {space.label} searches {key}{'' if key in space.searched else ' no more'}"
+
+
+def _described(space: FamilySpace) -> str:
+    fixed = ", ".join(f"{key} {value}" for key, value in space.fixed.items())
+    return f"{space.name} with {fixed}" if fixed else space.name
+
+
+def _labels(study: Study) -> list[str]:
+    return list(dict.fromkeys(space.label for cell in study.cells for space in cell.families))
+
+
+def _label_changes(key: str, before: Iterable[str], now: Iterable[str]) -> list[str]:
+    added, left_out = [each for each in now if each not in before], [each for each in before if each not in now]
+    parts = [f"{', '.join(labels)} {word}" for labels, word in ((added, "added"), (left_out, "left out")) if labels]
+    return [f"{key}: {'; '.join(parts)}"] if parts else []
+
+
+def _space_changes(then: Study, now: Study) -> list[str]:
+    """The ranges that changed, and the parameters that are searched now or no more."""
+    before, after = ({"base_lr": study.space.base_lr, **study.space.parameters} for study in (then, now))
+    lines = []
+    for key in {**before, **after}:
+        low, high = before.get(key), after.get(key)
+        if low != high:
+            lines.append(f"space.{key}: {_range(key, low)} → {_range(key, high)}")
+    return lines
+
+
+def _range(key: str, ends: tuple[float, float] | None) -> str:
+    if ends is not None:
+        return f"[{ends[0]:g}, {ends[1]:g}]"
+    return "the workload's own" if key == "base_lr" else "not searched"
 
 
 def _write(path: Path, content: str) -> None:

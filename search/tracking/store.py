@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from textwrap import shorten
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, LifecycleStage, RunTag
+from mlflow.entities import Experiment, LifecycleStage, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, UNAUTHENTICATED, ErrorCode
 from mlflow.store.db.db_types import DATABASE_ENGINES
@@ -37,12 +37,13 @@ class Store:
         uri: MLflow tracking URI.
         facts: The study; its name is the experiment's.
         artifacts: Folder for artifacts where the tracking store has no place of its own (a database).
+        former: The id of the study's run when it was opened last, whose trials are the study's though it may be gone.
 
     Raises:
         Refused: The tracking store cannot be reached or written.
     """
 
-    def __init__(self, uri: str, facts: StudyFacts, artifacts: Path) -> None:
+    def __init__(self, uri: str, facts: StudyFacts, artifacts: Path, former: str | None = None) -> None:
         self._facts = facts
         self._file = database_file(uri)
         self._ladder = artifacts.parent / "ladder.json"
@@ -52,7 +53,7 @@ class Store:
                     _connect(uri)
                 self._client = MlflowClient(tracking_uri=uri)
                 self.experiment_id = self._open_experiment(facts.name, artifacts if _is_database(uri) else None)
-            self.parent_run_id = self._open_parent()
+            self.parent_run_id = self._open_parent(former)
             self._client.set_experiment_tag(self.experiment_id, *runs.view(facts))
             self._client.set_experiment_tag(self.experiment_id, runs.NOTE, runs.experiment_note(self.experiment_id))
             self._written = self._runs_of_parent()
@@ -111,6 +112,8 @@ class Store:
         for run_id, done in self._written.values():
             if not done:
                 self._client.set_terminated(run_id, status="KILLED")
+        if self._client.get_run(self.parent_run_id).info.lifecycle_stage != LifecycleStage.ACTIVE:
+            self._client.restore_run(self.parent_run_id)
         self._client.set_tag(self.parent_run_id, "phitune.trials", runs.counts(records))
         if self._ladder.exists():
             self._client.log_artifact(self.parent_run_id, str(self._ladder))
@@ -154,42 +157,64 @@ class Store:
             )
         return str(experiment.experiment_id)
 
-    def _open_parent(self) -> str:
+    def _open_parent(self, former: str | None) -> str:
+        """The id of the study's run: the one there is, restored if it was deleted, else a new one."""
         own = f"tags.`phitune.kind` = 'study' AND tags.`phitune.study_id` = '{self._facts.study_id}'"
-        parents = self._client.search_runs([self.experiment_id], own, max_results=1)
-        if parents:
-            run_id = str(parents[0].info.run_id)
+        parents = self._client.search_runs([self.experiment_id], own, ViewType.ALL)
+        # Where there are two, an older version made the second after the first had been deleted.
+        for run in sorted(parents, key=lambda run: run.info.lifecycle_stage != LifecycleStage.ACTIVE)[:1]:
+            run_id = str(run.info.run_id)
+            if run.info.lifecycle_stage != LifecycleStage.ACTIVE:
+                self._client.restore_run(run_id)
             self._client.update_run(run_id, status="RUNNING")
             # A study that has grown says so; what the analysis put above is of the smaller one.
-            if self._facts.note not in parents[0].data.tags.get(runs.NOTE, ""):
+            if self._facts.note not in run.data.tags.get(runs.NOTE, ""):
                 self._client.set_tag(run_id, runs.NOTE, self._facts.note)
                 self._client.log_text(run_id, self._facts.yaml, "study.yaml")
             return run_id
         tags = {"phitune.kind": "study", "phitune.study_id": self._facts.study_id, runs.NOTE: self._facts.note}
         run_id = str(self._client.create_run(self.experiment_id, tags=tags, run_name=self._facts.name).info.run_id)
         self._client.log_text(run_id, self._facts.yaml, "study.yaml")
+        # Of a run that was deleted for good its trials are left.
+        orphans = list(self._children(former)) if former else []
+        for orphan in [run for run in orphans if run.info.lifecycle_stage == LifecycleStage.ACTIVE]:
+            self._client.set_tag(orphan.info.run_id, MLFLOW_PARENT_RUN_ID, run_id)
         return run_id
 
     def _runs_of_parent(self, and_filter: str = "") -> dict[str, tuple[str, bool]]:
-        """Run id and whether it is complete, by trial id; of two runs of a trial the complete one."""
-        complete: dict[str, tuple[str, bool]] = {}
+        """Run id and whether it is complete, by trial id; of two runs of a trial the complete one.
+
+        A complete run that was deleted is restored, as it would otherwise be written again.
+        """
+        found: dict[str, tuple[bool, bool, str]] = {}
+        for run in self._children(self.parent_run_id, and_filter):
+            tags = run.data.tags
+            # A run that was broken off is ended as KILLED, but only a whole one has its last figures.
+            done = run.info.status != "RUNNING" and "phitune.status" in tags and "final/seconds" in run.data.metrics
+            active = run.info.lifecycle_stage == LifecycleStage.ACTIVE
+            if done or active:
+                one = done, active, str(run.info.run_id)
+                found[tags["phitune.trial_id"]] = max(one, found.get(tags["phitune.trial_id"], one))
+        for _, active, run_id in found.values():
+            if not active:
+                self._client.restore_run(run_id)
+        return {trial_id: (run_id, done) for trial_id, (done, _, run_id) in found.items()}
+
+    def _children(self, parent: str, and_filter: str = "") -> Iterator[Run]:
+        """The trials' runs, deleted ones too."""
         token: str | None = None
         while True:
             page = self._client.search_runs(
                 [self.experiment_id],
-                f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.parent_run_id}'{and_filter}",
+                f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'{and_filter}",
+                ViewType.ALL,
                 max_results=_PAGE,
                 page_token=token,
             )
-            for run in page:
-                tags = run.data.tags
-                # A run that was broken off is ended as KILLED, but only a whole one has its last figures.
-                done = run.info.status != "RUNNING" and "phitune.status" in tags and "final/seconds" in run.data.metrics
-                if done or tags["phitune.trial_id"] not in complete:
-                    complete[tags["phitune.trial_id"]] = (str(run.info.run_id), done)
+            yield from page
             token = page.token
             if not token:
-                return complete
+                return
 
 
 def _connect(uri: str) -> None:

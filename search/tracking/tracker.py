@@ -49,12 +49,13 @@ class Tracker:
         self.trouble: str | None = None
         self._process = self._spawn()
 
-    def open(self, uri: str, facts: StudyFacts, out: Path) -> dict[str, str]:
+    def open(self, uri: str, facts: StudyFacts, out: Path, former: str | None = None) -> dict[str, str]:
         """Opens the study's run, or creates it.
 
         Args:
             uri: MLflow tracking URI.
             out: The study's directory, with the journal ``trials.jsonl``; artifacts of an embedded store go there.
+            former: The id of the study's run when it was opened last; None for a new study.
 
         Returns:
             ``parent_run_id`` and ``experiment_id``.
@@ -62,7 +63,7 @@ class Tracker:
         Raises:
             InputError: The tracking store cannot be reached or written.
         """
-        self._opening = {"uri": uri, "facts": asdict(facts), "out": str(out.resolve())}
+        self._opening = {"uri": uri, "facts": asdict(facts), "out": str(out.resolve()), "former": former}
         answer = self._open(self._process)
         if "opened" not in answer:
             raise InputError(

@@ -2,7 +2,7 @@
 
 It talks with the search over its standard streams, one line of JSON a message.
 
-    in:  {"open": {"uri", "facts", "out"}}   once; the process imports MLflow before it reads this
+    in:  {"open": {"uri", "facts", "out", "former"}}   once; the process imports MLflow before it reads this
          {"started": trial, "since": time}   a trial has started
          {"close": status}                   the journal is complete; write the rest and end
     out: {"opened": run_id, "experiment_id": id} or {"refused": why}
@@ -167,7 +167,8 @@ def main() -> None:
     with (folder / ".writer.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            store = Store(opening["uri"], StudyFacts.of(opening["facts"]), folder / "artifacts")
+            facts = StudyFacts.of(opening["facts"])
+            store = Store(opening["uri"], facts, folder / "artifacts", opening["former"])
         except Refused as refusal:
             say({"refused": str(refusal)})
             return

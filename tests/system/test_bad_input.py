@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import ray
 
+from phitune.cli.ui import pages
+from phitune.search.records.directory import describe
+from phitune.search.study.file import read_study
 from tests.conftest import Run
 
 STUDY = "name: s\nworkloads: [quadratic]\nbudgets: [20]\ntrials: 5\n"
@@ -144,3 +148,44 @@ def test_no_recommendation_without_evidence(
     assert refusal.returncode == 2
     assert len(refusal.stderr.strip().splitlines()) == 1
     assert message in refusal.stderr
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "17", '{"name": "b"}', "\udcff"])
+def test_a_damaged_study_json_costs_the_ui_that_study_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    uri = f"sqlite:///{folder}/runs/mlflow.db"
+    for name in ("a", "b", "c"):
+        (folder / "runs" / name).mkdir(parents=True)
+        notes = {"name": name, "tracking_uri": uri, "experiment_id": "7"}
+        (folder / "runs" / name / "study.json").write_text(json.dumps(notes), encoding="utf-8")
+    (folder / "runs/b/study.json").write_bytes(content.encode(errors="surrogateescape"))
+    monkeypatch.chdir(folder)
+    assert [name for name, _ in pages(uri, "http://127.0.0.1:1")] == ["a", "c"]
+    assert capsys.readouterr().err == "runs/b/study.json is damaged, so its study is not listed; MLflow has it\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("trials.jsonl", "\ngarbage\n", "runs/s/trials.jsonl: line 2 is damaged: 'garbage'"),
+        (
+            "study.yaml",
+            "name: s\nworkloads: [quadratic]\ngarbage\nseed: 0\n",
+            "runs/s/study.yaml': line 3 is no YAML",
+        ),
+        ("study.json", "{", "runs/s/study.json' is damaged; it must hold at least"),
+    ],
+)
+def test_a_damaged_record_of_a_study_is_named(
+    folder: Path, phitune_in_process: Run, name: str, content: str, message: str
+) -> None:
+    out = folder / "runs/s"
+    out.mkdir(parents=True)
+    describe(out, read_study(folder / "study.yaml"), "0", "sqlite:///runs/mlflow.db", {})
+    (out / name).write_text(content, encoding="utf-8")
+    before = {path: path.read_bytes() for path in out.iterdir() if path.name != ".lock"}
+    result = phitune_in_process("search", "study.yaml", cwd=folder)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert message in result.stderr and result.stderr.count("\n") == 1 and "Traceback" not in result.stdout
+    assert {path: path.read_bytes() for path in out.iterdir() if path.name != ".lock"} == before

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ from mlflow import MlflowClient
 
 from phitune.search.records.journal import Journal
 from phitune.search.records.record import Record
-from tests.conftest import Run
+from tests.conftest import PATIENCE, Run
+from tests.system.harness.searching import ended, family, kill, start, wait_for
+from tests.system.harness.wholeness import check_whole
 
 STUDY = """
 name: s
@@ -61,6 +65,78 @@ def test_a_study_grows_and_another_starts_warm(tmp_path: Path, phitune: Run, phi
     assert warm.returncode == 0, warm.stdout + warm.stderr
     next_records = Journal(tmp_path / "runs/next/trials.jsonl").records
     assert origins(next_records, "quadratic sgd 150") == ["quasi-random"] + ["surrogate"] * 9
+
+
+NARROW = """
+name: s
+workloads: [quadratic]
+budgets: [1000]
+families: [uba]
+baselines: [linear]
+space: {phi: [5, 10], base_lr: [0.01, 0.1]}
+trials: 8
+replicates: 1
+"""
+
+
+@pytest.mark.full
+def test_a_study_follows_the_advice_to_search_more_widely(tmp_path: Path, phitune: Run) -> None:
+    """First while it is unfinished, then when it has ended; what was done stays in all its records."""
+    path = tmp_path / "study.yaml"
+    path.write_text(NARROW.replace("[1000]", "[20000]"), encoding="utf-8")
+    process = start(tmp_path)
+    wait_for(lambda: ended(tmp_path) >= 3, process)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE) == 130, process.communicate()
+    before = Journal(tmp_path / "runs/s/trials.jsonl").records
+    assert len(before) < 8
+    wide = NARROW.replace("[1000]", "[20000]").replace("[5, 10]", "[0.05, 50]").replace("0.1]", "2]")
+    path.write_text(wide, encoding="utf-8")
+    search = phitune("search", "study.yaml", cwd=tmp_path)
+    assert search.returncode == 0, search.stdout + search.stderr
+    assert "study changed: space.phi: [5, 10] → [0.05, 50]\n" in search.stdout
+    records = check_whole(tmp_path, retrain_every=20)
+    assert records[: len(before)] == before
+    assert any(record.trial.base_lr > 0.1 for record in records)
+
+    more = wide.replace("[uba]", "[uba, rex]").replace("[linear]", "[cosine]").replace("trials: 8", "trials: 12")
+    path.write_text(more, encoding="utf-8")
+    search = phitune("search", "study.yaml", cwd=tmp_path)
+    assert search.returncode == 0, search.stdout + search.stderr
+    for line in ("trials: 8 → 12", "families: rex, cosine added; linear left out", "baselines: cosine added; linear"):
+        assert f"study changed: {line}" in search.stdout
+    grown = check_whole(tmp_path, retrain_every=20)
+    assert grown[: len(records)] == records
+    new = [record.trial for record in grown[len(records) :]]
+    assert "linear" not in {trial.family for trial in new}
+    assert any(trial.family == "cosine" and trial.phase == "replicate" for trial in new)
+
+    path.write_text(more.replace("trials: 12", "trials: 4").replace("[0.05, 50]", "[0.01, 90]"), encoding="utf-8")
+    search = phitune("search", "study.yaml", cwd=tmp_path)
+    assert search.returncode == 0 and "finished already" in search.stdout
+    assert "with more of them, such as --set trials=8" in search.stdout
+    assert Journal(tmp_path / "runs/s/trials.jsonl").records == grown
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "lost": Path.unlink,
+    "cut in half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "garbage inside": lambda path: path.write_bytes(path.read_bytes().replace(b"\n", b"\n\ngarbage\n", 5)),
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_search_that_was_killed_and_lost_optunas_log_goes_on(tmp_path: Path, phitune: Run, damage: str) -> None:
+    (tmp_path / "study.yaml").write_text(NARROW.replace("[1000]", "[4000, 8000]"), encoding="utf-8")
+    process = start(tmp_path)
+    wait_for(lambda: ended(tmp_path) >= 5, process)
+    kill(*family(process))
+    held = Journal(tmp_path / "runs/s/trials.jsonl").records
+    DAMAGE[damage](tmp_path / "runs/s/optuna.log")
+    search = phitune("search", "study.yaml", cwd=tmp_path)
+    assert search.returncode == 0, search.stdout + search.stderr
+    assert check_whole(tmp_path, retrain_every=20)[: len(held)] == held
 
 
 def origins(records: list[Record], cell: str) -> list[str]:

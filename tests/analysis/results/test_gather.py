@@ -1,11 +1,12 @@
 """Several studies and files joined into one table."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from phitune.analysis.results import StudyRef, gather, load, write_parquet
+from phitune.analysis.results import COLUMNS, StudyRef, gather, load, tidy, write_parquet
 from phitune.trainables.errors import InputError
 from tests.analysis.results.test_csv_file import HEADER, ROWS, write_csv
 from tests.analysis.synthetic_study import Recipe, add_trials
@@ -20,6 +21,40 @@ def test_studies_are_joined_and_their_equal_cells_are_one(study: StudyRef) -> No
     assert len(both.table) == len(one) + (both.table["study"] == "more").sum()
     of = both.table[both.table["study"] == "more"]
     assert set(of["finalist"].dropna()) <= set(of["trial_id"]) and of["finalist"].notna().any()
+
+
+def test_a_training_that_two_sources_have_counts_once(study: StudyRef, tmp_path: Path) -> None:
+    """A copy of a study, as its file of results, that has gone on by itself."""
+    one = load(study)
+    copied = one.assign(study="copy", run_id=pd.NA, steps=one["steps"].mask(one["status"] == "completed"))
+    copied["schedule"] = [json.dumps(dict(reversed(json.loads(text).items())), indent=1) for text in one["schedule"]]
+    replicates = copied[copied["phase"] == "replicate"]
+    others = replicates.assign(seed=replicates["seed"] + 50, trial_id=replicates["trial_id"] + "-more")
+    worse = copied.iloc[:1].assign(objective=9.0, status="completed", trial_id="worse")
+    write_parquet(pd.concat([copied, others, worse]), tmp_path / "copy.parquet")
+    both = gather([study.name, str(tmp_path / "copy.parquet")], study.tracking_uri)
+    assert both.notes == (
+        f"{len(one)} trials are left out, as several of made and copy have them; each training counts once",
+    )
+    table = both.table
+    assert table["study"].value_counts().to_dict() == {"made": len(one), "copy": len(others) + 1}
+    of_made = table[(table["study"] == "made") & table["finalist"].notna()]
+    assert len(of_made) and set(table.loc[table["study"] == "copy", "finalist"].dropna()) <= set(of_made["finalist"])
+    assert set(table["finalist"].dropna()) <= set(table["trial_id"])
+    for column, kind in COLUMNS.items():
+        assert str(table[column].dtype) == kind, column
+
+
+def test_the_same_trainings_change_nothing_that_is_said(study: StudyRef, tmp_path: Path) -> None:
+    one = load(study)
+    write_parquet(one.assign(study="copy"), tmp_path / "copy.parquet")
+    both = gather([study.name, str(tmp_path / "copy.parquet")], study.tracking_uri).table
+    plain = both.assign(
+        study="made",
+        trial_id=both["trial_id"].str.removeprefix("made:"),
+        finalist=both["finalist"].str.removeprefix("made:"),
+    )
+    pd.testing.assert_frame_equal(tidy(plain), one)
 
 
 def test_a_study_joins_a_file(study: StudyRef, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from phitune.search.proposing.cell import CellProposer, proposers
 from phitune.search.proposing.group import START, WARM, WINDOW
 from phitune.search.proposing.space import values_at
 from phitune.search.proposing.warm_start import earlier_cells
-from phitune.search.records.journal import Journal, cut_torn_line
+from phitune.search.records.journal import Journal, mend_tail
 from phitune.search.records.record import Record, Status, Trial
 from phitune.search.stopping.retries import RETRIES
 from phitune.search.study.model import Study, parse_study
@@ -216,6 +216,7 @@ def test_a_neighbouring_budget_and_an_earlier_study_shorten_the_start(tmp_path: 
     journal.path.parent.mkdir()
     for record in small.ended:
         journal.append(record)
+    (tmp_path / "earlier/study.yaml").write_text(study.to_yaml(), encoding="utf-8")
     earlier = earlier_cells("earlier", tmp_path / "s", study.cells)
     assert [(other.group, other.budget, len(other.records)) for other in earlier] == [("mlp/digits sgd", 64, 14)]
     cells = proposers(make_study(workloads=["mlp/digits"], budgets=[64, 256]), InMemoryStorage(), earlier=earlier)
@@ -305,7 +306,7 @@ def test_a_torn_line_in_optunas_journal_costs_nothing(tmp_path: Path) -> None:
     run(first, 3)
     path = tmp_path / "optuna.log"
     path.write_bytes(path.read_bytes()[:-7])
-    cut_torn_line(path)
+    mend_tail(path)
     second = proposers(study, storage(tmp_path), list(first.ended))[0]
     run(second)
     assert second.finished

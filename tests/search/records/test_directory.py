@@ -23,31 +23,68 @@ def out(tmp_path: Path) -> Path:
 
 
 def test_the_same_study_goes_on_without_changes(out: Path) -> None:
-    assert claim(study(), out) == ("abc", [])
-    assert claim(study(), out.with_name("fresh")) == (None, [])
+    before = claim(study(), out)
+    assert (before.study_id, before.changes, before.moved) == ("abc", (), False)
+    assert before.opened["parent_run_id"] == "run"
+    assert claim(study(), out.with_name("fresh")).study_id is None
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "messages"),
     [
-        ({"trials": 20}, "trials: 10 → 20"),
-        ({"replicates": 5}, "replicates: 3 → 5"),
-        ({"budgets": [64, 32, 128]}, "budgets: [32, 64] → [64, 32, 128]"),
-        ({"workloads": ["quadratic", "mlp/digits"]}, "workloads: ['quadratic'] → ['quadratic', 'mlp/digits']"),
-        ({"resources": {"cpu": 2}}, "resources: {'cpu': 1.0, 'gpu': 0.0} → {'cpu': 2.0, 'gpu': 0}"),
+        ({"trials": 20}, ["trials: 10 → 20"]),
+        ({"trials": 5}, ["trials: 10 → 5"]),
+        ({"trials": "auto"}, ["trials: 10 → 'auto'"]),
+        ({"replicates": 5}, ["replicates: 3 → 5"]),
+        ({"replicates": 0}, ["replicates: 3 → 0"]),
+        ({"budgets": [64, 32, 128]}, ["budgets: [32, 64] → [64, 32, 128]"]),
+        ({"workloads": ["quadratic", "mlp/digits"]}, ["workloads: ['quadratic'] → ['quadratic', 'mlp/digits']"]),
+        ({"resources": {"cpu": 2}}, ["resources: {'cpu': 1.0, 'gpu': 0.0} → {'cpu': 2.0, 'gpu': 0}"]),
+        ({"baselines": ["linear"]}, ["families: cosine left out", "baselines: cosine left out"]),
     ],
 )
-def test_a_study_may_grow(out: Path, change: dict[str, Any], message: str) -> None:
-    assert claim(study(**change), out) == ("abc", [message])
+def test_a_study_may_change_in_size(out: Path, change: dict[str, Any], messages: list[str]) -> None:
+    before = claim(study(**change), out)
+    assert (before.study_id, list(before.changes)) == ("abc", messages)
+
+
+@pytest.mark.parametrize(
+    ("change", "messages"),
+    [
+        ({"space": {"phi": [0.01, 99]}}, ["space.phi: [0.05, 50] → [0.01, 99]"]),
+        ({"space": {"base_lr": [0.1, 2]}}, ["space.base_lr: the workload's own → [0.1, 2]"]),
+        (
+            {"families": ["uba", "linear", "exponential"], "space": {"rate": [1, 9]}},
+            ["space.rate: not searched → [1, 9]", "families: exponential added"],
+        ),
+        ({"families": ["cosine", "step"]}, ["families: cosine, step added; uba, linear left out"]),
+        ({"families": [{"name": "uba", "phi": 2}, "linear"]}, ["families: uba searches phi no more"]),
+    ],
+)
+def test_what_is_searched_may_change(out: Path, change: dict[str, Any], messages: list[str]) -> None:
+    values = {"baselines": [], **change}
+    describe(out, study(baselines=[]), "abc", "sqlite:///x.db", {})
+    before = claim(study(**values), out)
+    assert (list(before.changes), before.moved) == (messages, True)
+
+
+def test_a_label_keeps_its_meaning(out: Path) -> None:
+    described = {"name": "wsd", "cooldown": 0.3, "label": "mine"}
+    describe(out, study(families=["uba", described]), "abc", "sqlite:///x.db", {})
+    for other in ({"cooldown": 0.2}, {"floor": 0.1}, {"name": "cosine", "cooldown": None}):
+        entry = {key: value for key, value in {**described, **other}.items() if value is not None}
+        with pytest.raises(InputError, match=r"families: 'mine' was wsd with cooldown 0\.3 before and is .*`label`"):
+            claim(study(families=["uba", entry]), out)
+    searched = study(families=["uba", {"name": "wsd", "label": "mine"}], space={"cooldown": [0.1, 0.5]})
+    assert "families: mine searches cooldown" in claim(searched, out).changes
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"trials": 9}, "trials: 9 is not what the study in .* was started with .10.; it may only grow"),
         ({"seed": 1}, "seed: 1 is not what the study in .* change it back, or give another --out"),
-        ({"families": ["uba"]}, "families: "),
         ({"early_stopping": "none"}, "early_stopping: 'none' is not"),
+        ({"schedule": {"warmup": "5%"}}, "schedule: .* change it back"),
         ({"budgets": [64, 128]}, r"budgets: \[64, 128\] is not .* the cell 'quadratic sgd 32' would be lost"),
         ({"workloads": ["mlp/digits"]}, "workloads: .* the cell 'quadratic sgd 32' would be lost"),
     ],
@@ -55,6 +92,44 @@ def test_a_study_may_grow(out: Path, change: dict[str, Any], message: str) -> No
 def test_changes_that_make_trials_incomparable_are_refused(out: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         claim(study(**change), out)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda lines: [*lines[:3], "garbage", *lines[3:]], r"study\.yaml': line 4 is no YAML"),
+        (lambda lines: [*lines[:3], "garbage: 1", *lines[3:]], r"study\.yaml': line 4: garbage: unknown key"),
+        (lambda lines: [*lines, "trials: many"], r"study\.yaml': line \d+: trials: 'many' is not allowed"),
+        (lambda lines: [*lines[:2], "\0", *lines[2:]], r"study\.yaml': line 3 is no YAML"),
+        (lambda lines: [*lines[:2], "\t- {", *lines[2:]], r"study\.yaml': line 3 is no YAML"),
+        (lambda lines: [*lines[:2], "\udcff", *lines[2:]], r"study\.yaml' cannot be read .*position"),
+        (lambda lines: lines[:1], r"study\.yaml'.*workloads: missing"),
+        (lambda lines: [], r"study\.yaml' cannot be read \(it holds no keys"),
+        (None, r"study\.yaml' cannot be read \(No such file"),
+    ],
+)
+def test_a_damaged_study_yaml_is_named_with_its_line(out: Path, spoil: Any, message: str) -> None:
+    path = out / "study.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.unlink()
+    if spoil is not None:
+        path.write_bytes("\n".join(spoil(lines)).encode(errors="surrogateescape"))
+    with pytest.raises(InputError, match=message) as refusal:
+        claim(study(), out)
+    assert "\n" not in str(refusal.value) and "artifact" in str(refusal.value)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"name": "s"}', '{"study_id": null}', None])
+def test_a_damaged_or_lost_study_json_is_named(out: Path, content: str | None) -> None:
+    path = out / "study.json"
+    path.unlink()
+    (out / "trials.jsonl").touch()
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"study\.json' is (damaged|missing); .*phitune\.study_id"):
+        claim(study(), out)
+    path.write_text('{"study_id": "abc"}', encoding="utf-8")
+    assert claim(study(), out).study_id == "abc"
 
 
 def test_one_process_at_a_time_and_an_impossible_study_leaves_nothing(tmp_path: Path) -> None:

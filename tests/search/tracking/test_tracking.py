@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -9,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import psutil
+import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -43,9 +46,9 @@ def runs(folder: Path) -> list[Run]:
     return list(client.search_runs([experiment.experiment_id], "tags.`phitune.kind` = 'trial'", max_results=1000))
 
 
-def opened(folder: Path) -> Tracker:
+def opened(folder: Path, former: str | None = None) -> Tracker:
     tracker = Tracker()
-    tracker.open(f"sqlite:///{folder}/mlflow.db", facts_of(STUDY, "0", str(folder)), folder)
+    tracker.open(f"sqlite:///{folder}/mlflow.db", facts_of(STUDY, "0", str(folder)), folder, former)
     return tracker
 
 
@@ -106,6 +109,39 @@ def test_a_long_trial_runs_in_mlflow_too_and_is_killed_with_the_study(tmp_path: 
     assert tracker.close("FINISHED", 60.0) == 0
     assert [run.info.status for run in runs(tmp_path)] == ["FINISHED", "FINISHED"]
     assert not process.is_running()
+
+
+@pytest.mark.parametrize("how", ["alone", "with its trials", "while it is open", "for good"])
+def test_a_deleted_parent_run_does_not_double_the_trials(tmp_path: Path, how: str) -> None:
+    journal = Journal(tmp_path / "trials.jsonl")
+    for number in range(3):
+        journal.append(made(number, STUDY.cells[0]))
+    tracker = opened(tmp_path)
+    assert tracker.close("KILLED", 60.0) == 0
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    (parent,) = {run.data.tags["mlflow.parentRunId"] for run in runs(tmp_path)}
+    before = {run.data.tags["phitune.trial_id"]: run.info.run_id for run in runs(tmp_path)}
+    if how != "while it is open":
+        client.delete_run(parent)
+    for run_id in before.values() if how == "with its trials" else ():
+        client.delete_run(run_id)
+    if how == "for good":
+        uri = f"sqlite:///{tmp_path}/mlflow.db"
+        collect = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", uri, "--tracking-uri", uri]
+        subprocess.run(collect, check=True)
+
+    tracker = opened(tmp_path, parent)
+    if how == "while it is open":
+        client.delete_run(parent)
+    journal.append(made(3, STUDY.cells[0]))
+    assert tracker.close("FINISHED", 60.0) == 0
+    after = {run.data.tags["phitune.trial_id"]: run.info.run_id for run in runs(tmp_path)}
+    assert before.items() <= after.items()
+    assert Counter(run.data.tags["phitune.trial_id"] for run in runs(tmp_path)) == dict.fromkeys(after, 1)
+    (now,) = {run.data.tags["mlflow.parentRunId"] for run in runs(tmp_path)}
+    assert (now == parent) == (how != "for good")
+    info = client.get_run(now).info
+    assert (info.status, info.lifecycle_stage) == ("FINISHED", "active")
 
 
 def test_the_writer_does_not_outlive_the_search(tmp_path: Path) -> None:
