@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from benchmarks.made_database import make_database
+from phitune.trainables.uri import database_uri
 
 _STUDY = "speed"
 _FROM_DIRECTORY = "from phitune.analysis.results import find_study, load; f = lambda: load(find_study({out!r}))"
@@ -79,7 +80,7 @@ def main() -> None:
     trials = arguments.trials or {"load": 100_000, "client": 5_000, "analyze": 10_000}[arguments.what]
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
-        uri = f"sqlite:///{(folder / 'mlflow.db').resolve()}"
+        uri = database_uri((folder / "mlflow.db").resolve())
         out = folder / "runs" / _STUDY
         if not out.exists():
             began = time.perf_counter()

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from mlflow import MlflowClient
 
+from phitune.trainables.uri import database_uri
+
 _FAMILIES = ("uba", "uba", "uba", "uba", "linear", "cosine", "rex")
 _BUDGETS = (100, 200, 400, 800, 1600)
 _REPLICATES = 3
@@ -33,7 +35,7 @@ def make_database(path: Path, study: str, trials: int, cells: int) -> str:
         trials: Their number, replicates included.
         cells: Their number; every cell has about equally many trials.
     """
-    client = MlflowClient(tracking_uri=f"sqlite:///{path}")
+    client = MlflowClient(tracking_uri=database_uri(path))
     experiment = client.create_experiment(study)
     parent = client.create_run(experiment, tags={"phitune.kind": "study"}).info.run_id
     client.set_terminated(parent)

@@ -6,7 +6,12 @@ stands. A trial's own process sets the devices and threads of that trial (`train
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
 
 _SETTINGS = {
     # No telemetry that nobody asked for.
@@ -25,6 +30,9 @@ _SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",
     # Relative paths of a study mean the same in trials.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # Workers use this environment as it is; Ray would have `uv run` build one for each, which takes for ever where a
+    # project's path is relative.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     # A trial without a GPU must not hide those of a population's host.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
@@ -41,12 +49,35 @@ def environment(verbose: bool) -> None:
     """
     for name, value in (_SETTINGS if verbose else _SETTINGS | _UNLESS_VERBOSE).items():
         os.environ.setdefault(name, value)
+    _do_without_home()
+
+
+def writable(folder: Path) -> bool:
+    """Whether this process may write to a folder, or may make it."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def forget_cluster_addresses() -> None:
     """Removes the variables that Ray's job client prefers to the address that it is given."""
     for name in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
         os.environ.pop(name, None)
+
+
+@cache
+def _do_without_home() -> None:
+    """Gives Matplotlib, which keeps a cache, and Ray, which fails without a home, a folder where there is none."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = None
+    if home is not None and writable(home):
+        return
+    scratch = mkdtemp(prefix="phitune-home-")
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    os.environ.setdefault("MPLCONFIGDIR", scratch)
+    if home is None:
+        os.environ["HOME"] = scratch
 
 
 def writer() -> dict[str, str]:

@@ -32,12 +32,16 @@ class Outcome:
         fresh: Trials that ended in this process.
         unwritten: Ended trials that MLflow does not have yet.
         trouble: Why it ended before it was finished; empty if it was finished or interrupted.
+        hopeless: A line for each cell in which all trials failed or diverged.
+        in_vain: Whether there is no other cell.
     """
 
     finished: bool
     fresh: int
     unwritten: int
-    trouble: str = ""
+    trouble: str
+    hopeless: tuple[str, ...]
+    in_vain: bool
 
 
 def launch(
@@ -90,7 +94,9 @@ def launch(
                 unwritten = tracker.close("FINISHED" if session.finished else "KILLED", _PATIENCE)
         finally:
             tracker.abandon()
-        return Outcome(session.finished, session.fresh, unwritten, session.trouble)
+        hopeless = session.hopeless
+        in_vain = len(hopeless) == len(study.cells)
+        return Outcome(session.finished, session.fresh, unwritten, session.trouble, hopeless, in_vain)
 
 
 def _join(study: Study, out: Path, address: str | None, console: Console, verbose: bool) -> None:

@@ -22,6 +22,7 @@ from phitune.search.proposing.history import open_history
 from phitune.search.proposing.warm_start import EarlierCell
 from phitune.search.records.journal import Journal, VerdictLog
 from phitune.search.records.record import Record
+from phitune.search.stopping.hopeless import hopeless
 from phitune.search.stopping.ladder import Ladder, Stopping, rungs
 from phitune.search.stopping.ladder_quality import ladder_quality, summary_lines
 from phitune.search.stopping.predict import Prediction
@@ -113,6 +114,11 @@ class Session:
             return f"{len(self._given_up)} of {len(self._cells)} cells were stopped, as all their trials failed"
         return ""
 
+    @property
+    def hopeless(self) -> tuple[str, ...]:
+        """A line for each finished cell in which all trials failed or diverged."""
+        return tuple(line for cell in self._cells if cell.finished and (line := hopeless(cell.cell, cell.ended)))
+
     def run(self) -> None:
         """Trains until every cell is finished or the user interrupts."""
         try:
@@ -189,6 +195,11 @@ class Session:
             if cell.gave_up and cell.name not in self._given_up:
                 self._given_up.add(cell.name)
                 self._print(f"cell {cell.name}: {cell.gave_up}")
+        if self._watchdog.nothing_started(live - waiting.total()):
+            self._print(
+                "no process of a trial has started after a minute; Ray's logs say what it waits for "
+                "(session_latest/logs in Ray's folder, which is /tmp/ray if you chose no other)"
+            )
         notes = [f"{count} trials wait for a node with {words(kind)}" for kind, count in waiting.items()]
         if trouble := self._tracker.trouble:
             notes.append(f"{self._tracker.waiting} trials wait for {trouble}")

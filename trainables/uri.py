@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from phitune.trainables.errors import InputError
 
-_SQLITE = "sqlite:///"
+_SQLITE = re.compile(r"sqlite(\+pysqlite)?:///([^?]*)(.*)", re.DOTALL)
+# What SQLAlchemy reads as something else than a letter of a path.
+_QUOTED = {ord(letter): f"%{ord(letter):02X}" for letter in "%?#"}
 # What a store needs to be found again and that holds no secret. All other parameters are taken out, known or not: a
 # driver may take credentials in any of its own (password, sslkey, odbc_connect, ...).
 _HARMLESS = frozenset(
@@ -52,7 +54,7 @@ def without_credentials(text: str) -> str:
 
 
 def require_host_and_port(uri: str) -> str:
-    """Returns the tracking URI unchanged if its host and port are well formed.
+    """Returns the tracking URI unchanged if its host and port, or its file's path, are well formed.
 
     SQLAlchemy and urllib quote a malformed port in their errors, and it may be a misplaced password.
 
@@ -60,6 +62,10 @@ def require_host_and_port(uri: str) -> str:
         InputError: They are malformed; the message shows the URI without credentials.
     """
     scheme, _, rest = uri.partition("://")
+    match = _SQLITE.fullmatch(uri)
+    if match and "/" in match[3].partition("=")[0]:
+        shown = f"sqlite:///{match[2]}%3F{match[3][1:]}"
+        raise InputError(f"tracking URI: a question mark of a path is written %3F, as in {shown!r}")
     # Databricks has a key's prefix in the port's place.
     if scheme.startswith("databricks"):
         return uri
@@ -77,16 +83,22 @@ def require_host_and_port(uri: str) -> str:
 
 def absolute(uri: str) -> str:
     """A tracking URI that means the same from every folder."""
-    file = database_file(uri)
-    if file is None:
-        return uri
-    _, mark, query = uri.partition("?")
-    return f"{_SQLITE}{file.resolve()}{mark}{query}"
+    match = _SQLITE.fullmatch(uri)
+    return database_uri(Path(unquote(match[2])).resolve()) + match[3] if match else uri
 
 
 def database_file(uri: str) -> Path | None:
     """The file of an embedded database; None for servers and other databases."""
-    return Path(uri.removeprefix(_SQLITE).partition("?")[0]) if uri.startswith(_SQLITE) else None
+    match = _SQLITE.fullmatch(uri)
+    return Path(unquote(match[2])) if match else None
+
+
+def database_uri(file: Path) -> str:
+    """The tracking URI of an embedded database."""
+    path = str(file)
+    quoted = path.translate(_QUOTED)
+    # MLflow makes the folder that a URI with a plain ``sqlite`` names, and takes the path for unquoted there.
+    return f"{'sqlite' if quoted == path else 'sqlite+pysqlite'}:///{quoted}"
 
 
 def _clean(scheme: str, rest: str) -> str:

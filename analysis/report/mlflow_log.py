@@ -7,6 +7,7 @@ from phitune.analysis import results
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.words.note import note
 from phitune.analysis.results import Results
+from phitune.analysis.results.study_ref import client_of
 from phitune.trainables.uri import without_credentials
 
 NOTE_TAG = "mlflow.note.content"
@@ -25,14 +26,13 @@ def log_report(gathered: Results, guidelines: Guidelines, out: Path, files: Sequ
     Returns:
         Why the report was not logged, in one line; None if it was.
     """
-    from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     if len(gathered.sources) != 1 or not gathered.studies:
         return NOT_ONE_STUDY
     ref = gathered.studies[0]
     try:
-        client = MlflowClient(tracking_uri=ref.tracking_uri)
+        client = client_of(ref)
         run = results.parent_run_id(ref)
         for path in files:
             client.log_artifact(run, str(out / path), str("report" / path.parent))

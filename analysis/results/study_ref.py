@@ -5,19 +5,19 @@ import os
 import sqlite3
 import urllib.error
 import urllib.request
+from contextlib import closing
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from phitune.trainables.errors import InputError
-from phitune.trainables.uri import absolute, require_host_and_port, without_credentials
+from phitune.trainables.uri import absolute, database_file, require_host_and_port, without_credentials
 
 DEFAULT_TRACKING_URI = "sqlite:///runs/mlflow.db"
 STUDY_FILE = "study.json"
 ANSWER_WITHIN_SECONDS = 10.0
 PAGE = 1000
-SQLITE = "sqlite:///"
 # Databases that MLflow can use, but for the embedded one.
 DATABASE_SERVERS = ("postgresql", "mysql", "mssql")
 
@@ -90,30 +90,32 @@ def _read_notes(out_dir: Path) -> dict[str, Any]:
 
 def is_sqlite(tracking_uri: str) -> bool:
     """Whether the store is an embedded database."""
-    return _scheme(tracking_uri) == "sqlite"
+    return database_file(tracking_uri) is not None
 
 
-def sqlite_file(tracking_uri: str) -> Path:
-    """The file of an embedded database."""
-    return Path(tracking_uri.removeprefix(SQLITE).partition("?")[0])
+def read_only(tracking_uri: str) -> sqlite3.Connection:
+    """A connection to an embedded database that creates no file and changes none."""
+    file = database_file(tracking_uri)
+    assert file is not None, "the store is an embedded database"
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
 
 
 def client_of(ref: StudyRef) -> Any:
     """MLflow's client for the study's store."""
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=ref.tracking_uri)
+    return MlflowClient(tracking_uri=absolute(ref.tracking_uri))
 
 
 def _require_answer(ref: StudyRef) -> None:
     """Ask cheaply whether MLflow is there: its own client creates missing databases and retries for minutes."""
     scheme = _scheme(ref.tracking_uri)
-    if is_sqlite(ref.tracking_uri):
-        path = sqlite_file(ref.tracking_uri)
+    path = database_file(ref.tracking_uri)
+    if path is not None:
         if not path.is_file():
             raise InputError(f"tracking URI: no MLflow database at {str(path)!r} ({ref.public_uri})")
         try:
-            with sqlite3.connect(f"file:{path.absolute()}?mode=ro", uri=True) as connection:
+            with closing(read_only(ref.tracking_uri)) as connection:
                 table = connection.execute("select 1 from sqlite_master where name = 'experiments'").fetchone()
         except sqlite3.DatabaseError:
             table = None

@@ -50,6 +50,9 @@ class Fold:
 class LeftOut:
     """One cell, predicted from others. Regrets are per cent of the objective above the cell's oracle; None: unknown.
 
+    Where the objective crosses zero it has no per cent of its own; they are of the spread of its better trials
+    (`analysis.surrogate.scale.Scale.unit`).
+
     Attributes:
         workload: Its label.
         optimizer: Its name.
@@ -61,6 +64,7 @@ class LeftOut:
         regret: Of UBA at the recommended phi and base LR.
         constant_phi: Of phi = 2 at the base LR recommended for it (the same mean LR).
         rivals: Of cosine, linear and REX, each at its best LR in the cell.
+        relative: Whether the objective does not cross zero.
     """
 
     workload: str
@@ -73,6 +77,7 @@ class LeftOut:
     regret: float | None
     constant_phi: float | None
     rivals: dict[str, float | None]
+    relative: bool
 
 
 def folds(keys: Sequence[CellKey], surfaces: Sequence[CellSurface], trends: Sequence[Trend]) -> list[Fold]:
@@ -141,7 +146,7 @@ def summary(rows: Sequence[LeftOut]) -> dict[str, Any]:
     """The rows and their summary; regrets in per cent."""
     if not rows:
         return {"n": 0, "rows": []}
-    values: dict[str, Any] = {"n": len(rows)}
+    values: dict[str, Any] = {"n": len(rows), "relative": all(r.relative for r in rows)}
     values["regret"] = _spread([r.regret for r in rows])
     values["constant_phi"] = _spread([r.constant_phi for r in rows])
     values |= {name: _spread([r.rivals.get(name) for r in rows]) for name in RIVALS}
@@ -162,7 +167,10 @@ def _left_out(
     oracle = min(reached.values())
 
     def percent(value: float) -> float | None:
-        return max(100.0 * math.expm1(value - oracle), 0.0) if math.isfinite(value) else None
+        if not math.isfinite(value):
+            return None
+        excess = value - oracle
+        return max(100.0 * (math.expm1(excess) if comparison.scale.relative else excess), 0.0)
 
     return LeftOut(
         *key,
@@ -173,6 +181,7 @@ def _left_out(
         regret=percent(float(own)),
         constant_phi=percent(float(at_2)) if shape.low <= COSINE_PHI <= shape.high else None,
         rivals={name: percent(reached.get(name, math.nan)) for name in RIVALS},
+        relative=comparison.scale.relative,
     )
 
 

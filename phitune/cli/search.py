@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,7 +54,8 @@ def search(
     again = os.environ.get("PHITUNE_AGAIN") or this_line()
     if outcome.unwritten:
         console.print(
-            f"{outcome.unwritten} trials are not in MLflow yet; they are safe in {out}. To write them: {again}"
+            f"{outcome.unwritten} trials are not in MLflow yet; they are safe in {out}. To write them: {again}",
+            soft_wrap=True,
         )
     if outcome.trouble:
         console.print(f"{outcome.trouble}; nothing is lost. To go on: {again}", soft_wrap=True)
@@ -61,9 +63,15 @@ def search(
     if not outcome.finished:
         console.print(f"Interrupted; nothing is lost. To go on: {again}", soft_wrap=True)
         raise typer.Exit(130)
+    for line in outcome.hopeless:
+        console.print(line, soft_wrap=True)
+    if outcome.in_vain:
+        console.print(f"No trial came to its end. When that is mended, begin anew with another --out than {out}.")
+        raise typer.Exit(1)
     if outcome.fresh == 0:
         console.print(f"Study {study.name!r} is finished already ({out}).")
-    console.print(f"Next: phitune analyze {out if out != RUNS / study.name else study.name}", soft_wrap=True)
+    name = study.name if out == RUNS / study.name else str(out)
+    console.print(f"Next: {shlex.join(['phitune', 'analyze', name])}", soft_wrap=True)
     if outcome.unwritten:
         raise typer.Exit(1)
 

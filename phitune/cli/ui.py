@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from phitune.cli.options import RUNS, TrackingUri, default_tracking_uri
+from phitune.search.environment import environment
 
 
 def ui(
@@ -18,20 +18,22 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
 ) -> None:
     """Open MLflow's user interface on the studies."""
+    environment(verbose=False)
     from phitune.trainables.errors import InputError
-    from phitune.trainables.uri import require_host_and_port, without_credentials
+    from phitune.trainables.uri import absolute, database_file, require_host_and_port, without_credentials
 
     uri = require_host_and_port(tracking_uri or default_tracking_uri())
     if uri.startswith(("http:", "https:")):
         typer.echo(f"The tracking server shows them: {without_credentials(uri)}")
         return
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+    file = database_file(uri)
+    if file is not None and not file.exists():
         raise InputError(f"tracking URI: {uri!r} has no database yet; run `phitune search STUDY.yaml` first")
     server = f"http://127.0.0.1:{port}"
     typer.echo(f"MLflow: {server} (answers within half a minute; Ctrl-C ends it)")
     for name, page in pages(uri, server):
         typer.echo(f"{name}: {page}")
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port)]
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", absolute(uri), "--port", str(port)]
     os.execv(sys.executable, command)
 
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import logging
+import os
+import secrets
 import signal
 import threading
 import warnings
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import optuna
 import ray
 
 from phitune.search.cluster.nodes import Node, living_nodes, may_come
 from phitune.search.cluster.slots import RAYS_NAMES, bundle, places, words
-from phitune.search.environment import environment, workers
+from phitune.search.environment import environment, workers, writable
 from phitune.search.ray_internals.output import mute_raylet
 from phitune.search.ray_internals.secrets import keep_secrets_here
 from phitune.search.ray_internals.touch import needed
 from phitune.search.study.model import Study
 from phitune.search.study.sections import Resources
+from phitune.trainables.cpus import usable_cpus
 from phitune.trainables.errors import InputError, SurroundingsError
 
 _TERMINATED = threading.Event()
@@ -55,6 +59,8 @@ def connect(study: Study, address: str | None, verbose: bool) -> None:
                 from phitune.search.ray_internals.handshake import require_cluster
             require_cluster(address)
         keep_secrets_here()
+        if address is None:
+            _give_token()
         _start_ray(address, verbose)
         if not verbose:
             mute_raylet()
@@ -94,11 +100,19 @@ def _no_room(resources: Resources, nodes: Sequence[Node]) -> InputError:
     )
 
 
+def _give_token() -> None:
+    """Gives a Ray that starts here a token where it cannot keep one in the home directory, as it does by default."""
+    if not writable(Path.home() / ".ray") and "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+
+
 def _start_ray(address: str | None, verbose: bool, tries: int = 2) -> None:
     try:
         ray.init(
             # Without an address Ray might join a cluster that an earlier process left behind.
             address=address or "local",
+            # A cluster's nodes say what they have. Here Ray would count the machine's, whatever the process may use.
+            num_cpus=None if address else usable_cpus(),
             runtime_env={"env_vars": workers()},
             include_dashboard=False if not address else None,
             log_to_driver=verbose,
@@ -112,7 +126,8 @@ def _start_ray(address: str | None, verbose: bool, tries: int = 2) -> None:
         # Ray allows itself half a minute, which a busy machine may not keep.
         ray.shutdown()
         if tries == 1:
+            once = " once that is mended" if isinstance(error, OSError) else ""
             raise SurroundingsError(
-                f"Ray does not start ({reason}); nothing is lost, and the same command goes on"
+                f"Ray does not start ({reason}); nothing is lost, and the same command goes on{once}"
             ) from error
         _start_ray(address, verbose, tries - 1)

@@ -16,7 +16,7 @@ from phitune.search.jobs.listing import AGAIN_KEY, OUT_KEY, STUDY_KEY, listed
 from phitune.search.jobs.package import STUDY_FILE, package
 from phitune.search.study.model import Study
 from phitune.trainables.errors import InputError
-from phitune.trainables.uri import require_host_and_port, without_credentials
+from phitune.trainables.uri import database_uri, require_host_and_port, without_credentials
 
 # Below the home directory of the cluster's head.
 HOME = PurePosixPath("phitune-runs")
@@ -71,12 +71,16 @@ class Submission:
     def entrypoint(self) -> str:
         """The job's line for the shell of the head."""
         out = shlex.quote(str(self.out)) if self.out.is_absolute() else f'"$HOME"/{shlex.quote(str(self.out))}'
+        default = ""
         if self.tracking_uri is None:
-            uri = '"${MLFLOW_TRACKING_URI:-sqlite:///${out%/*}/mlflow.db}"'
+            uri = '"${MLFLOW_TRACKING_URI:-$default}"'
+            scheme, _, path = database_uri(Path(self.out.parent / "mlflow.db")).partition(":///")
+            home = "" if self.out.is_absolute() else '"$HOME"/'
+            default = f"default={scheme}:///{home}{shlex.quote(path)}; "
         else:
             uri = shlex.quote(self.tracking_uri)
         return (
-            f"out={out}; export MLFLOW_TRACKING_URI={uri} PHITUNE_AGAIN={shlex.quote(self.again)}; "
+            f"out={out}; {default}export MLFLOW_TRACKING_URI={uri} PHITUNE_AGAIN={shlex.quote(self.again)}; "
             f'exec python -m phitune search {STUDY_FILE} --out "$out" --address auto'
         )
 

@@ -20,6 +20,8 @@ _UNKNOWN = 24 * 3600
 # process was suspended), and the reports of its trials are still unread.
 _STEP = 2.0
 _REMEMBERED = 101
+# Seconds after which the first process of a trial should have started.
+_FIRST_START = 60.0
 
 
 class Watchdog:
@@ -47,12 +49,30 @@ class Watchdog:
         self._looked = clock()
         self._now = 0.0
         self._since: dict[str, float] = {}
+        # When there was room for the first process, until it has started or its absence was told.
+        self._room_since: float | None = 0.0
         for record in records:
             self.ended(record)
 
     def started(self, key: str) -> None:
         """Starts, or restarts, the clock of a trial."""
         self._since[key] = self._now
+        self._room_since = None
+
+    def nothing_started(self, placed: int) -> bool:
+        """Whether no process of a trial has started after a minute with room for one; true only once.
+
+        Args:
+            placed: Trials in flight that wait for no node.
+        """
+        if self._room_since is None:
+            return False
+        if not placed:
+            self._room_since = self._now
+        late = self._now - self._room_since > _FIRST_START
+        if late:
+            self._room_since = None
+        return late
 
     def ended(self, record: Record) -> None:
         """Counts an ended trial's pace."""

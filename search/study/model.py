@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -30,6 +31,7 @@ from phitune.trainables.percentage import percentage
 from phitune.trainables.schedules import families, family
 from phitune.trainables.spec import Spec
 from phitune.trainables.suggestion import did_you_mean
+from phitune.trainables.user_class import users_code
 from phitune.trainables.workloads import Workload, workload
 from phitune.trainables.workloads.base import schedule_free
 from phitune.trainables.workloads.function import OWN_OPTIMIZER, function, is_function
@@ -247,13 +249,17 @@ class Study(Section):
 
     def _cells_of(self, entry: _Entry, optimizer: Spec, families: list[FamilySpace]) -> Iterable[Cell]:
         spec = entry.spec
-        built = entry.function or _built(spec, optimizer)
-        base_lr = built.base_lr if isinstance(built, FunctionEntry) else built.base_lr[optimizer.name]
+        built: FunctionEntry | Workload
+        base_lr: tuple[float, float] | None
+        if entry.function is not None:
+            built, full_budget, base_lr = entry.function, entry.function.full_budget, entry.function.base_lr
+        else:
+            built, full_budget, base_lr = _built(spec, optimizer)
         if schedule_free(optimizer):
             # Made for a constant LR; the other families would undo what it does.
             constant = family_spaces(["constant"], {}, self.schedule.changes())
             families = [space for space in families if space.name == "constant"] or constant
-        budgets = [_iterations(budget, built.full_budget, spec) for budget in self.budgets]
+        budgets = [_iterations(budget, full_budget, spec) for budget in self.budgets]
         _no_repeats(f"budgets (in iterations of {spec.label})", budgets)
         objective = self.objective or built.objective
         base_lr = self.space.base_lr or base_lr
@@ -263,7 +269,7 @@ class Study(Section):
                 workload=spec,
                 optimizer=optimizer,
                 budget=budget,
-                full_budget=built.full_budget,
+                full_budget=full_budget,
                 objective=objective,
                 mode="min" if objective == "val_loss" else built.metric_mode,
                 metric_name=built.metric_name,
@@ -280,6 +286,13 @@ class Study(Section):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+def _range(optimizer: str, ends: Any) -> tuple[float, float]:
+    """A workload's range of the base LR."""
+    if not isinstance(ends, tuple | list) or len(ends) != 2 or not 0 < ends[0] < ends[1]:
+        raise TypeError(f"base_lr[{optimizer!r}] is {ends!r}; it must be the lowest and the highest")
+    return float(ends[0]), float(ends[1])
+
+
 def parse_study(values: Mapping[str, Any]) -> Study:
     """The study of a study file's keys and values.
 
@@ -294,16 +307,17 @@ def parse_study(values: Mapping[str, Any]) -> Study:
     return study
 
 
-def _built(spec: Spec, optimizer: Spec) -> Workload:
-    """The workload, which can be trained with the optimizer."""
-    built = workload(spec)
-    if optimizer.name not in built.base_lr:
-        raise InputError(
-            f"optimizers: {spec.name} cannot use {optimizer.name!r};{did_you_mean(optimizer.name, built.base_lr)} "
-            f"it supports: {', '.join(built.base_lr)}"
-        )
-    built.check(optimizer)
-    return built
+def _built(spec: Spec, optimizer: Spec) -> tuple[Workload, int, tuple[float, float]]:
+    """The workload, which can be trained with the optimizer, its full budget and its range of the base LR."""
+    with users_code("workloads", spec.label) if ":" in spec.name else nullcontext():
+        built = workload(spec)
+        if optimizer.name not in built.base_lr:
+            raise InputError(
+                f"optimizers: {spec.name} cannot use {optimizer.name!r};{did_you_mean(optimizer.name, built.base_lr)} "
+                f"it supports: {', '.join(built.base_lr)}"
+            )
+        built.check(optimizer)
+        return built, int(built.full_budget), _range(optimizer.name, built.base_lr[optimizer.name])
 
 
 def _iterations(budget: int | str, full_budget: int, spec: Spec) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -128,5 +129,5 @@ Trials are compared only inside a cell.
 - Status: FINISHED trained to its end; KILLED stopped early; FAILED diverged or failed (tag `phitune.reason`).
 - `final/objective` compares the trials of a cell; early stopping judged `rung/1`, `rung/2`, …
 - The study file with every default: artifact `study.yaml`. The line that started the search goes on with it.
-- Answers: `phitune analyze {shown_out}`; then the report is an artifact here, its summary above this.
+- Answers: `phitune analyze {shlex.quote(shown_out)}`; then the report is an artifact here, its summary above this.
 """

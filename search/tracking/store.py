@@ -21,7 +21,7 @@ from phitune.search.tracking import runs
 from phitune.search.tracking.facts import StudyFacts
 from phitune.search.tracking.sqlite import prepared, settle
 from phitune.trainables.trial_files import files_of
-from phitune.trainables.uri import database_file, without_credentials
+from phitune.trainables.uri import absolute, database_file, without_credentials
 
 _PAGE = 1000
 
@@ -46,6 +46,7 @@ class Store:
     def __init__(self, uri: str, facts: StudyFacts, artifacts: Path, former: str | None = None) -> None:
         self._facts = facts
         self._file = database_file(uri)
+        shown, uri = without_credentials(uri), absolute(uri)
         self._ladder = artifacts.parent / "ladder.json"
         try:
             with prepared(self._file) if self._file else nullcontext():
@@ -60,7 +61,7 @@ class Store:
         except Refused:
             raise
         except Exception as error:
-            raise Refused(f"tracking URI: {without_credentials(uri)!r} {_refusal(error)}") from error
+            raise Refused(f"tracking URI: {shown!r} {_refusal(error)}") from error
         self._doubtful: set[str] = set()
 
     def has(self, trial_id: str) -> bool:

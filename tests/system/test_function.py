@@ -196,7 +196,7 @@ def test_functions_that_fail_in_every_way_say_why_and_hold_up_nobody(tmp_path: P
     assert reasons["raises"] == ["failed ValueError: the weather is odd"]
     assert reasons["dies"][0].startswith("failed its process died without a word")
     assert reasons["exits"] == ["failed its process died with exit code 4"]
-    assert reasons["no_number"] == ["diverged loss exploded or became NaN by iteration 41"]
+    assert reasons["no_number"] == ["diverged the reported loss is not finite at iteration 41"]
     assert reasons["not_due"][0].startswith("failed InputError: report.step: 41 is not due; ask trial.due(step)")
     assert reasons["no_loss"][0].startswith("failed InputError: report.val_loss: missing at iteration 48")
     assert reasons["returns"][0].startswith("failed InputError: faulty:train")

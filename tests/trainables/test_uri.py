@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url
 
 from phitune.trainables.errors import InputError
-from phitune.trainables.uri import absolute, database_file, require_host_and_port, without_credentials
+from phitune.trainables.uri import absolute, database_file, database_uri, require_host_and_port, without_credentials
 
 ODBC = "Driver={ODBC Driver 18};Server=db;UID=me;PWD={s3cret;x}"
 
@@ -161,3 +161,17 @@ def test_a_database_file_has_an_absolute_path_and_keeps_its_parameters(
     assert absolute("sqlite:///runs/m.db?timeout=30") == f"sqlite:///{tmp_path}/runs/m.db?timeout=30"
     assert database_file("sqlite:///runs/m.db?timeout=30") == Path("runs/m.db")
     assert absolute("postgresql://db/m") == "postgresql://db/m"
+
+
+@given(st.text("ab %?#&=+:/@.é", min_size=1).filter(lambda path: "://" not in path))
+def test_sqlalchemy_opens_the_file_that_a_database_uri_names(path: str) -> None:
+    file = Path("/f", path)
+    uri = database_uri(file)
+    assert make_url(uri).database == str(file)
+    assert database_file(uri) == file
+    assert require_host_and_port(without_credentials(uri)) == uri
+
+
+def test_a_question_mark_in_a_database_s_path_is_refused_with_how_to_write_it() -> None:
+    with pytest.raises(InputError, match=r"as in 'sqlite:////home/a%3Fb/m.db\?timeout=3'"):
+        require_host_and_port("sqlite:////home/a?b/m.db?timeout=3")

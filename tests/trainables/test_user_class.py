@@ -75,7 +75,7 @@ def test_a_directory_with_the_names_of_phitune_s_folders_shadows_nothing(tmp_pat
     ],
 )
 def test_a_module_that_cannot_be_imported_is_an_error_of_one_line(
-    source: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     name = f"user_module_{abs(hash(source))}"
     (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
@@ -84,3 +84,31 @@ def test_a_module_that_cannot_be_imported_is_an_error_of_one_line(
         import_class(f"{name}:Mine", "workload")
     assert "\n" not in str(error.value)
     assert str(error.value).startswith(f"workload: cannot import '{name}:Mine'")
+    # No usage text of a program that is not this one.
+    assert capfd.readouterr() == ("", "")
+
+
+PRINTS = """
+import logging, sys
+print("on its import")
+logger = logging.getLogger("prints")
+logger.addHandler(logging.StreamHandler(sys.stderr))
+logger.warning("on its import too")
+class Mine:
+    @staticmethod
+    def speak():
+        logger.warning("later")
+"""
+
+
+def test_what_a_module_prints_and_logs_appears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "user_module_prints.py").write_text(PRINTS, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    out, err = sys.stdout, sys.stderr
+    cls = import_class("user_module_prints:Mine", "workload")
+    assert (sys.stdout, sys.stderr) == (out, err)
+    assert capfd.readouterr() == ("on its import\n", "on its import too\n")
+    cls.speak()
+    assert capfd.readouterr() == ("", "later\n")

@@ -108,7 +108,7 @@ class Task:
         last = number > len(config["rungs"])
         yield from training.requests(config["budget"] if last else config["rungs"][number - 1], self._save_if_due)
         if training.diverged:
-            return self._report("diverged", reason=f"loss exploded or became NaN by iteration {training.step}")
+            return self._report("diverged", reason=training.trouble)
         if last:
             extra = training.evaluate("test") if config["test"] else {}
             objective = training.curve[-1][config["objective"]]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from phitune.trainables.spec import Spec
 from phitune.trainables.training.config import Diagnostics, TrialConfig, spaced_steps
+from phitune.trainables.training.explosion import Explosion
 from phitune.trainables.training.requests import Evaluate, Request, Step, serve
 from phitune.trainables.workloads.base import Evaluation, Learner, Norms, Split, Workload
 
-_EXPLOSION = 1e3
 # Iterations between checks of the loss where reading it makes the host wait for the device.
 _CHECK_EVERY = 50
 
@@ -22,8 +23,8 @@ class Training:
     """A trial in progress.
 
     The LR is ``base_lr * schedule.u(step, horizon)``, a pure function of the step (and, for a closed-loop schedule,
-    of the validation losses it has observed). A trial has diverged when a training loss is not finite or exceeds a
-    thousand times the first one.
+    of the validation losses it has observed). A trial has diverged when a training loss has exploded (`Explosion`) or
+    a validation loss is not finite.
 
     Args:
         workload: The workload, shared with other trials of the process.
@@ -35,7 +36,7 @@ class Training:
 
     Attributes:
         step: Iterations done.
-        diverged: Whether the trial has diverged.
+        trouble: How the trial has diverged; empty if it has not.
         curve: The recorded points, oldest first.
         diagnosed: The measurements of ``diagnostics``, each with its ``step``.
     """
@@ -51,7 +52,7 @@ class Training:
     ) -> None:
         self.config = config
         self.step = 0
-        self.diverged = False
+        self.trouble = ""
         self.curve: list[dict[str, float]] = []
         self.diagnosed: list[dict[str, float]] = []
         self.learner = learner or workload.learner(Spec.parse(config.optimizer), config.seed, config.horizon, device)
@@ -63,9 +64,14 @@ class Training:
         self._lrs = self._lrs_of_steps()
         self._momenta = schedule.momentum(np.arange(horizon), horizon)
         self._check_every = 1 if device == "cpu" else _CHECK_EVERY
-        self._first_loss: float | None = None
+        self._explosion = Explosion()
         self._losses: list[Any] = []
         self._fetched = 0
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the trial has diverged."""
+        return bool(self.trouble)
 
     @property
     def done(self) -> bool:
@@ -119,14 +125,15 @@ class Training:
         return self.config.base_lr * self.config.schedule.u(np.arange(horizon), horizon, self._observed)
 
     def _fetch_losses(self) -> None:
-        """Fetches the losses that are still on the device; sets ``diverged`` if one exploded."""
+        """Fetches the losses that are still on the device; the trial has diverged if one exploded."""
         for index in range(self._fetched, len(self._losses)):
             loss = float(self._losses[index])
             self._losses[index] = loss
-            self._first_loss = loss if self._first_loss is None else self._first_loss
-            if not math.isfinite(loss) or loss > _EXPLOSION * abs(self._first_loss):
-                self.diverged = True
-                self.step -= len(self._losses) - 1 - index
+            step = self.step - (len(self._losses) - 1 - index)
+            if self._explosion.exploded(step, loss):
+                how = f"exploded to {loss:.3g}" if math.isfinite(loss) else f"is {loss}"
+                self.trouble = f"the training loss {how} at iteration {step}"
+                self.step = step
                 return
         self._fetched = len(self._losses)
 
@@ -148,7 +155,7 @@ class Training:
             "weight_norm": norms.weight,
         }
         if not math.isfinite(raw.loss):
-            self.diverged = True
+            self.trouble = f"the validation loss is {raw.loss} at iteration {self.step}"
             return
         self.curve.append(point)
         self._losses.clear()
@@ -159,10 +166,10 @@ class Training:
         self._fetch_losses()
         return {
             "step": self.step,
-            "diverged": self.diverged,
+            "trouble": self.trouble,
             "curve": list(self.curve),
             "diagnosed": list(self.diagnosed),
-            "first_loss": self._first_loss,
+            "explosion": asdict(self._explosion),
             "losses": list(self._losses),
             "observed": list(self._observed),
             "learner": self.learner.state_dict(),
@@ -171,10 +178,10 @@ class Training:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores a state from `state_dict` of a trial of the same configuration."""
         self.step = state["step"]
-        self.diverged = state["diverged"]
+        self.trouble = state["trouble"]
         self.curve = list(state["curve"])
         self.diagnosed = list(state["diagnosed"])
-        self._first_loss = state["first_loss"]
+        self._explosion = Explosion(**state["explosion"])
         self._losses = list(state["losses"])
         self._fetched = len(self._losses)
         self._observed = list(state["observed"])

@@ -126,7 +126,7 @@ class Workload(ABC):
 
     @classmethod
     def parameters(cls) -> dict[str, Any]:
-        """The parameters that a study file may set, with their defaults."""
+        """The parameters that a study file may set, with their defaults; `inspect.Parameter.empty` where it must."""
         return {
             key: parameter.default
             for key, parameter in inspect.signature(cls).parameters.items()

@@ -50,7 +50,7 @@ def workload(spec: Spec) -> Workload:
     A user's own is named by its class: ``my_package.my_module:MyWorkload``, importable from the working directory.
 
     Raises:
-        InputError: Unknown name or parameter, or a value out of its range.
+        InputError: Unknown name or parameter, one without a default that is missing, or a value out of its range.
     """
     cls, parts = _class_and_parts(spec.name)
     known = cls.parameters()
@@ -58,6 +58,9 @@ def workload(spec: Spec) -> Workload:
         if key not in known:
             allowed = ", ".join(known) if known else "none"
             raise InputError(f"workloads.{spec.name}.{key}: unknown parameter; {spec.name} takes: {allowed}")
+    for key, default in known.items():
+        if default is inspect.Parameter.empty and key not in spec.params:
+            raise InputError(f"workloads.{spec.name}.{key}: missing; {spec.name} has no default for it")
     return cls.build(spec, *parts)
 
 

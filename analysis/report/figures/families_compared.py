@@ -15,6 +15,7 @@ from phitune.analysis.report.figures.style import (
     budget_name,
     family_colour,
     grid,
+    of_one_unit,
     quantity,
 )
 
@@ -24,8 +25,8 @@ MOST_LOSS = 60.0
 
 def families_compared(panels: Sequence[Panel]) -> Figure | None:
     """Gain of each family over cosine with 90 % intervals; a panel a workload and optimizer, a row a budget."""
-    shown = [(title, [c for c, _ in cells if any("cosine" in f.gains for f in c.families)]) for title, cells in panels]
-    shown = [(title, cells) for title, cells in shown if cells]
+    compared = [(title, [p for p in each if any("cosine" in f.gains for f in p[0].families)]) for title, each in panels]
+    shown = [(title, [c for c, _ in of_one_unit(cells)]) for title, cells in compared if cells]
     if not shown:
         return None
     names = sorted({f.family for _, cells in shown for c in cells for f in c.families if "cosine" in f.gains})
@@ -46,26 +47,26 @@ def families_compared(panels: Sequence[Panel]) -> Figure | None:
         axis.grid(visible=False, axis="y")
         for row in range(1, len(cells)):
             axis.axhline(row - 0.5, color="#e6e6e6", linewidth=0.7)
-        _gain_limits(axis, percents)
+        _gain_limits(axis, percents, cells[0].delta_relative)
         axis.set_title(title)
         axis.set_ylabel("budget")
-        axis.set_xlabel(f"gain over cosine (% of {quantity(cells[0])})")
+        axis.set_xlabel(f"gain over cosine ({'% of ' if cells[0].delta_relative else ''}{quantity(cells[0])})")
     handles = [Line2D([], [], color=family_colour(n), marker="o", label=n) for n in names]
     figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=min(len(handles), 6))
     return figure
 
 
 def _draw(axis: Axes, y: float, gain: Gain, colour: str) -> None:
-    far = gain.percent < -MOST_LOSS
+    far = gain.relative and gain.percent < -MOST_LOSS
     if not far:
         axis.plot(gain.interval, [y, y], color=colour, linewidth=1.8, solid_capstyle="butt")
-    axis.plot(max(gain.percent, -MOST_LOSS), y, "<" if far else "o", ms=5, color=colour)
+    axis.plot(-MOST_LOSS if far else gain.percent, y, "<" if far else "o", ms=5, color=colour)
 
 
-def _gain_limits(axis: Axes, gains: list[float]) -> None:
+def _gain_limits(axis: Axes, gains: list[float], relative: bool) -> None:
     """Sets limits that contain every mean; the far ends of wide intervals may be cut."""
     low, high = min([0.0, *gains]), max([0.0, *gains])
-    low = max(low, -MOST_LOSS)
-    margin = max(0.15 * (high - low), 0.5)
+    low = max(low, -MOST_LOSS) if relative else low
+    margin = max(0.15 * (high - low), 0.5) if relative else 0.15 * (high - low) or 1.0
     axis.set_xlim(low - margin, high + margin)
     axis.xaxis.set_major_locator(MaxNLocator(6))

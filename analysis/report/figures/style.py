@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
+from numpy.typing import ArrayLike, NDArray
 
 from phitune.analysis.answers.numbers import budget_share
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
@@ -54,7 +55,8 @@ STYLE: dict[Any, Any] = {
 }
 PANEL = (4.4, 3.3)
 
-Panel = tuple[str, list[tuple[CellGuideline, CellSurface]]]
+Cells = list[tuple[CellGuideline, CellSurface]]
+Panel = tuple[str, Cells]
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,19 @@ def quantity(cell: CellGuideline) -> str:
     if cell.objective == "val_loss":
         return "validation loss"
     return f"1 − {cell.metric_name}" if cell.metric_name == "accuracy" else cell.metric_name or "objective"
+
+
+def above_best(cell: CellGuideline, surface: CellSurface, excess: ArrayLike) -> NDArray[np.float64]:
+    """An excess on the fitting scale in per cent of the objective, or in its own units where it crosses zero."""
+    excess = np.asarray(excess, dtype=np.float64)
+    if cell.delta_relative or surface.belief is None:
+        return np.asarray(100.0 * np.expm1(excess))
+    return np.asarray(abs(surface.belief.evidence.scales[0].unit) * excess)
+
+
+def of_one_unit(cells: Cells) -> Cells:
+    """The cells whose differences have the unit of the largest budget's: per cent, or the objective's own."""
+    return [each for each in cells if each[0].delta_relative == cells[-1][0].delta_relative]
 
 
 def log_axis(axis: Axes, which: Literal["x", "y"], label: str) -> None:

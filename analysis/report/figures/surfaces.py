@@ -47,7 +47,9 @@ def surfaces(panel: Panel, table: pd.DataFrame) -> Figure | None:
     for axis, (cell, surface) in zip(axes, shown, strict=True):
         phi, base_lr = np.geomspace(surface.grid[0], surface.grid[-1], SIZE), np.geomspace(*lrs, SIZE)
         excess = surface.mean(*(each.ravel() for each in np.meshgrid(phi, base_lr))).reshape(SIZE, SIZE)
-        axis.pcolormesh(phi, base_lr, 100.0 * np.expm1(excess - excess.min()), norm=norm, cmap=COLOUR_MAP,
+        excess -= excess.min()
+        above = 100.0 * (np.expm1(excess) if cell.delta_relative else excess)
+        axis.pcolormesh(phi, base_lr, above, norm=norm, cmap=COLOUR_MAP,
                         shading="nearest", rasterized=True)  # fmt: skip
         _trials(axis, mine[mine["budget"] == cell.budget])
         _optimum(axis, cell, surface)
@@ -58,7 +60,9 @@ def surfaces(panel: Panel, table: pd.DataFrame) -> Figure | None:
         axis.set_xlim(phi[0] / 1.08, phi[-1] * 1.08)
         axis.set_ylim(lrs[0] / 1.1, lrs[1] * 1.1)
     bar = figure.colorbar(ScalarMappable(norm, COLOUR_MAP), ax=axes, shrink=0.9, aspect=30, ticks=LEVELS)
-    bar.set_label("objective above the best (%)")
+    relative = all(cell.delta_relative for cell, _ in shown)
+    spread = "" if relative else "; of the spread of the better trials where it crosses zero"
+    bar.set_label(f"objective above the best (%{spread})")
     figure.legend(handles=_legend(), fontsize=8, loc="outside lower center", ncols=3)
     return figure
 

@@ -17,11 +17,21 @@ VERDICTS = {
 }
 HEADS = ("budget", "family", "φ", "base LR", "over cosine", "over linear", "linear's quality in", "verdict")
 
-BRACKETS = (
-    "Brackets hold 90 % intervals. Gains are in per cent of the objective, positive is better, each family at its own "
-    "best LR. “Linear's quality in”: the share of the iterations after which the recommended family is as good as "
-    "linear after all of them."
-)
+
+def units(guidelines: Guidelines) -> str:
+    """What gains are measured in."""
+    if all(cell.delta_relative for cell in guidelines.cells):
+        return "per cent of the objective"
+    return "per cent of the objective, or its own units where it crosses zero"
+
+
+def brackets(guidelines: Guidelines) -> str:
+    """How to read the table."""
+    return (
+        f"Brackets hold 90 % intervals. Gains are in {units(guidelines)}, positive is better, each family at its own "
+        "best LR. “Linear's quality in”: the share of the iterations after which the recommended family is as good as "
+        "linear after all of them."
+    )
 
 
 def saved_text(saved: BudgetSaved | None) -> str:

@@ -37,7 +37,7 @@ def warning_lines(guidelines: Guidelines) -> list[str]:
         lines.append(
             f"{name}: the guideline {verdict} φ = 2 (cosine) with the same mean LR: "
             f"{percent(gain['mean'], plus=True)} % [{percent(gain['low'], plus=True)}, "
-            f"{percent(gain['high'], plus=True)}] of the objective."
+            f"{percent(gain['high'], plus=True)}] of {_whole(score)}."
         )
     return lines
 
@@ -90,4 +90,12 @@ def _validation_line(name: str, score: dict[str, Any]) -> str:
         f"{percent(score['regret']['median'])} % (worst {percent(score['regret']['worst'])} %) worse than "
         f"the best known there; "
         f"{', '.join(rivals)}."
+        f"{'' if score.get('relative', True) else f' Per cent of {_whole(score)}.'}"
     )
+
+
+def _whole(score: dict[str, Any]) -> str:
+    """What the per cents of a validation are of."""
+    if score.get("relative", True):
+        return "the objective"
+    return "the objective, or of the spread of its better trials where it crosses zero"

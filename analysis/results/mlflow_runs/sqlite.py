@@ -23,7 +23,7 @@ from phitune.analysis.results.mlflow_runs.layout import (
     TAGS,
     to_table,
 )
-from phitune.analysis.results.study_ref import StudyRef, sqlite_file
+from phitune.analysis.results.study_ref import StudyRef, read_only
 
 # Rows of one run lie together, near those of the next run: this order reads a large file sequentially.
 _ENDED = """
@@ -76,7 +76,7 @@ def trials(ref: StudyRef, parent: str, run_ids: Sequence[str]) -> pd.DataFrame:
 
 
 def _open(ref: StudyRef) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"file:{sqlite_file(ref.tracking_uri).absolute()}?mode=ro", uri=True)
+    connection = read_only(ref.tracking_uri)
     connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
     return connection
 

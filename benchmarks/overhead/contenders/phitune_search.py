@@ -11,6 +11,7 @@ import yaml
 
 from benchmarks.overhead.contender import SEED, Contender, End
 from benchmarks.overhead.problem import BUDGET, FAMILIES, REPORTS, WORKLOAD
+from phitune.trainables.uri import database_uri
 
 DATABASE = "mlflow.db"
 JOURNAL = Path("out", "trials.jsonl")
@@ -43,7 +44,7 @@ def search_command(folder: Path, study: dict[str, Any], overrides: list[str]) ->
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(study), encoding="utf-8")
     options = [part for override in overrides for part in ("--set", override)]
-    uri = f"sqlite:///{folder / DATABASE}"
+    uri = database_uri(folder / DATABASE)
     command = [sys.executable, "-m", "phitune", "search", str(path), "--out", str(folder / "out")]
     return [*command, "--tracking-uri", uri, *options]
 

@@ -1,6 +1,7 @@
 """The results table of a study in MLflow, and how a study is located."""
 
 import http.server
+import shutil
 import sqlite3
 import threading
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from phitune.analysis import results
 from phitune.analysis.results import StudyRef, find_study, study_ref
 from phitune.trainables.errors import InputError
+from phitune.trainables.uri import database_uri
 from tests.analysis.conftest import RECIPES
 from tests.analysis.synthetic_study import table
 
@@ -74,6 +76,17 @@ def test_a_look_up_creates_no_database(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(InputError, match="no MLflow database"):
         find_study("anything")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_with_letters_that_mean_something_in_uris_is_read_like_any_other(
+    study: StudyRef, loaded: pd.DataFrame, tmp_path: Path
+) -> None:
+    database = tmp_path / "a b%20c?d#e" / "mlflow.db"
+    database.parent.mkdir()
+    shutil.copy(study.tracking_uri.removeprefix("sqlite:///"), database)
+    ref = find_study(study.name, database_uri(database))
+    pd.testing.assert_frame_equal(results.load(ref), loaded)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [database]
 
 
 def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:

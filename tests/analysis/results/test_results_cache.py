@@ -15,7 +15,7 @@ from phitune.analysis.results.cache import CACHE_FILE
 from phitune.analysis.results.load import CLOCKS_DIFFER_MS, from_server
 from phitune.analysis.results.mlflow_runs import client as mlflow_client
 from phitune.analysis.results.mlflow_runs import sqlite as mlflow_sqlite
-from phitune.analysis.results.study_ref import sqlite_file
+from phitune.trainables.uri import database_file
 from tests.analysis.synthetic_study import Recipe, add_trials
 
 
@@ -128,7 +128,7 @@ def test_from_a_server_only_runs_that_ended_after_the_study_are_read_again(copie
 def test_a_database_of_another_schema_is_read_by_mlflow_itself(copied: StudyRef, altered: str) -> None:
     """Both are changes that MLflow's client reads past and the SQL does not."""
     expected = load(copied)
-    with closing(sqlite3.connect(sqlite_file(copied.tracking_uri))) as connection:
+    with closing(sqlite3.connect(str(database_file(copied.tracking_uri)))) as connection:
         connection.executescript(altered)
     parent = mlflow_client.parent_run_id(copied)
     with pytest.raises(sqlite3.Error):

@@ -51,7 +51,7 @@ def test_a_trend_predicts_the_largest_budget(two_quadratics: Guidelines) -> None
 
 
 def _row(workload: str, regret: float | None, constant: float) -> LeftOut:
-    return LeftOut(workload, "sgd", 100, 1.0, 0.1, 1.0, 0.1, regret, constant, {"cosine": 3.0})
+    return LeftOut(workload, "sgd", 100, 1.0, 0.1, 1.0, 0.1, regret, constant, {"cosine": 3.0}, True)
 
 
 def test_the_first_line_warns_of_a_guideline_that_beats_nothing(two_quadratics: Guidelines) -> None:

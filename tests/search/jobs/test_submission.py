@@ -25,6 +25,8 @@ SHOW = '#!/bin/sh\nprintf "%s\\n" "$MLFLOW_TRACKING_URI" "$PHITUNE_AGAIN" "$@"\n
         (None, None, {"MLFLOW_TRACKING_URI": "http://m/"}, "/ho me/phitune-runs/s", "http://m/"),
         ("~/a b/it's", None, {}, "/ho me/a b/it's", "sqlite:////ho me/a b/mlflow.db"),
         ("/data/$HOME/s/", None, {}, "/data/$HOME/s", "sqlite:////data/$HOME/mlflow.db"),
+        ("a%20b/s", None, {}, "/ho me/a%20b/s", "sqlite+pysqlite:////ho me/a%2520b/mlflow.db"),
+        ("/a?b#c/s", None, {}, "/a?b#c/s", "sqlite+pysqlite:////a%3Fb%23c/mlflow.db"),
         ("runs/x", "http://m:5000", {"MLFLOW_TRACKING_URI": "http://n"}, "/ho me/runs/x", "http://m:5000"),
     ],
 )

@@ -108,3 +108,25 @@ def test_replicates_that_are_measured_more_are_compared_with_replicates() -> Non
     assert ended_after(explored, SMALL, "replicate", **measured) is None
     slow = [*explored, record(LARGE, 4, 200, phase="replicate")]
     assert ended_after(slow, SMALL, "replicate", **measured) == 21
+
+
+def told_after(first_start: int, room_from: int = 0) -> list[int]:
+    """The seconds at which it is told that nothing has started, with room for a trial from ``room_from`` on."""
+    now, told = 0.0, []
+    watchdog = Watchdog(parse_study(STUDY), [], lambda: now)
+    for second in range(1, 301):
+        now += 1
+        if second == first_start:
+            watchdog.started("t")
+        watchdog.overdue({})
+        if watchdog.nothing_started(int(second > room_from)):
+            told.append(second)
+    return told
+
+
+def test_a_first_process_that_does_not_start_is_told_once_after_a_minute_with_room_for_it() -> None:
+    assert told_after(first_start=1000) == [61]
+    assert told_after(first_start=70) == [61]
+    assert told_after(first_start=1000, room_from=100) == [161]
+    assert told_after(first_start=50) == []
+    assert told_after(first_start=150, room_from=100) == []

@@ -19,6 +19,7 @@ from phitune.search.records.journal import Journal
 from phitune.search.records.record import Record, Trial
 from phitune.search.study.model import Cell, Study
 from phitune.search.tracking import Tracker, facts_of
+from phitune.trainables.uri import database_uri
 
 STUDY = Study(name="made", workloads=["quadratic"], budgets=[100, 200], families=["uba", "linear"])
 
@@ -41,14 +42,14 @@ def made(number: int, cell: Cell, status: str = "completed") -> Record:
 
 
 def runs(folder: Path) -> list[Run]:
-    client = MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db")
+    client = MlflowClient(tracking_uri=database_uri(folder / "mlflow.db"))
     experiment = client.get_experiment_by_name("made")
     return list(client.search_runs([experiment.experiment_id], "tags.`phitune.kind` = 'trial'", max_results=1000))
 
 
 def opened(folder: Path, former: str | None = None) -> Tracker:
     tracker = Tracker()
-    tracker.open(f"sqlite:///{folder}/mlflow.db", facts_of(STUDY, "0", str(folder)), folder, former)
+    tracker.open(database_uri(folder / "mlflow.db"), facts_of(STUDY, "0", str(folder)), folder, former)
     return tracker
 
 
@@ -144,6 +145,20 @@ def test_a_deleted_parent_run_does_not_double_the_trials(tmp_path: Path, how: st
     assert (info.status, info.lifecycle_stage) == ("FINISHED", "active")
 
 
+def test_a_path_with_letters_that_mean_something_in_uris_is_written_to_like_any_other(tmp_path: Path) -> None:
+    folder = tmp_path / "a b%20c?d#e"
+    folder.mkdir()
+    record = made(0, STUDY.cells[0])
+    journal = Journal(folder / "trials.jsonl")
+    tracker = opened(folder)
+    journal.append(record)
+    tracker.ended(record.trial.trial_id)
+    assert tracker.close("FINISHED", 60.0) == 0
+    assert [run.data.tags["phitune.trial_id"] for run in runs(folder)] == [record.trial.trial_id]
+    assert list(tmp_path.iterdir()) == [folder]
+    assert {file.name for file in folder.iterdir()} >= {"mlflow.db", "artifacts"}
+
+
 def test_the_writer_does_not_outlive_the_search(tmp_path: Path) -> None:
     tracker = opened(tmp_path)
     process = writer()
@@ -151,3 +166,7 @@ def test_the_writer_does_not_outlive_the_search(tmp_path: Path) -> None:
     tracker._process.stdin.close()
     process.wait(timeout=30)
     tracker.abandon()
+
+
+def test_the_study_s_description_quotes_its_directory_for_the_shell() -> None:
+    assert "- Answers: `phitune analyze 'my runs/x'`;" in facts_of(STUDY, "0", "my runs/x").note

@@ -28,14 +28,14 @@ class FunctionTraining(Link):
 
     Attributes:
         step: Iterations done at the last report.
-        diverged: Whether the trial has diverged.
+        trouble: How the trial has diverged; empty if it has not.
         curve: The reported points, oldest first.
         diagnosed: Nothing; a function reports what it measures.
     """
 
     def __init__(self, function: Function, plan: Plan) -> None:
         self.step = 0
-        self.diverged = False
+        self.trouble = ""
         self.curve: list[dict[str, float]] = []
         self.diagnosed: list[dict[str, float]] = []
         self._function = function
@@ -48,6 +48,11 @@ class FunctionTraining(Link):
         self._events: SimpleQueue[_End | None] = SimpleQueue()
         self._verdicts: SimpleQueue[bool] = SimpleQueue()
         self._closed = False
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the trial has diverged."""
+        return bool(self.trouble)
 
     def requests(self, until: int, between: Callable[[], None] | None = None) -> Generator[Any, Any, None]:
         """Runs the function until it has reported the rung ``until``, or to its end if that is the budget.
@@ -109,7 +114,7 @@ class FunctionTraining(Link):
     def report(self, step: int, point: Mapping[str, float] | None) -> bool:
         self.step = step
         if point is None:
-            self.diverged = True
+            self.trouble = f"the reported loss is not finite at iteration {step}"
         else:
             self.curve.append(dict(point))
         if point is not None and step not in self._plan.rungs:

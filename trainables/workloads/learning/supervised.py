@@ -57,9 +57,15 @@ class SupervisedWorkload(TorchWorkload):
         return inputs
 
     def split(self, name: Split, device: str) -> Data:
-        """A split on a device, loaded and copied there once a process."""
+        """A split on a device, loaded and copied there once a process.
+
+        Raises:
+            ValueError: It has no examples.
+        """
         key = (name, device)
         if key not in self._splits:
+            if not len(self._loaded[name]):
+                raise ValueError(f"the {name} split has no examples")
             self._splits[key] = self._loaded[name].to(device)
         return self._splits[key]
 

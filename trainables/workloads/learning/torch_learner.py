@@ -96,6 +96,8 @@ class TorchLearner(Learner):
                 losses.append(problem.loss(outputs, targets))
                 metrics.append(problem.metric(outputs, targets))
                 sizes.append(len(targets))
+        if not sum(sizes):
+            raise ValueError(f"the {split} split has no examples")
         weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
         loss, metric = torch.stack([torch.stack(losses), torch.stack(metrics)]).double().cpu() @ weights
         return Evaluation(float(loss), float(metric))

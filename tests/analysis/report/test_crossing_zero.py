@@ -1,0 +1,75 @@
+"""An objective that crosses zero has no per cents of its own: differences are said in its own units."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from phitune.analysis.guidelines.guidelines import Guidelines, build
+from phitune.analysis.report.figures.families_compared import families_compared
+from phitune.analysis.report.figures.quality_against_phi import quality_against_phi
+from phitune.analysis.report.figures.style import panels
+from phitune.analysis.report.words.cells import brackets, summary_table, units
+from phitune.analysis.report.words.headlines import headlines
+from phitune.analysis.report.words.trends import validation_lines
+from tests.analysis.synthetic_study import Recipe, table
+
+BUDGETS = (100, 200, 400)
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    """Cells whose objective is the quadratic's loss in millionths, less the median of the cell's completed trials."""
+    cells = [table(Recipe(100, 1.0, budget, uba=24, others=5)) for budget in BUDGETS]
+    values = ["objective", "val_loss", "ema_val_loss", "test_loss", "rung_1"]
+    for cell in cells:
+        offset = cell.loc[cell["status"] == "completed", "objective"].median()
+        cell[values] = 1e-6 * (cell[values] - offset)
+    return pd.concat(cells, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def crossing(rows: pd.DataFrame) -> Guidelines:
+    return build(rows)
+
+
+def test_gains_are_differences_in_the_objective_s_units(rows: pd.DataFrame, crossing: Guidelines) -> None:
+    assert [cell.delta_relative for cell in crossing.cells] == [False] * len(BUDGETS)
+    for cell in crossing.cells:
+        mine = rows[(rows["budget"] == cell.budget) & (rows["status"] == "completed")]["objective"]
+        for gain in cell.gains.values():
+            assert not gain.relative
+            assert abs(gain.percent) <= mine.max() - mine.min()
+    for row in summary_table(crossing):
+        assert "%" not in row["over cosine"] + row["over linear"]
+
+
+def test_regrets_are_shares_of_the_spread_of_the_better_trials(rows: pd.DataFrame, crossing: Guidelines) -> None:
+    scored = crossing.validation["leave_largest_budget_out"]
+    assert scored["n"] == 1 and not scored["relative"]
+    completed = rows[(rows["budget"] == BUDGETS[-1]) & (rows["status"] == "completed")]["objective"]
+    explore = rows[(rows["budget"] == BUDGETS[-1]) & (rows["status"] == "completed") & (rows["phase"] == "explore")]
+    spread = float(completed.median() - completed.min())
+    # The worst configuration that completed bounds every regret of a recommendation.
+    worst = 100.0 * float(explore["objective"].max() - explore["objective"].min()) / spread
+    for name in ("regret", "constant_phi", "cosine", "linear"):
+        assert 0.0 <= scored[name]["worst"] <= worst
+
+
+def test_words_and_axes_name_the_units(crossing: Guidelines) -> None:
+    assert units(crossing) == "per cent of the objective, or its own units where it crosses zero"
+    assert units(crossing) in brackets(crossing)
+    whole = "the objective, or of the spread of its better trials where it crosses zero"
+    assert validation_lines(crossing)[1].endswith(f"Per cent of {whole}.")
+    shown = [line for line in headlines(crossing) if "of the objective" in line]
+    assert all(f"of {whole}" in line for line in shown)
+    figures = families_compared(panels(crossing)), quality_against_phi(panels(crossing))
+    labels = [text for figure in figures for axis in (figure.axes if figure else ()) for text in
+              (axis.get_xlabel(), axis.get_ylabel())]  # fmt: skip
+    assert "gain over cosine (validation loss)" in labels and "validation loss above the best" in labels
+
+
+def test_a_positive_objective_keeps_its_per_cents() -> None:
+    usual = build(pd.concat([table(Recipe(100, 1.0, budget, uba=12, others=3)) for budget in BUDGETS[:1]]))
+    assert units(usual) == "per cent of the objective"
+    assert all(gain.relative for cell in usual.cells for gain in cell.gains.values())
