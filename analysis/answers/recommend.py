@@ -19,7 +19,7 @@ __all__ = ["Evidence", "Recommendation", "recommend"]
 
 
 def recommend(
-    workload: str, budget: int | str, optimizer: str = "sgd", guidelines: str | Path | None = None
+    workload: str, budget: int | str, optimizer: str | None = None, guidelines: str | Path | None = None
 ) -> Recommendation:
     """Which schedule, phi and base LR to use.
 
@@ -27,7 +27,7 @@ def recommend(
         workload: A label such as "mlp/digits" or "quadratic(kappa=100)"; the name alone if only one such is known. For
             a workload that was not searched the answer is what several others have in common.
         budget: Iterations, or "25%" of the workload's full budget.
-        optimizer: Name of the optimizer.
+        optimizer: Name of the optimizer; by default the only one that was searched, or sgd.
         guidelines: A guidelines.json; by default the newest runs/*/report/guidelines.json that knows the workload.
 
     Returns:
@@ -39,7 +39,7 @@ def recommend(
     """
     file, label = find(workload, guidelines)
     cells = file.of(label) if label is not None else list(file.cells)
-    _require_optimizer(optimizer, cells, label)
+    optimizer = _known_optimizer(optimizer, cells, label)
     cells = [c for c in cells if c.optimizer == optimizer]
     steps = _steps(budget, cells, label)
     if label is None:
@@ -54,12 +54,15 @@ def recommend(
     return prediction.beyond(cells, steps, file)
 
 
-def _require_optimizer(optimizer: str, cells: Sequence[Cell], label: str | None) -> None:
+def _known_optimizer(optimizer: str | None, cells: Sequence[Cell], label: str | None) -> str:
     known = sorted({c.optimizer for c in cells})
+    if optimizer is None:
+        optimizer = known[0] if len(known) == 1 else "sgd"
     if optimizer not in known:
         hint = did_you_mean(optimizer, known)
         where = f" on {label}" if label is not None else ""
         raise InputError(f"--optimizer: no evidence for {optimizer!r}{where};{hint} there is for: {', '.join(known)}")
+    return optimizer
 
 
 def _require_near(steps: int, cells: Sequence[Cell], subject: str, optimizer: str) -> None:

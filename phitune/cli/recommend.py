@@ -13,7 +13,10 @@ def recommend(
     budget: Annotated[
         str, typer.Option(metavar="STEPS|PERCENT%", help="Iterations, or a percentage of the full budget.")
     ],
-    optimizer: Annotated[str, typer.Option(metavar="NAME", help="Optimizer.")] = "sgd",
+    optimizer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Optimizer.  [default: the only one searched, or sgd]", show_default=False),
+    ] = None,
     guidelines: Annotated[
         Path | None,
         typer.Option(

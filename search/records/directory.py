@@ -95,6 +95,9 @@ def claim(study: Study, out: Path) -> Claim:
         if cell.key not in cells:
             key = next(key for key in _MAKE_CELLS if getattr(then, key) != getattr(study, key))
             raise _changed(key, getattr(then, key), getattr(study, key), out, f"the cell {cell.key!r} would be lost")
+        judged, judges = ((each.objective, each.mode) for each in (cell, cells[cell.key]))
+        if judged != judges:
+            raise _changed("workloads", judged, judges, out, f"it judges the cell {cell.key!r}; change it back")
         searched += _changes_of_families(cell.families, cells[cell.key].families)
     searched += [*_space_changes(then, study), *_label_changes("families", _labels(then), _labels(study))]
     lines += [*dict.fromkeys(searched), *_label_changes("baselines", then.baselines, study.baselines)]

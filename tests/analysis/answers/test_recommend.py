@@ -157,6 +157,13 @@ def test_weak_evidence_is_a_warning_in_plain_words(tmp_path: Path, verdict: str,
     assert any(words in w for w in recommend("w", 100, guidelines=file).warnings)
 
 
+def test_the_only_optimizer_that_was_searched_is_the_default(tmp_path: Path) -> None:
+    cells = [_uba_cell(100, 2.0, 0.2), _uba_cell(100, 4.0, 0.4)]
+    cells[1]["optimizer"] = "own"
+    assert recommend("w", 100, guidelines=_write(tmp_path / "one.json", cells[1:])).optimizer == "own"
+    assert recommend("w", 100, guidelines=_write(tmp_path / "two.json", cells)).optimizer == "sgd"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

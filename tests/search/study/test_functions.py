@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import phitune
+from phitune.search.records.directory import claim, describe, owned
 from phitune.search.study.model import Cell, parse_study
 from phitune.search.study.sections import Resources
 from phitune.trainables.errors import InputError
@@ -68,3 +70,12 @@ def test_mistakes_cost_one_clear_line(entry: Any, message: str) -> None:
         cells(entry)
     assert str(error.value).startswith(message.replace("HERE", NAME))
     assert "\n" not in str(error.value)
+
+
+def test_another_objective_on_the_same_cells_is_refused(tmp_path: Path) -> None:
+    values: dict[str, Any] = {"name": "s", "workloads": [ENTRY], "budgets": [200]}
+    with owned(tmp_path / "s"):
+        describe(tmp_path / "s", parse_study(values), "abc", "sqlite:///x.db", {})
+    values["workloads"] = [{**ENTRY, "objective": "val_metric"}]
+    with pytest.raises(InputError, match=r"^workloads: .*val_metric.*val_loss.*change it back$"):
+        claim(parse_study(values), tmp_path / "s")
