@@ -59,6 +59,11 @@ class CellPolicy:
         self.belief = Belief(evidence.data, h)
         self._on_grid = self.belief.mean(self.points(space.grid))
 
+    @property
+    def least(self) -> float:
+        """The least posterior mean on the space's grid."""
+        return float(self._on_grid.min())
+
     def points(self, at: Configurations) -> Points:
         """Configurations as points of the model."""
         return self.evidence.points(np.full(len(at), self.cell), at.family, self.space.places(at))

@@ -35,7 +35,7 @@ class Settings:
     """
 
     sampler: Sampler = "surrogate"
-    early_stopping: Literal["asha", "predict", "none"] = "asha"
+    early_stopping: Literal["asha", "predict", "none"] = "predict"
     shares: tuple[float, ...] = tuple(Asha().shares)
     reduction: int = Asha().reduction
     minimum: int = Asha().minimum

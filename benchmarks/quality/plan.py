@@ -74,13 +74,13 @@ def _believing(new: Callable[[Table, int], Method]) -> Callable[[Table, int], Me
 
 def phitune(settings: Settings) -> Contender:
     """phitune with some settings."""
-    return Contender(lambda table, seed: Phitune(table, seed, 300, settings))
+    return Contender(lambda table, seed: Phitune(table, seed, 300, settings), most=64.0)
 
 
 CONTENDERS = {
     "phitune": phitune(Settings()),
     "phitune, no early stopping": phitune(Settings(early_stopping="none")),
-    "phitune, predict": phitune(Settings(early_stopping="predict")),
+    "phitune, asha": phitune(Settings(early_stopping="asha")),
     "random": Contender(lambda table, seed: Random(table.cell, seed)),
     "top-K after a quarter": Contender(lambda table, seed: TopK(table.cell, seed)),
     "cosine by hand": Contender(lambda table, _: ByHand(table.cell, "cosine")),

@@ -9,25 +9,26 @@ from benchmarks.quality.plan import curve, phitune, table
 from benchmarks.quality.report import COMPUTES
 
 _DEFAULT = Settings()
+_ASHA = replace(_DEFAULT, early_stopping="asha")
 _SETTINGS = {
     "as it is": _DEFAULT,
     "no stopping": replace(_DEFAULT, early_stopping="none"),
-    "predict": replace(_DEFAULT, early_stopping="predict"),
-    "predict, rungs 1/8 1/4 1/2": replace(_DEFAULT, early_stopping="predict", shares=(1 / 8, 1 / 4, 1 / 2)),
+    "rungs 1/8 1/4 1/2": replace(_DEFAULT, shares=(1 / 8, 1 / 4, 1 / 2)),
     "as many as are worth it": replace(_DEFAULT, auto=True),
-    "as many as are worth it, predict": replace(_DEFAULT, auto=True, early_stopping="predict"),
+    "asha": _ASHA,
+    "asha, as many as are worth it": replace(_ASHA, auto=True),
     "TPE": replace(_DEFAULT, sampler="tpe"),
     "random": replace(_DEFAULT, sampler="random"),
-    "reduction 3": replace(_DEFAULT, reduction=3),
-    "reduction 4": replace(_DEFAULT, reduction=4),
-    "rung 1/4": replace(_DEFAULT, shares=(1 / 4,)),
-    "rung 1/2": replace(_DEFAULT, shares=(1 / 2,)),
-    "rungs 1/8 1/4 1/2": replace(_DEFAULT, shares=(1 / 8, 1 / 4, 1 / 2)),
-    "rung 1/4, reduction 3": replace(_DEFAULT, shares=(1 / 4,), reduction=3),
-    "rung 1/4, reduction 4": replace(_DEFAULT, shares=(1 / 4,), reduction=4),
-    "families without a share": replace(_DEFAULT, fair=0),
-    "population 3": replace(_DEFAULT, minimum=3),
-    "population 8": replace(_DEFAULT, minimum=8),
+    "asha, reduction 3": replace(_ASHA, reduction=3),
+    "asha, reduction 4": replace(_ASHA, reduction=4),
+    "asha, rung 1/4": replace(_ASHA, shares=(1 / 4,)),
+    "asha, rung 1/2": replace(_ASHA, shares=(1 / 2,)),
+    "asha, rungs 1/8 1/4 1/2": replace(_ASHA, shares=(1 / 8, 1 / 4, 1 / 2)),
+    "asha, rung 1/4, reduction 3": replace(_ASHA, shares=(1 / 4,), reduction=3),
+    "asha, rung 1/4, reduction 4": replace(_ASHA, shares=(1 / 4,), reduction=4),
+    "asha, families without a share": replace(_ASHA, fair=0),
+    "asha, population 3": replace(_ASHA, minimum=3),
+    "asha, population 8": replace(_ASHA, minimum=8),
     "raw weights": replace(_DEFAULT, average=0),
 }
 

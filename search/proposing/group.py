@@ -119,12 +119,13 @@ class Group:
         policy = self._policy_of(index)
         return policy.propose(self._in_flight(policy, index), self._rng(cell.key, number))
 
-    def at_rung(self, trial_id: str, judged: Sequence[float]) -> AtRung | None:
-        """What is foretold of a trial; None if nothing is.
+    def at_rung(self, trial_id: str, judged: Sequence[float], behind: float) -> AtRung | None:
+        """What a trial is worth; None if no end is foretold that is far behind the best.
 
         Args:
             trial_id: Of a trial in flight.
             judged: Its values at the rungs so far.
+            behind: How far, in standard deviations of what is foretold.
         """
         row = self._running[trial_id]
         index = row.cell
@@ -133,14 +134,14 @@ class Group:
         evidence = Evidence.of(self._outcomes(rows), len(self._families))
         if not len(evidence.rows) or evidence.rows[-1] != len(rows) - 1:
             return None
-        policy = CellPolicy(self._spaces[index], index, evidence, self._hyperparameters())
+        h, spread = self._hyperparameters(), evidence.uncertainty(-1)
+        distance = float(evidence.data.y[-1]) - self._policy_of(index).least
+        if distance < behind * math.sqrt(spread**2 + h.variance):
+            return None
+        policy = CellPolicy(self._spaces[index], index, evidence, h)
         running = self._in_flight(policy, index, trial_id)
-        spread = evidence.uncertainty(-1)
         place = evidence.points(np.array([index]), np.array([row.family]), row.place[None])
-        end, new = policy.values_at_rung(place, spread, running, self._rng(trial_id, len(judged)))
-        least = float(policy.belief.mean(policy.points(policy.choice(self._rng(trial_id)))).min())
-        deviation = math.sqrt(spread**2 + policy.belief.h.variance)
-        return AtRung((float(evidence.data.y[-1]) - least) / deviation, end, new)
+        return AtRung(*policy.values_at_rung(place, spread, running, self._rng(trial_id, len(judged))))
 
     def choice(self, cell: Cell, family: str | None = None) -> Configurations | None:
         """The configuration of a cell that is best by all trials; None before two trials have been completed.

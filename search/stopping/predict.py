@@ -18,15 +18,13 @@ BEHIND = 2.0
 
 @dataclass(frozen=True)
 class AtRung:
-    """What is foretold of a trial at a rung.
+    """What a trial at a rung is worth.
 
     Attributes:
-        behind: How far its end is behind the best configuration's, in standard deviations of what is foretold.
         end: Expected fall of the least posterior mean by training it to its end.
         new: Expected fall by a new trial.
     """
 
-    behind: float
     end: float
     new: float
 
@@ -38,8 +36,11 @@ class Foretelling(Protocol):
         """Completed trials of a cell."""
         ...
 
-    def at_rung(self, trial_id: str, judged: Sequence[float]) -> AtRung | None:
-        """What is foretold of a trial in flight from its values at the rungs so far; None if nothing is."""
+    def at_rung(self, trial_id: str, judged: Sequence[float], behind: float) -> AtRung | None:
+        """What a trial in flight is worth, by its values at the rungs so far.
+
+        None if nothing is foretold, or an end that is less than ``behind`` of its standard deviations behind the best.
+        """
         ...
 
 
@@ -77,7 +78,5 @@ class Prediction(Stopping):
         judged = [values.get(each, math.nan) for each in range(1, rung + 1)]
         if not math.isfinite(judged[-1]):
             return False
-        worth = self._belief.at_rung(trial_id, judged)
-        if worth is None or worth.behind < BEHIND:
-            return True
-        return worth.end / (1.0 - self._shares[rung - 1]) >= worth.new
+        worth = self._belief.at_rung(trial_id, judged, BEHIND)
+        return worth is None or worth.end / (1.0 - self._shares[rung - 1]) >= worth.new

@@ -134,7 +134,7 @@ class Study(Section):
     trials: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | Literal["auto"] | Auto = 40
     replicates: StrictInt = Field(3, ge=0, le=1000)
     warm_start: StrictStr | None = None
-    early_stopping: Literal["asha", "predict", "none"] | Asha = "asha"
+    early_stopping: Literal["asha", "predict", "none"] | Asha = "predict"
     objective: Literal["val_loss", "val_metric"] | None = None
     diagnostics: Diagnostics = Diagnostics()
     resources: Resources = Resources()

@@ -27,7 +27,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "trials": 40,
         "replicates": 3,
         "warm_start": None,
-        "early_stopping": "asha",
+        "early_stopping": "predict",
         "objective": None,
         "diagnostics": {"gradient_points": 0, "hessian": False, "examples": None, "trials": "replicates"},
         "resources": {"cpu": 1, "gpu": 0},
