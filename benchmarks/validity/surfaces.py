@@ -17,7 +17,8 @@ from phitune.analysis.surface import COSINE_PHI
 from phitune.search.proposing.cell import CellProposer
 from phitune.search.proposing.group import Group
 from phitune.search.records.record import Record, Trial
-from phitune.search.stopping.ladder import Ladder
+from phitune.search.stopping.ladder import Stopping
+from phitune.search.stopping.predict import Prediction
 from phitune.search.study.model import parse_study
 from phitune.search.study.sections import Asha
 
@@ -107,12 +108,12 @@ def search(land: Landscape, rng: np.random.Generator) -> pd.DataFrame:
     # Simulated runs have seed noise even where real ones have not.
     cell = replace(study.cells[0], deterministic=False)
     proposer = CellProposer(study, cell, optuna.storages.InMemoryStorage(), [], Group([cell], study.seed))
-    ladder = Ladder(len(Asha().shares), cell.mode)
+    stopping = Prediction(proposer.group, cell, Asha().shares)
     rows = []
     while (trial := proposer.propose()) is not None:
-        row = _run(land, trial, ladder, rng)
+        row = _run(land, trial, stopping, rng)
         if row["status"] == "diverged":
-            ladder.note_diverged(trial.trial_id, trial.family)
+            stopping.note_diverged(trial.trial_id, trial.family)
         final = {"objective": float(str(row["objective"]))} if row["status"] == "completed" else {}
         judged = [(0, float(str(row[name]))) for name in ("rung_1", "rung_2") if name in row]
         proposer.end(Record(trial, row["status"], BUDGET, judged, [], final, 0.0, 0.0))  # type: ignore[arg-type]
@@ -120,7 +121,7 @@ def search(land: Landscape, rng: np.random.Generator) -> pd.DataFrame:
     return _table(rows)
 
 
-def _run(land: Landscape, trial: Trial, ladder: Ladder, rng: np.random.Generator) -> dict[str, object]:
+def _run(land: Landscape, trial: Trial, stopping: Stopping, rng: np.random.Generator) -> dict[str, object]:
     log_phi = math.log(trial.schedule.get("phi", COSINE_PHI))
     row: dict[str, object] = {
         "trial_id": trial.trial_id,
@@ -145,7 +146,7 @@ def _run(land: Landscape, trial: Trial, ladder: Ladder, rng: np.random.Generator
         ahead = (rungs + 1 - rung) * (0.15 - land.late * log_phi)
         value = math.exp(final + ahead + 0.5 * luck + land.noise * float(rng.standard_normal()))
         row[f"rung_{rung}"] = value
-        if not ladder.judge(trial.trial_id, trial.family, rung, value):
+        if not stopping.judge(trial.trial_id, trial.family, rung, value):
             return row | {"status": "stopped"}
     return row | {"status": "completed", "objective": math.exp(final + luck)}
 
