@@ -145,7 +145,7 @@ def mend_tail(path: Path) -> None:
 
 def shown(line: bytes) -> str:
     """The beginning of a damaged line, for a message."""
-    return repr(line[:60].decode(errors="replace"))
+    return repr(line.rstrip()[:60].decode(errors="replace"))
 
 
 def _record(values: Any) -> Record:
