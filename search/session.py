@@ -234,7 +234,8 @@ class Session:
         qualities = ladder_quality(self._journal.records)
         with whole_file(self._out / "ladder.json") as file:
             file.write_text(json.dumps([vars(quality) for quality in qualities], indent=1) + "\n", encoding="utf-8")
-        for line in summary_lines(qualities):
+        # Prediction does not go by the rank at a rung.
+        for line in [] if self._study.early_stopping == "predict" else summary_lines(qualities):
             self._print(line)
         for reason, count in self._progress.reasons.most_common(3):
             self._print(f"{count} failed: {reason}")
