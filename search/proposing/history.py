@@ -68,7 +68,7 @@ def _sound(lines: list[bytes]) -> int:
 
 
 class _Replay(BaseJournalBackend):
-    """Operations to be read once; counts those that were begun."""
+    """Operations to be read once; counts those that were begun. Optuna's interface asks for writing, too."""
 
     def __init__(self, operations: list[dict[str, Any]]) -> None:
         self._operations = operations
@@ -80,7 +80,7 @@ class _Replay(BaseJournalBackend):
             yield operation
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        raise NotImplementedError
+        raise NotImplementedError("a replay is only read")
 
 
 def _contradicts(storage: BaseStorage, records: Iterable[Record]) -> bool:

@@ -11,9 +11,9 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError, field_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, StrictInt, StrictStr, ValidationError, field_validator
 
+from phitune.search.study.complaints import one_line
 from phitune.search.study.families import FamilySpace, family_spaces
 from phitune.search.study.sections import (
     Asha,
@@ -224,7 +224,7 @@ class Study(Section):
         try:
             return _Placed.model_validate(merged).resources
         except ValidationError as error:
-            raise InputError(f"workloads.{values.get('name')}.{_one_line(error, merged)}") from None
+            raise InputError(f"workloads.{values.get('name')}.{one_line(error, Study)}") from None
 
     def _function(self, name: str, values: dict[str, Any]) -> FunctionEntry:
         """What an entry says of a function besides its arguments."""
@@ -237,7 +237,7 @@ class Study(Section):
         try:
             return FunctionEntry.model_validate(values)
         except ValidationError as error:
-            raise InputError(f"workloads.{name}.{_one_line(error, values)}") from None
+            raise InputError(f"workloads.{name}.{one_line(error, Study)}") from None
 
     def _families(self) -> list[str | dict[str, Any]]:
         """The families and, where they are not among them, the baselines."""
@@ -302,7 +302,7 @@ def parse_study(values: Mapping[str, Any]) -> Study:
     try:
         study = Study.model_validate(dict(values))
     except ValidationError as error:
-        raise InputError(_one_line(error, values)) from None
+        raise InputError(one_line(error, Study)) from None
     _ = study.cells
     return study
 
@@ -342,53 +342,7 @@ def _iterations(budget: int | str, full_budget: int, spec: Spec) -> int:
     return budget
 
 
-# Names that pydantic adds to a location for the branches of a union.
-_LITERALS = ("literal['asha','predict','none']", "literal['auto']")
-_NUMBER = "constrained-int"
-_BRANCHES = ("str", "int", "float", "dict[str,any]", "list[union[float,str]]", *_LITERALS, _NUMBER, "Asha", "Auto")
-
-_SECTIONS: dict[str, type[BaseModel]] = {
-    "space": Space,
-    "schedule": Composition,
-    "diagnostics": Diagnostics,
-    "early_stopping": Asha,
-    "trials": Auto,
-    "resources": Resources,
-    "failures": Failures,
-}
-
-
 def _no_repeats(field: str, values: list[Any]) -> None:
     for value in values:
         if values.count(value) > 1:
             raise InputError(f"{field}: {value!r} is there twice")
-
-
-def _one_line(error: ValidationError, values: Mapping[str, Any]) -> str:
-    """The first complaint as one line: field, value, what is allowed."""
-    # For a mapping, that it is not one of the allowed words or no number is no useful complaint.
-    plain = {*_LITERALS, _NUMBER}
-    complaints = [e for e in error.errors() if not (plain & set(e["loc"]) and isinstance(e["input"], dict))]
-    # A missing key may be there under a wrong name.
-    first = min(complaints, key=lambda complaint: complaint["type"] == "missing")
-    where = [part for part in first["loc"] if part not in _BRANCHES]
-    path = ".".join(str(part) for part in where)
-    section = _SECTIONS.get(str(where[0]), Study) if len(where) > 1 else Study
-    if first["type"] == "extra_forbidden":
-        known = list(section.model_fields)
-        return f"{path}: unknown key;{did_you_mean(str(where[-1]), known)} keys here: {', '.join(known)}"
-    if first["type"] == "missing":
-        return f"{path}: missing; a study file needs `name` and `workloads`"
-    return f"{path}: {first['input']!r} is not allowed; {_allowed(first, str(where[-1]))}"
-
-
-def _allowed(complaint: ErrorDetails, key: str) -> str:
-    """The values a field takes, in words of a study file rather than of Python."""
-    if complaint["type"] == "model_type" or (complaint["type"] == "dict_type" and key in _SECTIONS):
-        return f"it must hold keys, of these: {', '.join(_SECTIONS[key].model_fields)}"
-    if key == "trials" and complaint["type"] == "int_type":
-        return "it must be a whole number, auto or {most: 100}"
-    if complaint["type"] == "list_type":
-        return "it must be a list, such as [a, b]"
-    reason = complaint["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
-    return f"{reason[0].lower()}{reason[1:]}"
