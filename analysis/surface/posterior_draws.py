@@ -103,7 +103,7 @@ class PosteriorDraws:
         log_lr = self._windows(lines)
         at = self._on(lines, log_lr)
         # What is recommended keeps to LRs that the trials support; intervals do not.
-        supported = self._windows(lines, self._highest(np.array([line.shape[1] for line in lines])))
+        supported = self._windows(lines, self._highest(lines))
         near = self._on(lines, supported)
         mean, lr_of_mean = _over_lr(np.mean([belief.mean(near) for belief in beliefs], axis=0)[None], supported)
         first = 0
@@ -159,19 +159,25 @@ class PosteriorDraws:
         rows = np.arange(len(lines))
         return np.linspace(coarse[rows, first], coarse[rows, last], LR_POINTS, axis=1)
 
-    def _highest(self, area: Array) -> Array:
-        """The highest log base LR that the trials support for schedules with these areas (m,).
+    def _highest(self, lines: list[Line]) -> Array:
+        """The highest log base LR at which each line is supported by trials, shape (lines,).
 
         Beyond lies, as a rule, a cliff that no smooth surface sees. A schedule that decays earlier has the lower LR at
-        every step, so a trial that completed supports its base LR for all that decay as early or earlier.
+        every step, so a trial that completed supports its base LR for all of its group that decay as early or earlier.
         """
         trials = self.trials
-        done = trials.outcomes.status == "completed"
-        # A single trial may have had a low LR by chance: among the latest schedules take five at least.
-        late, lr = trials.outcomes.place[done, 1], trials.log_lr[done]
+        area = np.array([line.shape[1] for line in lines])
         place = placed(np.column_stack([area, area, area]), 0.0)[:, 1]
-        least = np.minimum(place - NEAR, np.sort(late)[-NEIGHBOURS:][0])
-        return np.asarray(np.where(late >= least[:, None], lr, -np.inf).max(axis=1) + MARGIN, dtype=np.float64)
+        group = np.array([trials.group[line.family] for line in lines])
+        completed = trials.outcomes.status == "completed"
+        highest = np.empty(len(lines))
+        for own in np.unique(group):
+            done, mine = completed & (trials.outcomes.family == own), group == own
+            # A single trial may have had a low LR by chance: among the latest schedules take five at least.
+            late, lr = trials.outcomes.place[done, 1], trials.log_lr[done]
+            least = np.minimum(place[mine] - NEAR, np.sort(late)[-NEIGHBOURS:][0])
+            highest[mine] = np.where(late >= least[:, None], lr, -np.inf).max(axis=1) + MARGIN
+        return highest
 
 
 def subset(data: gp.Data, rng: np.random.Generator) -> gp.Data:

@@ -62,6 +62,7 @@ workloads: [{name: "my_training:train", full_budget: 400, base_lr: [1.0e-3, 0.3]
 budgets: [100, 100%]
 families: [uba]
 baselines: [linear]
+early_stopping: {rungs: [25%], reduction: 2, minimum: 3}
 trials: 12
 replicates: 2
 failures: {checkpoint_seconds: 0.05}
