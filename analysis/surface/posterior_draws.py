@@ -27,6 +27,8 @@ COARSE = 33
 MARGIN = 0.1
 NEAR = 0.25
 NEIGHBOURS = 5
+# The best log mean LR of a schedule is no farther than this from the best one's, in units of its spread: a factor of 10.
+WITHIN = 1.15
 # Trials from which hyperparameters are learnt, at most; drawn at random.
 MOST = 200
 
@@ -81,6 +83,8 @@ class PosteriorDraws:
         self.subset = subset(self.evidence.data, rng)
         self.settings = gp.settings(self.subset, self.evidence.priors, rng, SETTINGS)
         self.mode = Belief(self.evidence.data, self.settings.mode)
+        tried = Points(self.mode.data.x, self.mode.data.levels)
+        self._best_mean_lr = float(tried.x[self.mode.mean(tried).argmin(), 0])
         self._range = float(trials.log_lr.min()), float(trials.log_lr.max())
         self.bests: dict[str, Best] = {}
         self.profiles: dict[str, Profile] = {}
@@ -146,14 +150,20 @@ class PosteriorDraws:
         return self.evidence.points(np.zeros(len(group), dtype=np.int64), group, placed(shape, log_lr.ravel()))
 
     def _windows(self, lines: list[Line], highest: Array | None = None) -> Array:
-        """The log base LRs that could be the best of each line, evenly spaced: shape (lines, LR_POINTS)."""
+        """The log base LRs that could be the best of each line, evenly spaced: shape (lines, LR_POINTS).
+
+        The best mean LR hardly moves with the schedule. Without that, LRs at which no trial was run, as nobody would
+        expect anything of them, could be the best of a schedule that was not tried either.
+        """
         low, high = self._range
         ends = np.full(len(lines), high) if highest is None else np.clip(highest, low + MARGIN, high)
         coarse = np.linspace(np.full(len(lines), low), ends, COARSE, axis=1)
         at = self._on(lines, coarse)
         mean = self.mode.mean(at).reshape(coarse.shape)
         sd = np.sqrt(self.mode.variance(at)).reshape(coarse.shape)
-        possible = mean - 2.0 * sd <= (mean + 2.0 * sd).min(axis=1, keepdims=True)
+        away = np.abs(at.x[:, 0] - self._best_mean_lr).reshape(coarse.shape)
+        near = away <= np.maximum(WITHIN, away.min(axis=1, keepdims=True))
+        possible = near & (mean - 2.0 * sd <= np.where(near, mean + 2.0 * sd, np.inf).min(axis=1, keepdims=True))
         first = np.maximum(possible.argmax(axis=1) - 1, 0)
         last = np.minimum(COARSE - possible[:, ::-1].argmax(axis=1), COARSE - 1)
         rows = np.arange(len(lines))

@@ -51,6 +51,25 @@ def test_interval_is_narrow_when_nothing_is_noisy_and_trials_are_many() -> None:
     assert _loss_ratio(recipe, surface) < 1.005
 
 
+def test_a_family_that_was_hardly_tried_is_not_thought_best_where_others_are() -> None:
+    rows = table(Recipe(1000, 0.03, 96, stop=False, noise=0.0, families=("step",), lr_range=(1e-3, 2.0)), seed=0)
+    steps = rows[rows["family"] == "step"].sort_values("base_lr")
+    once = steps[steps["base_lr"] < 0.1].tail(1)
+    best = fit_cell(pd.concat([rows[rows["family"] != "step"], once], ignore_index=True), PHI_RANGE).bests
+    assert best["step"].base_lr < 1.5 * once["base_lr"].item()
+    assert np.median(best["step"].fitted) > np.median(best["uba"].fitted)
+
+
+def test_hopeless_lrs_that_were_not_tried_do_not_widen_the_interval() -> None:
+    recipe = Recipe(1000, 0.03, 400, uba=60, stop=False, noise=0.0, families=(), lr_range=(1e-3, 2.0))
+    rows = table(recipe, seed=0)
+    near = rows["base_lr"].gt(0.3) & rows["phi"].between(0.15, 25.0)
+    lowest = rows["base_lr"].eq(rows["base_lr"].min())
+    surface = fit_surface(rows[near | lowest].reset_index(drop=True), PHI_RANGE)
+    assert surface.phi_interval is not None
+    assert np.log(surface.phi_interval[1] / surface.phi_interval[0]) < 1.0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("stop", "noise"), [(False, 0.0), (False, 0.03), (True, 0.01)])
 def test_coverage_over_the_grid_of_quadratics(stop: bool, noise: float) -> None:
