@@ -13,6 +13,8 @@ import argparse
 import json
 from pathlib import Path
 
+from joblib import Parallel, delayed
+
 from benchmarks import machine
 from benchmarks.validity import many, quadratics, simulated, trends
 
@@ -40,8 +42,9 @@ def main() -> None:
     elif arguments.kind == "trials":
         content = {"summary": many.summary(arguments.seeds), "n": {"seeds": arguments.seeds}}
     else:
-        outcomes = [simulated.one(seed) for seed in range(arguments.cells)]
-        flats = [simulated.one(seed, flat=True) for seed in range(arguments.cells // 2)]
+        pool, one = Parallel(n_jobs=-1), delayed(simulated.one)
+        outcomes = pool(one(seed) for seed in range(arguments.cells))
+        flats = pool(one(seed, flat=True) for seed in range(arguments.cells // 2))
         summary = simulated.summary(outcomes, flats) | trends.coverage(arguments.studies)
         content = {"summary": summary, "n": {"cells": len(outcomes), "flat": len(flats), "studies": arguments.studies}}
     print(json.dumps(content["summary"], indent=1))

@@ -42,7 +42,7 @@ def test_the_study_has_all_scripts() -> None:
     assert sorted(entry["name"].replace(":train", ".py") for entry in study["workloads"]) == SCRIPTS
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_the_study_searches_all_scripts(folder: Path) -> None:
     smaller = ("--set=trials=2", "--set=replicates=0", "--set=budgets=[20]", "--set=early_stopping=none")
     assert "6 trials: 6 completed" in run(folder, "-m", "phitune", "search", "study.yaml", *smaller)

@@ -301,7 +301,7 @@ def train_in_process(trial: Trial, folder: Path) -> None:
     torch.save((run.global_step, module.line.weight), folder / f"{run.global_rank}.pt")
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_two_processes_step_the_schedule_once_and_stop_together(tmp_path: Path) -> None:
     search = Search(stop_after=8)
     spawn(Trial(plan(tmp_path / "trial", STEPS, UBA), search), train_in_process, tmp_path, processes=2)
