@@ -27,7 +27,7 @@ COARSE = 33
 MARGIN = 0.1
 NEAR = 0.25
 NEIGHBOURS = 5
-# The best log mean LR of a schedule is no farther than this from the best one's, in units of its spread: a factor of 10.
+# The best log mean LR of a schedule is within a factor of 10 of the best one's; in units of the coordinate.
 WITHIN = 1.15
 # Trials from which hyperparameters are learnt, at most; drawn at random.
 MOST = 200
