@@ -12,7 +12,7 @@ import pandas as pd
 from phitune.analysis.results.csv_file.text import CsvText
 from phitune.analysis.results.table import CELL, MODES, PHASES, STATUSES, require_completed, rung_columns, tidy
 from phitune.trainables.errors import InputError
-from phitune.trainables.schedules import Schedule, family, from_dict, schedule
+from phitune.trainables.schedules import Schedule, families, family, from_dict, schedule
 from phitune.trainables.spec import Spec
 
 REQUIRED = (*CELL, "family", "base_lr", "objective")
@@ -32,7 +32,8 @@ def read_csv(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """The results table of a CSV, and what was left out.
 
     Columns that must be there: `workload optimizer budget family base_lr objective`. Optional, with their defaults:
-    `phi` (uba needs it), `schedule` (JSON with the family's parameters; the family with its phi), `seed` (0),
+    `phi` (uba needs it), `schedule` (JSON with the family's parameters; the family with its phi; where it names its
+    `family`, the column of that name is a label, as in a study file), `seed` (0),
     `status` (completed; else stopped, diverged or failed), `phase` (the lowest seed of a configuration is its explore
     trial, the others its replicates), `finalist` (the explore trial of the same configuration), `trial_id` (the
     line), `mode` (min; or max), `objective_name` (objective), `metric_name metric_mode`, `deterministic` (false),
@@ -168,14 +169,17 @@ def _schedules(text: CsvText) -> list[Schedule]:
     return out
 
 
-def _schedule(name: str, described: str, phi: float | None) -> Schedule:
-    has_phi = "phi" in family(name).own_fields()
+def _schedule(label: str, described: str, phi: float | None) -> Schedule:
+    values = json.loads(described or "{}")
+    if not isinstance(values, dict):
+        raise InputError(f"schedule: {described!r} is not allowed; it must be a JSON object")
+    name = values.get("family", label)
+    if label in families() and name != label:
+        raise InputError(f"schedule: {described!r} is not allowed; it must be of the family {label!r}")
+    has_phi = "phi" in family(str(name)).own_fields()
     if not described:
-        return schedule(name, **({"phi": phi} if has_phi and phi is not None else {}))
-    values = json.loads(described)
-    if not isinstance(values, dict) or values.get("family", name) != name:
-        raise InputError(f"schedule: {described!r} is not allowed; it must be a JSON object of the family {name!r}")
-    described_schedule = from_dict({**values, "family": name})
+        return schedule(label, **({"phi": phi} if has_phi and phi is not None else {}))
+    described_schedule = from_dict({"family": label, **values})
     if has_phi and phi is not None and not np.isclose(getattr(described_schedule, "phi", np.nan), phi):
         raise InputError(f"phi: {phi:g} is not the schedule's, {described!r}")
     return described_schedule

@@ -64,6 +64,17 @@ def test_trials_that_did_not_complete_need_no_objective(tmp_path: Path) -> None:
     assert table["objective"].notna().tolist() == [True, False, False]
 
 
+def test_a_schedule_that_names_its_family_may_have_a_label(tmp_path: Path) -> None:
+    rows = [
+        f'n,sgd,100,{label},0.1,{loss},"{{""family"": ""cosine"", ""floor"": {floor}}}"'
+        for label, loss, floor in (("cosine", 0.5, 0.0), ("cosine-to-a-tenth", 0.6, 0.1))
+    ]
+    table, _ = read_csv(write_csv(tmp_path, *rows, header="workload,optimizer,budget,family,base_lr,objective,schedule"))
+    assert table["family"].tolist() == ["cosine", "cosine-to-a-tenth"]
+    assert [from_dict(json.loads(text)).family for text in table["schedule"]] == ["cosine", "cosine"]
+    assert table["mean_lr"].to_numpy() == pytest.approx([0.05, 0.055])
+
+
 def test_repeated_lines_are_left_out_and_counted(tmp_path: Path) -> None:
     table, notes = read_csv(write_csv(tmp_path, *ROWS, ROWS[0], ROWS[4], header=HEADER))
     assert len(table) == len(ROWS) and notes == ["own.csv: 2 lines repeat another and are left out"]
