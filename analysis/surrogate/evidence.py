@@ -29,6 +29,10 @@ FAMILY = 0.04
 MIDDLE = 0.5
 # Standard deviation of what a diverged trial says.
 DIVERGED = 0.05
+# What is this many times as far from the best as nine tenths of the completed trials lies on a cliff, and a smooth
+# surface follows it only in part: else, where all that completed differ by a few per cent, one failure bends it.
+CLIFF_FROM, MOST_OF = 4.0, 0.9
+CLIFF_MISFIT = 0.25
 # Medians and spreads of lengthscales: of log mean LR, area and tail; of log2 of the budget.
 LENGTHS = ((1.2, 0.7), (5.0, 0.9), (5.0, 0.9))
 BUDGET_LENGTH = (8.0, 0.7)
@@ -96,6 +100,7 @@ class Evidence:
         scales, shared = [], [np.zeros((n, 0))]
         completed = (outcomes.status == "completed") & np.isfinite(outcomes.objective)
         diverged = outcomes.status == "diverged"
+        y[diverged], extra[diverged] = squeezed(CLIFF), DIVERGED**2
         for cell in range(cells):
             mine = outcomes.cell == cell
             done = mine & completed
@@ -116,7 +121,8 @@ class Evidence:
                 extra[stopped] = (ends.spread * slope) ** 2
                 shared.append(np.zeros((n, ends.shared.shape[1])))
                 shared[-1][stopped] = ends.shared * slope[:, None]
-        y[diverged], extra[diverged] = squeezed(CLIFF), DIVERGED**2
+            beyond = np.nan_to_num(y[mine]) - CLIFF_FROM * np.quantile(y[done], MOST_OF)
+            extra[mine] += (CLIFF_MISFIT * np.maximum(beyond, 0.0)) ** 2
         rows = np.flatnonzero(np.isfinite(y) & (outcomes.status != "failed"))
         log_budgets = np.log2(np.asarray(outcomes.budgets, dtype=np.float64))
         errors = np.concatenate(shared, axis=1)[rows]
@@ -150,7 +156,8 @@ class Evidence:
     def priors(self) -> Priors:
         """The priors for these data."""
         lengths = LENGTHS if len(self.log_budgets) == 1 else (*LENGTHS, BUDGET_LENGTH)
-        repeated = len(np.unique(self.data.seed)) < len(self.data.seed)
+        # Of one seed alone nothing tells what it shares from the level of all.
+        repeated = 1 < len(np.unique(self.data.seed)) < len(self.data.seed)
         shared = (0.03, 1.0) if repeated and not self.exact else None
         return Priors(lengths, noise=None if self.exact else (0.07, 1.0), shared=shared)
 
