@@ -1,4 +1,4 @@
-"""A line of log phi* (or of the log mean LR at phi*) on log budget: an entry of `models` in guidelines.json.
+"""A line on log budget of a parameter's log best value, or of the log mean LR: an entry of `models` in guidelines.json.
 
 `analysis.trends.fit` fits it. This module needs no NumPy, so that `recommend` starts quickly.
 """
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Kind = Literal["log-linear", "constant", "none"]
-Quantity = Literal["phi", "mean_lr"]
+MEAN_LR = "mean_lr"
 SlopeVerdict = Literal[
     "no cell", "few budgets", "no better than constant", "interval contains zero", "separate slopes", "slope"
 ]
@@ -21,13 +21,14 @@ class BudgetModel:
     """log quantity = intercept + slope * log(T / reference_budget), with its uncertainty.
 
     Attributes:
-        quantity: "phi" for UBA's phi*, "mean_lr" for the mean LR that goes with it (base LR × mean of the profile).
+        quantity: The name of the family's searched parameter, such as "phi", for its best value; "mean_lr" for the mean
+            LR that goes with it (base LR × mean of the profile).
         workload: Label of the workload; None for the population: what to expect of a workload never searched.
         optimizer: Name of the optimizer.
         kind: "log-linear", "constant" (slope 0), or "none" (no cell to fit).
         pooled: Whether the line leans on the other workloads' cells.
         verdict: Why this kind; None in a file that has the reason alone.
-        located_budgets: The most budgets of one workload and optimizer at which phi* is located.
+        located_budgets: The most budgets of one workload and optimizer at which the best value is located.
         reason: The verdict in plain words; written into guidelines.json, empty before that.
         budgets: Budgets searched, in iterations, ascending.
         reference_budget: In iterations.
@@ -39,9 +40,10 @@ class BudgetModel:
         slope_interval: 90 % interval of the slope of the log-linear fit, even if it was not chosen; None if not fitted.
         held_out: Sum of log densities of the cells, each predicted from the others, under "constant", "log-linear" and
             "unpooled" (a line for each workload and optimizer alone); None where not fitted.
+        family: Label of the family whose parameter it is; UBA in a file that does not say.
     """
 
-    quantity: Quantity
+    quantity: str
     workload: str | None
     optimizer: str | None
     kind: Kind
@@ -58,6 +60,7 @@ class BudgetModel:
     within_sd: float = 0.0
     slope_interval: tuple[float, float] | None = None
     held_out: dict[str, float | None] | None = None
+    family: str = "uba"
 
     def predict(self, budget: float) -> tuple[float, float]:
         """Log quantity to expect in a cell of this budget (iterations) and its standard deviation.

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from phitune.analysis.answers.fields import Interval, count, interval, mapping, number, positive, text, wrong
+from phitune.analysis.answers.shape_guideline import ShapeGuideline, from_keys, told
 from phitune.trainables.errors import InputError
 from phitune.trainables.spec import Spec
 
 _REQUIRED = ("workload", "optimizer", "budget", "family", "phi", "base_lr")
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,11 @@ class Cell:
         optimizer: Name of the optimizer.
         budget: In iterations.
         full_budget: The workload's full budget in iterations.
-        verdict: On phi: ok, flat, boundary, unclear, thin, or absent (UBA was not searched).
         family: The recommended family; None if no trial completed.
         family_reason: Why that family, in plain words.
         base_lr, base_lr_interval: Of the recommended family.
         schedule: The recommended schedule, as `trainables.schedules.from_dict` reads it.
-        phi, phi_interval: UBA's phi*, whatever the recommended family.
-        uba_schedule: UBA at `phi`, with the study's warmup, floor and sampling.
-        uba_base_lr, uba_base_lr_interval: The base LR that goes with `phi`.
-        base_lr_at_limit: Whether UBA's base LR is as high as was tried.
+        shapes: The families of which exactly one parameter was searched, whatever the recommended family.
         expected_metric: Validation metric to expect.
         trials, completed, replicates: Number of explore trials, of those that completed, and of replicates.
     """
@@ -40,18 +36,12 @@ class Cell:
     optimizer: str
     budget: int
     full_budget: float | None
-    verdict: str | None
     family: str | None
     family_reason: str | None
     base_lr: float | None
     base_lr_interval: Interval | None
     schedule: Mapping[str, Any] | None
-    phi: float | None
-    phi_interval: Interval | None
-    uba_schedule: Mapping[str, Any] | None
-    uba_base_lr: float | None
-    uba_base_lr_interval: Interval | None
-    base_lr_at_limit: bool
+    shapes: tuple[ShapeGuideline, ...]
     expected_metric: float | None
     trials: int
     completed: int
@@ -70,57 +60,64 @@ class Cell:
         for key in _REQUIRED:
             if key not in values:
                 raise InputError(f"without {key!r}")
-        optimizer, budget = _text(values, "optimizer"), _positive(values, "budget")
+        optimizer, budget = text(values, "optimizer"), positive(values, "budget")
         if optimizer is None or budget is None:
-            raise _wrong("budget" if optimizer else "optimizer", None, "known")
+            raise wrong("budget" if optimizer else "optimizer", None, "known")
         return cls(
             label=_label(values),
             optimizer=optimizer,
             budget=int(budget),
-            full_budget=_positive(values, "full_budget"),
-            verdict=_text(values, "verdict"),
-            family=_text(values, "family"),
-            family_reason=_text(values, "family_reason"),
-            base_lr=_positive(values, "base_lr"),
-            base_lr_interval=_interval(values, "base_lr_interval"),
-            schedule=_mapping(values, "schedule"),
-            phi=_positive(values, "phi"),
-            phi_interval=_interval(values, "phi_interval"),
-            uba_schedule=_mapping(values, "uba_schedule"),
-            uba_base_lr=_positive(values, "uba_base_lr"),
-            uba_base_lr_interval=_interval(values, "uba_base_lr_interval"),
-            base_lr_at_limit=bool(values.get("base_lr_at_limit")),
-            expected_metric=_number(values, "expected_metric"),
-            trials=_count(values, "trials"),
-            completed=_count(values, "completed"),
-            replicates=_count(values, "replicates"),
+            full_budget=positive(values, "full_budget"),
+            family=text(values, "family"),
+            family_reason=text(values, "family_reason"),
+            base_lr=positive(values, "base_lr"),
+            base_lr_interval=interval(values, "base_lr_interval"),
+            schedule=mapping(values, "schedule"),
+            shapes=from_keys(values),
+            expected_metric=number(values, "expected_metric"),
+            trials=count(values, "trials"),
+            completed=count(values, "completed"),
+            replicates=count(values, "replicates"),
         )
+
+    def of(self, family: str | None) -> ShapeGuideline | None:
+        """What is said of a family's parameter; None if it was not searched."""
+        return next((shape for shape in self.shapes if shape.family == family), None)
 
     @property
     def cautions(self) -> list[str]:
         """What the cell's evidence does not settle, in plain words."""
         cautions = []
-        if self.verdict == "thin":
-            cautions.append(f"too few completed trials ({self.completed}) to say which phi is best")
-        elif self.verdict == "flat":
-            cautions.append("these trials see no effect of phi; the intervals of the gains say how large one may be")
-        elif self.verdict == "unclear":
-            cautions.append("phi's interval covers most of the range searched: these trials do not locate it")
-        elif self.verdict == "boundary":
-            cautions.append("phi's interval touches the end of the range searched; widen space.phi and raise trials")
-        if self.base_lr_at_limit and self.family == "uba":
-            cautions.append(
-                "base LR is as high as was tried there, more may be better: widen space.base_lr and raise trials"
-            )
+        shape = told(self.shapes, self.family)
+        if shape is not None:
+            cautions += _shape_cautions(shape, self.completed, recommended=shape.family == self.family)
         if self.trials and not self.replicates:
             cautions.append("no replicates: nothing was trained again on fresh seeds")
-        if self.family not in (None, "uba"):
+        if self.family not in (None, "uba") and self.of("uba") is not None:
             cautions.append(f"another family than UBA is recommended: {self.family_reason or self.family}")
         return cautions
 
 
-def _wrong(key: str, value: object, allowed: str) -> InputError:
-    return InputError(f"whose {key!r} is {value!r}; it must be {allowed}")
+def _shape_cautions(shape: ShapeGuideline, completed: int, recommended: bool) -> list[str]:
+    name, cautions = shape.parameter, []
+    match shape.verdict:
+        case "thin":
+            cautions.append(f"too few completed trials ({completed}) to say which {name} is best")
+        case "flat":
+            cautions.append(
+                f"these trials see no effect of {name}; the intervals of the gains say how large one may be"
+            )
+        case "unclear":
+            cautions.append(f"{name}'s interval covers most of the range searched: these trials do not locate it")
+        case "boundary":
+            cautions.append(
+                f"{name}'s interval touches the end of the range searched; widen space.{name} and raise trials"
+            )
+    if shape.base_lr_at_limit and recommended:
+        cautions.append(
+            "base LR is as high as was tried there, more may be better: widen space.base_lr and raise trials"
+        )
+    return cautions
 
 
 def _label(values: Mapping[str, Any]) -> str:
@@ -128,54 +125,8 @@ def _label(values: Mapping[str, Any]) -> str:
     try:
         if not isinstance(workload, str | Mapping):
             raise InputError
-        label = _text(values, "label") or Spec.of(workload).label
+        label = text(values, "label") or Spec.of(workload).label
         Spec.parse(label)
     except InputError:
-        raise _wrong("workload", workload, "a workload's name, or a mapping with `name` and parameters") from None
+        raise wrong("workload", workload, "a workload's name, or a mapping with `name` and parameters") from None
     return label
-
-
-def _text(values: Mapping[str, Any], key: str) -> str | None:
-    value = values.get(key)
-    if value is not None and not isinstance(value, str):
-        raise _wrong(key, value, "text")
-    return value
-
-
-def _number(values: Mapping[str, Any], key: str) -> float | None:
-    value = values.get(key)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _wrong(key, value, "a number")
-    return float(value)
-
-
-def _positive(values: Mapping[str, Any], key: str) -> float | None:
-    value = _number(values, key)
-    if value is not None and not value > 0:
-        raise _wrong(key, value, "positive")
-    return value
-
-
-def _count(values: Mapping[str, Any], key: str) -> int:
-    return int(_number(values, key) or 0)
-
-
-def _interval(values: Mapping[str, Any], key: str) -> Interval | None:
-    ends = values.get(key)
-    if ends is None:
-        return None
-    if not isinstance(ends, list) or len(ends) != 2:
-        raise _wrong(key, ends, "a list of two numbers")
-    low, high = (_positive({key: end}, key) for end in ends)
-    if low is None or high is None:
-        raise _wrong(key, ends, "a list of two numbers")
-    return low, high
-
-
-def _mapping(values: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
-    value = values.get(key)
-    if value is not None and not isinstance(value, Mapping):
-        raise _wrong(key, value, "a mapping")
-    return value

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from phitune.analysis.answers.budget_model import BudgetModel, Quantity
+from phitune.analysis.answers.budget_model import MEAN_LR, BudgetModel
 from phitune.analysis.answers.cell import Cell
 from phitune.trainables.errors import InputError
 from phitune.trainables.spec import Spec
@@ -27,6 +27,13 @@ class Regret:
     worst: float
 
 
+class Trend(NamedTuple):
+    """The lines of a family's best value, and of the mean LR that goes with it."""
+
+    value: BudgetModel
+    mean_lr: BudgetModel
+
+
 @dataclass(frozen=True)
 class GuidelinesFile:
     """A guidelines.json.
@@ -35,13 +42,13 @@ class GuidelinesFile:
         source: Its path.
         cells: Its cells.
         models: Its trends.
-        transfer_regret: What recommendations cost for workloads left out of the fit; None where that is unknown.
+        transfer_regrets: By family, what its recommendations cost for workloads left out of the fit.
     """
 
     source: str
     cells: tuple[Cell, ...]
     models: tuple[BudgetModel, ...]
-    transfer_regret: Regret | None
+    transfer_regrets: Mapping[str, Regret]
 
     @classmethod
     def read(cls, path: Path) -> "GuidelinesFile":
@@ -69,12 +76,12 @@ class GuidelinesFile:
                 f"--guidelines: {str(path)!r} has models of another version; run phitune analyze again"
             ) from None
         try:
-            regret = _transfer_regret(content.get("validation") or {})
+            regrets = _transfer_regrets(content.get("validation") or {})
         except (TypeError, AttributeError, KeyError, ValueError):
             raise InputError(
                 f"--guidelines: {str(path)!r} has a validation of another version; run phitune analyze again"
             ) from None
-        return cls(str(path), cells, models, regret)
+        return cls(str(path), cells, models, regrets)
 
     @property
     def labels(self) -> list[str]:
@@ -85,11 +92,13 @@ class GuidelinesFile:
         """The cells of a workload, by budget."""
         return sorted((cell for cell in self.cells if cell.label == label), key=lambda cell: cell.budget)
 
-    def model(self, quantity: Quantity, workload: str | None, optimizer: str) -> BudgetModel | None:
-        """The trend of a workload, or of the population (workload None); None if no trend could be fitted."""
-        key = (quantity, workload, optimizer)
-        fitted = (m for m in self.models if m.kind != "none")
-        return next((m for m in fitted if (m.quantity, m.workload, m.optimizer) == key), None)
+    def trend(self, family: str | None, workload: str | None, optimizer: str) -> Trend | None:
+        """A family's trend on a workload, or the population's (workload None); None if none could be fitted."""
+        key = (family, workload, optimizer)
+        fitted = [m for m in self.models if m.kind != "none" and (m.family, m.workload, m.optimizer) == key]
+        value = next((m for m in fitted if m.quantity != MEAN_LR), None)
+        mean_lr = next((m for m in fitted if m.quantity == MEAN_LR), None)
+        return None if value is None or mean_lr is None else Trend(value, mean_lr)
 
     @property
     def has_population(self) -> bool:
@@ -97,9 +106,14 @@ class GuidelinesFile:
         return any(m.workload is None for m in self.models)
 
 
-def _transfer_regret(validation: Mapping[str, Any]) -> Regret | None:
-    regret = (validation.get("leave_workload_out") or {}).get("regret")
-    return Regret(float(regret["median"]), float(regret["worst"])) if regret else None
+def _transfer_regrets(validation: Mapping[str, Any]) -> dict[str, Regret]:
+    first = validation.get("leave_workload_out") or {}
+    by_family = {first.get("family", "uba"): first, **first.get("others", {})}
+    return {
+        family: Regret(float(regret["median"]), float(regret["worst"]))
+        for family, each in by_family.items()
+        if (regret := each.get("regret"))
+    }
 
 
 def find(workload: str, guidelines: str | Path | None) -> tuple[GuidelinesFile, str | None]:

@@ -1,18 +1,33 @@
 """Recommendations where no cell was searched: between budgets, beyond them, and for a workload never searched."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from phitune.analysis.answers.budget_model import NORMAL_90, BudgetModel
-from phitune.analysis.answers.cell import Cell, Interval
-from phitune.analysis.answers.file import GuidelinesFile
+from phitune.analysis.answers.budget_model import MEAN_LR, NORMAL_90, BudgetModel
+from phitune.analysis.answers.cell import Cell
+from phitune.analysis.answers.fields import Interval
+from phitune.analysis.answers.file import GuidelinesFile, Trend
 from phitune.analysis.answers.numbers import percent
 from phitune.analysis.answers.recommendation import Recommendation
+from phitune.analysis.answers.shape_guideline import ShapeGuideline
 from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import Schedule, from_dict
 
 # Where no slope could be fitted, it may be anything like this (standard deviation), and extrapolation says so.
 UNKNOWN_SLOPE_SD = 0.5
+
+
+@dataclass(frozen=True)
+class _Configuration:
+    """A schedule and base LR with their 90 % intervals; `parameter` is the searched one, None without one."""
+
+    schedule: Schedule
+    parameter: str | None
+    interval: Interval | None
+    base_lr: float
+    base_lr_interval: Interval | None
 
 
 def between(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommendation:
@@ -38,35 +53,36 @@ def between(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommen
     weight = 0.0
     if len(used) == 2:
         weight = math.log(steps / used[0].budget) / math.log(used[1].budget / used[0].budget)
+    nearest = used[round(weight)] if len(used) == 2 else used[0]
     families = {str(c.family) for c in used}
-    with_phi = all(c.phi is not None and c.uba_base_lr is not None for c in used)
-    if len(families) > 1 and with_phi:
-        warnings.append(f"the neighbours disagree on the family ({', '.join(sorted(families))}); UBA is given")
-        families = {"uba"}
-    phi_interval = None
-    if families == {"uba"} and with_phi:
-        schedule, base_lr = _interpolated_uba(used, weight, steps, file.model("phi", label, optimizer))
-        phi_interval = _hull(c.phi_interval for c in used)
-        lr_interval = _hull(c.uba_base_lr_interval for c in used)
+    # Where the neighbours disagree on the family, one whose parameter both know can be interpolated.
+    candidates = [str(nearest.family)] if len(families) == 1 else [str(nearest.family), *sorted(families), "uba"]
+    family = next((each for each in candidates if all(_fitted(c.of(each)) for c in used)), None)
+    if len(families) > 1 and family is not None:
+        warnings.append(
+            f"the neighbours disagree on the family ({', '.join(sorted(families))}); {_name(family)} is given"
+        )
+    if family is not None:
+        shapes = [shape for c in used if (shape := c.of(family)) is not None]
+        answer = _interpolated(used, shapes, weight, steps, file.trend(family, label, optimizer))
     else:
-        schedule, base_lr, lr_interval = _nearest_family(used, weight)
+        answer = _nearest_family(used, nearest, weight)
     metrics = [c.expected_metric for c in used if c.expected_metric is not None]
-    return Recommendation.of(
+    return _recommendation(
+        answer,
         label,
         steps,
-        schedule,
-        base_lr,
         used,
-        file.source,
-        phi_interval=phi_interval,
-        base_lr_interval=lr_interval,
-        expected_metric=_mix(metrics, weight) if len(metrics) == len(used) else None,
-        warnings=[*warnings, *(f"at {c.budget} iterations: {caution}" for c in used for caution in c.cautions)],
+        file,
+        [*warnings, *(f"at {c.budget} iterations: {caution}" for c in used for caution in c.cautions)],
+        _mix(metrics, weight) if len(metrics) == len(used) else None,
     )
 
 
 def beyond(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommendation:
-    """Extrapolated along the workload's trends, with the interval that they leave.
+    """Extrapolated along the trend of the family recommended at the nearest budget, with the interval that it leaves.
+
+    Where that family has no trend, another's is given.
 
     Args:
         cells: All cells of one workload and optimizer, by budget.
@@ -79,19 +95,23 @@ def beyond(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommend
     label, optimizer = cells[0].label, cells[0].optimizer
     smallest, largest = cells[0].budget, cells[-1].budget
     nearest = cells[0] if steps < smallest else cells[-1]
-    phi, lr = (file.model(quantity, label, optimizer) for quantity in ("phi", "mean_lr"))
-    if phi is None or lr is None:
+    found = _trend([nearest.family, *_by_count(cells)], file, label, optimizer)
+    if found is None:
         raise InputError(
             f"--budget: {steps} iterations lie outside the evidence for {label} with {optimizer}, which covers "
             f"{smallest} to {largest}, and no trend was found to go beyond it; search that budget first"
         )
+    family, trend = found
     ratio = steps / nearest.budget
     far = f"{ratio:.3g} times the largest" if ratio > 1 else f"1/{1 / ratio:.3g} of the smallest"
     warnings = [f"extrapolated: {steps} iterations are {far} budget searched ({nearest.budget})"]
-    warnings += [_trend_caution(model) for model in (phi, lr) if model.kind == "constant"]
-    if nearest.family not in (None, "uba"):
-        warnings.append(f"{nearest.family} is recommended at {nearest.budget} iterations; UBA has the trend")
-    return _along(phi, lr, label, cells, nearest, steps, file, warnings)
+    warnings += [_trend_caution(model) for model in trend if model.kind == "constant"]
+    if nearest.family not in (None, family):
+        warnings.append(
+            f"{nearest.family} is recommended at {nearest.budget} iterations; {_name(family)} has the trend"
+        )
+    answer = _along(trend, family, cells, nearest, steps)
+    return _recommendation(answer, label, steps, cells, file, warnings)
 
 
 def for_new_workload(workload: str, cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommendation:
@@ -107,17 +127,18 @@ def for_new_workload(workload: str, cells: Sequence[Cell], steps: int, file: Gui
         InputError: Too few workloads were searched to say anything of a new one.
     """
     optimizer, labels = cells[0].optimizer, sorted({c.label for c in cells})
-    phi, lr = (file.model(quantity, None, optimizer) for quantity in ("phi", "mean_lr"))
-    if phi is None or lr is None:
+    found = _trend(_by_count(cells), file, None, optimizer)
+    if found is None:
         raise InputError(
             f"--workload: no evidence for {workload!r} with {optimizer}, and too little on others "
             f"({', '.join(labels)}) to say anything of a new one"
         )
+    family, trend = found
     warnings = [
         f"{workload!r} was not searched: this is what {len(labels)} other workloads have in common, and the interval "
         "is that of a new one; search it if you can"
     ]
-    if (regret := file.transfer_regret) is not None:
+    if (regret := file.transfer_regrets.get(family)) is not None:
         warnings.append(
             "workloads left out in turn and predicted from the others ended "
             f"{percent(regret.median)} % worse than their best in the median, {percent(regret.worst)} % at worst"
@@ -125,38 +146,70 @@ def for_new_workload(workload: str, cells: Sequence[Cell], steps: int, file: Gui
     budgets = [c.budget for c in cells]
     if not min(budgets) <= steps <= max(budgets):
         warnings.append(f"extrapolated: the budgets searched are {min(budgets)} to {max(budgets)} iterations")
-    fitted = [c for c in cells if c.phi is not None]
+    fitted = [c for c in cells if _fitted(c.of(family))]
     nearest = min(fitted, key=lambda c: abs(math.log(c.budget / steps)))
-    return _along(phi, lr, workload, fitted, nearest, steps, file, warnings)
+    answer = _along(trend, family, fitted, nearest, steps)
+    return _recommendation(answer, workload, steps, fitted, file, warnings)
 
 
-def _along(
-    phi: BudgetModel,
-    lr: BudgetModel,
+def _recommendation(
+    answer: _Configuration,
     label: str,
-    cells: Sequence[Cell],
-    nearest: Cell,
     steps: int,
+    cells: Sequence[Cell],
     file: GuidelinesFile,
-    warnings: list[str],
+    warnings: Sequence[str],
+    expected_metric: float | None = None,
 ) -> Recommendation:
-    """UBA at the trends' phi and mean LR; warmup and floor are those of the nearest cell."""
-    budgets = [c.budget for c in cells]
-    distance = math.log(max(steps / max(budgets), min(budgets) / steps, 1.0))
-    (log_phi, phi_sd), (log_lr, lr_sd) = (_extended(model, steps, distance) for model in (phi, lr))
-    schedule = _uba(nearest, math.exp(log_phi))
-    # The trend is of base LR × mean of the profile alone.
-    log_base = log_lr - math.log(schedule.profile_mean)
     return Recommendation.of(
         label,
         steps,
-        schedule,
-        math.exp(log_base),
+        answer.schedule,
+        answer.base_lr,
         cells,
         file.source,
-        phi_interval=_around(log_phi, phi_sd),
-        base_lr_interval=_around(log_base, lr_sd),
+        parameter=answer.parameter,
+        interval=answer.interval,
+        base_lr_interval=answer.base_lr_interval,
+        expected_metric=expected_metric,
         warnings=warnings,
+    )
+
+
+def _by_count(cells: Sequence[Cell]) -> list[str]:
+    """Families by the number of cells that recommend them, then UBA, then all others with a searched parameter."""
+    recommended = [family for family, _ in Counter(c.family for c in cells if c.family is not None).most_common()]
+    return list(dict.fromkeys([*recommended, "uba", *(shape.family for c in cells for shape in c.shapes)]))
+
+
+def _trend(
+    families: Iterable[str | None], file: GuidelinesFile, workload: str | None, optimizer: str
+) -> tuple[str, Trend] | None:
+    """The first of some families that has a trend, and that; None if none has."""
+    for family in families:
+        trend = file.trend(family, workload, optimizer)
+        if family is not None and trend is not None:
+            return family, trend
+    return None
+
+
+def _along(trend: Trend, family: str, cells: Sequence[Cell], nearest: Cell, steps: int) -> _Configuration:
+    """The family at the trend's value and mean LR; warmup and floor are those of the nearest cell."""
+    budgets = [c.budget for c in cells]
+    distance = math.log(max(steps / max(budgets), min(budgets) / steps, 1.0))
+    (log_value, value_sd), (log_lr, lr_sd) = (_extended(model, steps, distance) for model in trend)
+    known = [shape for c in (nearest, *cells) if (shape := c.of(family)) is not None]
+    shape = next((each for each in known if each.schedule), None) or ShapeGuideline(family, trend.value.quantity)
+    schedule = shape.at(math.exp(log_value))
+    # The trend is of base LR × mean of the profile alone.
+    log_base = log_lr - math.log(schedule.profile_mean)
+    low, high = _around(log_value, value_sd)
+    return _Configuration(
+        schedule,
+        shape.parameter,
+        (shape.allowed(low), shape.allowed(high)),
+        math.exp(log_base),
+        _around(log_base, lr_sd),
     )
 
 
@@ -172,40 +225,47 @@ def _extended(model: BudgetModel, steps: int, distance: float) -> tuple[float, f
 
 
 def _trend_caution(model: BudgetModel) -> str:
-    quantity = "phi" if model.quantity == "phi" else "the mean LR"
+    quantity = "the mean LR" if model.quantity == MEAN_LR else model.quantity
     return f"no trend of {quantity} on the budget is known ({model.reason}); it is held constant, with a wider interval"
 
 
-def _interpolated_uba(
-    used: Sequence[Cell], weight: float, steps: int, model: BudgetModel | None
-) -> tuple[Schedule, float]:
-    """phi from the trend if it has a slope, else linear in log budget; the *mean* LR is what is interpolated."""
-    fits = [(c, c.phi, c.uba_base_lr) for c in used if c.phi is not None and c.uba_base_lr is not None]
-    log_phi = _mix([math.log(phi) for _, phi, _ in fits], weight)
-    interval = _hull(c.phi_interval for c in used)
-    if model is not None and model.kind == "log-linear":
-        log_phi = model.predict(steps)[0]
+def _interpolated(
+    used: Sequence[Cell], shapes: Sequence[ShapeGuideline], weight: float, steps: int, trend: Trend | None
+) -> _Configuration:
+    """The value from the trend, a line or a constant that was preferred to one; without, linear in log budget.
+
+    It keeps to the neighbours' intervals. Of the LR it is the *mean* LR that is interpolated.
+    """
+    fits = [(c, s, s.best, s.base_lr) for c, s in zip(used, shapes, strict=True) if s.best and s.base_lr]
+    log_value = _mix([math.log(best) for _, _, best, _ in fits], weight)
+    interval = _hull(s.interval for s in shapes)
+    if trend is not None and (trend.value.kind == "log-linear" or trend.value.slope_interval is not None):
+        log_value = trend.value.predict(steps)[0]
         if interval is not None:
-            log_phi = min(max(log_phi, math.log(interval[0])), math.log(interval[1]))
-    schedule = _uba(used[0], math.exp(log_phi))
-    log_means = [math.log(base_lr * _uba(c, phi).mean(c.budget)) for c, phi, base_lr in fits]
-    return schedule, math.exp(_mix(log_means, weight)) / schedule.mean(steps)
+            log_value = min(max(log_value, math.log(interval[0])), math.log(interval[1]))
+    schedule = shapes[0].at(math.exp(log_value))
+    log_means = [math.log(base_lr * shape.at(best).mean(c.budget)) for c, shape, best, base_lr in fits]
+    base_lr = math.exp(_mix(log_means, weight)) / schedule.mean(steps)
+    return _Configuration(schedule, shapes[0].parameter, interval, base_lr, _hull(s.base_lr_interval for s in shapes))
 
 
-def _nearest_family(used: Sequence[Cell], weight: float) -> tuple[Schedule, float, Interval | None]:
+def _nearest_family(used: Sequence[Cell], nearest: Cell, weight: float) -> _Configuration:
     """The nearer cell's schedule; base LR and its interval are interpolated where both cells have that family."""
-    nearest = used[round(weight)] if len(used) == 2 else used[0]
     same = [c for c in used if c.family == nearest.family]
     assert nearest.schedule is not None and nearest.base_lr is not None
     base_lr = nearest.base_lr
     if len(same) == 2:
         base_lr = math.exp(_mix([math.log(c.base_lr) for c in same if c.base_lr is not None], weight))
-    return from_dict(nearest.schedule), base_lr, _hull(c.base_lr_interval for c in same)
+    return _Configuration(from_dict(nearest.schedule), None, None, base_lr, _hull(c.base_lr_interval for c in same))
 
 
-def _uba(cell: Cell, phi: float) -> Schedule:
-    """UBA with the cell's warmup, floor and sampling."""
-    return from_dict({**(cell.uba_schedule or {"family": "uba"}), "phi": phi})
+def _fitted(shape: ShapeGuideline | None) -> bool:
+    """Whether the best value and its base LR are known."""
+    return shape is not None and shape.best is not None and shape.base_lr is not None
+
+
+def _name(family: str) -> str:
+    return "UBA" if family == "uba" else family
 
 
 def _around(mean: float, sd: float) -> Interval:

@@ -21,7 +21,7 @@ __all__ = ["Evidence", "Recommendation", "recommend"]
 def recommend(
     workload: str, budget: int | str, optimizer: str | None = None, guidelines: str | Path | None = None
 ) -> Recommendation:
-    """Which schedule, phi and base LR to use.
+    """Which schedule and base LR to use.
 
     Args:
         workload: A label such as "mlp/digits" or "quadratic(kappa=100)"; the name alone if only one such is known. For
@@ -100,6 +100,7 @@ def _from_cell(cell: Cell, file: GuidelinesFile) -> Recommendation:
             f"--budget: no trial of {cell.label} with {cell.optimizer} completed at {cell.budget} iterations; "
             "search it with more trials"
         )
+    shape = cell.of(cell.family)
     return Recommendation.of(
         cell.label,
         cell.budget,
@@ -107,7 +108,8 @@ def _from_cell(cell: Cell, file: GuidelinesFile) -> Recommendation:
         cell.base_lr,
         [cell],
         file.source,
-        phi_interval=cell.phi_interval,
+        parameter=shape.parameter if shape is not None else None,
+        interval=shape.interval if shape is not None else None,
         base_lr_interval=cell.base_lr_interval,
         expected_metric=cell.expected_metric,
         warnings=cell.cautions,

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from phitune.analysis.answers.cell import Cell, Interval
+from phitune.analysis.answers.cell import Cell
+from phitune.analysis.answers.fields import Interval
 from phitune.analysis.answers.numbers import number
 from phitune.trainables.schedules import Schedule, from_dict
 
@@ -27,15 +28,15 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The schedule, phi and base LR to use for a workload, an optimizer and a budget.
+    """The schedule and base LR to use for a workload, an optimizer and a budget.
 
     Attributes:
         workload: Label of the workload.
         optimizer: Name of the optimizer.
         budget: In iterations.
         family: The recommended family.
-        phi: UBA's phi; None if another family is recommended.
-        phi_interval: 90 % interval of phi; None where unknown.
+        parameter: Name of the family's searched parameter, such as phi; None if there is not exactly one.
+        interval: 90 % interval of its value; None where unknown.
         base_lr: Base LR (the LR at the peak).
         base_lr_interval: 90 % interval of the base LR; None where unknown.
         expected_metric: Validation metric to expect; None where unknown.
@@ -48,8 +49,8 @@ class Recommendation:
     optimizer: str
     budget: int
     family: str
-    phi: float | None
-    phi_interval: Interval | None
+    parameter: str | None
+    interval: Interval | None
     base_lr: float
     base_lr_interval: Interval | None
     expected_metric: float | None
@@ -67,7 +68,8 @@ class Recommendation:
         cells: Sequence[Cell],
         source: str,
         *,
-        phi_interval: Interval | None = None,
+        parameter: str | None = None,
+        interval: Interval | None = None,
         base_lr_interval: Interval | None = None,
         expected_metric: float | None = None,
         warnings: Sequence[str] = (),
@@ -77,23 +79,23 @@ class Recommendation:
         Args:
             label: Label of the workload.
             steps: The budget in iterations.
-            schedule: The recommended schedule; family and phi are read off it.
+            schedule: The recommended schedule; the family and its parameter's value are read off it.
             base_lr: The recommended base LR.
             cells: The cells behind it, all of one optimizer; at least one.
             source: Path of the guidelines file.
-            phi_interval: See the attribute; ignored unless the family is UBA.
+            parameter: See the attribute.
+            interval: See the attribute.
             base_lr_interval: See the attribute.
             expected_metric: See the attribute.
             warnings: See the attribute.
         """
-        is_uba = schedule.family == "uba"
         return cls(
             workload=label,
             optimizer=cells[0].optimizer,
             budget=steps,
             family=schedule.family,
-            phi=float(schedule.to_dict()["phi"]) if is_uba else None,
-            phi_interval=phi_interval if is_uba else None,
+            parameter=parameter,
+            interval=interval,
             base_lr=base_lr,
             base_lr_interval=base_lr_interval,
             expected_metric=expected_metric,
@@ -102,12 +104,28 @@ class Recommendation:
             schedule=schedule,
         )
 
+    @property
+    def value(self) -> float | None:
+        """The searched parameter's value; None without one."""
+        return None if self.parameter is None else float(getattr(self.schedule, self.parameter))
+
+    @property
+    def phi(self) -> float | None:
+        """UBA's phi; None if another family is recommended."""
+        return float(self.schedule.to_dict()["phi"]) if self.family == "uba" else None
+
+    @property
+    def phi_interval(self) -> Interval | None:
+        """90 % interval of UBA's phi; None where unknown."""
+        return self.interval if self.family == "uba" else None
+
     def to_dict(self) -> dict[str, Any]:
         """The fields of `phitune recommend --json`."""
         fields = ("workload", "optimizer", "budget", "family", "phi", "phi_interval", "base_lr", "base_lr_interval")
         values: dict[str, Any] = {key: getattr(self, key) for key in fields}
         values |= {"expected_metric": self.expected_metric, "evidence": vars(self.evidence)}
-        return values | {"warnings": list(self.warnings), "schedule": self.schedule.to_dict()}
+        values |= {"warnings": list(self.warnings), "schedule": self.schedule.to_dict()}
+        return values | {"parameter": self.parameter, "value": self.value, "interval": self.interval}
 
     def to_json(self) -> str:
         """`to_dict` as strict JSON."""
@@ -115,11 +133,11 @@ class Recommendation:
 
     def __str__(self) -> str:
         """The text that `phitune recommend` prints."""
-        phi = "" if self.phi is None else f", φ = {_range(self.phi, self.phi_interval)}"
+        value = "" if self.value is None else f", {symbol(str(self.parameter))} = {_range(self.value, self.interval)}"
         metric = "unknown" if self.expected_metric is None else f"{self.expected_metric:.4g} (validation metric)"
         evidence = self.evidence
         rows = [
-            ("schedule", f"{self.family}{phi}{beside_phi(self.schedule.to_dict())}"),
+            ("schedule", f"{self.family}{value}{beside(self.parameter, self.schedule.to_dict())}"),
             ("base LR", _range(self.base_lr, self.base_lr_interval)),
             ("expect", metric),
             (
@@ -133,14 +151,20 @@ class Recommendation:
         return "\n".join([head, *(f"  {name:9} {text}" for name, text in rows)])
 
 
-def beside_phi(values: Mapping[str, Any] | None) -> str:
-    """A schedule's parameters other than φ, such as ", cooldown 0.3, warmup 0.05"; empty if there are none.
+def symbol(parameter: str) -> str:
+    """A parameter as people read it: φ, or its name."""
+    return "φ" if parameter == "phi" else parameter.replace("_", " ")
+
+
+def beside(parameter: str | None, values: Mapping[str, Any] | None) -> str:
+    """A schedule's parameters other than one, such as ", cooldown 0.3, warmup 0.05"; empty if there are none.
 
     Args:
+        parameter: The one.
         values: The schedule as `Schedule.to_dict` gives it.
     """
     parameters = from_dict(values).described() if values else {}
-    return "".join(f", {key.replace('_', ' ')} {text}" for key, text in parameters.items() if key != "phi")
+    return "".join(f", {symbol(key)} {text}" for key, text in parameters.items() if key != parameter)
 
 
 def _range(value: float, interval: Interval | None) -> str:

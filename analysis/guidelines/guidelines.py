@@ -1,6 +1,6 @@
-"""The cells' recommendations, phi* against budget, and how well that predicts left-out cells."""
+"""The cells' recommendations, the best values of parameters against budget, and how well that predicts other cells."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,10 @@ from phitune.analysis.families.comparisons import Comparisons, compare
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.equal import SHARE, equal_differences
 from phitune.analysis.guidelines.recommendation import recommend_for_cell
+from phitune.analysis.guidelines.searched_parameter import SearchedParameter, searched_parameters
 from phitune.analysis.results.table import CELL, CellKey
 from phitune.analysis.surface import CellFit, CellSurface, fit_cell
-from phitune.analysis.trends import QUANTITIES, cell_draws, curvature, fit_models, fit_trend, trend_data, validation
+from phitune.analysis.trends import curvature, fit_models, fit_trend, quantities, trend_data, validation
 
 # With fewer cells than this, another process takes longer to start than it saves.
 CELLS_A_PROCESS = 40
@@ -28,13 +29,16 @@ class Guidelines:
 
     Attributes:
         cells: One for each cell, by workload, optimizer, budget.
-        models: phi* and the mean LR that goes with it against budget: a line for each workload and optimizer, and the
-            population's (workload None) where there are two workloads.
-        validation: What the recommendations cost where they were not fitted; see `trends.validation`.
-        curvature: Whether curvature predicts phi* of a workload left out, by predictor; see `trends.curvature`.
+        models: Each searched parameter's best value and the mean LR that goes with it against budget: a line for each
+            workload and optimizer, and the population's (workload None) where there are two workloads. First the main
+            family's: the one recommended in most cells.
+        validation: What the main family's recommendations cost where they were not fitted, and as `others` by family
+            what those of the others cost; see `trends.validation`.
+        curvature: Whether curvature predicts the main family's best value in a workload left out, by predictor; see
+            `trends.curvature`.
         comparisons: Families against each other across cells: ranks, scores, tuning curves, budget saved.
         provenance: Study, tracking URI, counts, versions, date.
-        surfaces: The fitted surfaces, in the cells' order (not in the JSON).
+        surfaces: The fitted surfaces by family, in the cells' order (not in the JSON).
     """
 
     cells: tuple[CellGuideline, ...]
@@ -43,13 +47,18 @@ class Guidelines:
     curvature: dict[str, Any]
     comparisons: Comparisons
     provenance: dict[str, Any]
-    surfaces: tuple[CellSurface, ...]
+    surfaces: tuple[Mapping[str, CellSurface], ...]
+
+    @property
+    def main(self) -> tuple[str, str] | None:
+        """The main family and its searched parameter; None where none was searched."""
+        return (self.models[0].family, self.models[0].quantity) if self.models else None
 
 
 def build(
     table: pd.DataFrame,
     provenance: Mapping[str, Any] | None = None,
-    phi_range: tuple[float, float] | None = None,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
     seed: int = 0,
     equal: float = SHARE,
 ) -> Guidelines:
@@ -58,7 +67,7 @@ def build(
     Args:
         table: The results table.
         provenance: Where the results come from, for the record.
-        phi_range: Range of phi searched; by default the range that each cell's trials cover.
+        ranges: The ranges searched, by parameter or by `label.parameter`; by default those of each cell's trials.
         seed: Of posterior draws and bootstraps.
         equal: Share of the budget whose worth counts as nothing.
 
@@ -67,13 +76,13 @@ def build(
     """
     # The matrices are small: threads of the BLAS cost more than they save, ten times as much on a busy machine.
     with threadpool_limits(1, "blas"):
-        return _build(table, provenance, phi_range, seed, equal)
+        return _build(table, provenance, ranges, seed, equal)
 
 
 def _build(
     table: pd.DataFrame,
     provenance: Mapping[str, Any] | None,
-    phi_range: tuple[float, float] | None,
+    ranges: Mapping[str, tuple[float, float]] | None,
     seed: int,
     equal: float,
 ) -> Guidelines:
@@ -84,35 +93,54 @@ def _build(
     keys: list[CellKey] = [
         (str(g["workload"].iloc[0]), str(g["optimizer"].iloc[0]), int(g["budget"].iloc[0])) for g in groups
     ]
-    fits = dict(zip(keys, pool(delayed(_fit)(cell, phi_range, seed) for cell in groups), strict=True))
+    fits = dict(zip(keys, pool(delayed(_fit)(cell, ranges, seed) for cell in groups), strict=True))
     equals = equal_differences(fits, equal)
     fits = {key: fit.judged(equals[key].delta) for key, fit in fits.items()}
     by_key = {key: compare_cell(cell, fits[key]) for key, cell in zip(keys, groups, strict=True)}
     cells = tuple(
         recommend_for_cell(cell, fits[key], by_key[key], equals[key]) for key, cell in zip(keys, groups, strict=True)
     )
-    surfaces = tuple(fit.uba for fit in fits.values())
-    draws = cell_draws(keys, surfaces)
-    data = [trend_data(draws, quantity) for quantity in QUANTITIES] if draws else []
-    trends = pool(delayed(fit_trend)(each) for each in data)
-    models = fit_models(draws, trends, [(c.label, c.optimizer) for c in cells])
-    sloped = any(m.quantity == "phi" and m.kind == "log-linear" for m in models)
-    folds = validation.folds(keys, surfaces, trends)
+    searched = searched_parameters(fits, cells)
+    data = [[trend_data(draws, q) for q in quantities(each.parameter)] for each in searched if (draws := each.draws)]
+    fitted = iter(pool(delayed(fit_trend)(each) for pair in data for each in pair))
+    trends = [[next(fitted), next(fitted)] if each.draws else [] for each in searched]
+    models = [
+        fit_models(each.family, each.parameter, each.draws, pair, [key[:2] for key in each.surfaces])
+        for each, pair in zip(searched, trends, strict=True)
+    ]
+    folds = [
+        validation.folds(list(each.surfaces), list(each.surfaces.values()), pair)
+        for each, pair in zip(searched, trends, strict=True)
+    ]
     comparing = delayed(compare)(table, by_key, seed)
-    compared, *predictions = pool([comparing, *(delayed(validation.predict)(fold) for fold in folds)])
-    predicted = list(zip(folds, predictions, strict=True))
+    compared, *predictions = pool([comparing, *(delayed(validation.predict)(fold) for each in folds for fold in each)])
+    predicted = iter(predictions)
+    scores = [
+        validation.score(each.surfaces, by_key, [(fold, next(predicted)) for fold in own])
+        for each, own in zip(searched, folds, strict=True)
+    ]
     return Guidelines(
         cells=cells,
-        models=models,
-        validation=validation.score(dict(zip(keys, surfaces, strict=True)), by_key, predicted),
-        curvature=curvature.held_out_gains(draws, curvature.log_curvatures(table), sloped),
+        models=tuple(model for each in models for model in each),
+        validation=validation.joined([each.family for each in searched], scores),
+        curvature=_curvature(searched, models, table),
         comparisons=compared,
         provenance=dict(provenance or {}),
-        surfaces=surfaces,
+        surfaces=tuple(fit.surfaces for fit in fits.values()),
     )
 
 
-def _fit(cell: pd.DataFrame, phi_range: tuple[float, float] | None, seed: int) -> CellFit:
+def _curvature(
+    searched: Sequence[SearchedParameter], models: Sequence[Sequence[BudgetModel]], table: pd.DataFrame
+) -> dict[str, Any]:
+    if not searched:
+        return {}
+    main = searched[0]
+    sloped = any(m.quantity == main.parameter and m.kind == "log-linear" for m in models[0])
+    return curvature.held_out_gains(main.draws, main.parameter, curvature.log_curvatures(table), sloped)
+
+
+def _fit(cell: pd.DataFrame, ranges: Mapping[str, tuple[float, float]] | None, seed: int) -> CellFit:
     # In a process of its own too.
     with threadpool_limits(1, "blas"):
-        return fit_cell(cell, phi_range, seed)
+        return fit_cell(cell, ranges, seed)

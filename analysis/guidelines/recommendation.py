@@ -6,12 +6,13 @@ from typing import Any
 
 import pandas as pd
 
+from phitune.analysis.answers.shape_guideline import ShapeGuideline
 from phitune.analysis.families.compare import Comparison
-from phitune.analysis.guidelines.cell_guideline import CellGuideline, ShapeGuideline
+from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.equal import Equal
 from phitune.analysis.guidelines.family_choice import choose_family
 from phitune.analysis.results.table import STATUSES
-from phitune.analysis.surface import CellFit
+from phitune.analysis.surface import CellFit, CellSurface
 from phitune.trainables.spec import Spec
 
 
@@ -25,35 +26,57 @@ def recommend_for_cell(cell: pd.DataFrame, fit: CellFit, comparison: Comparison,
         equal: What counts as equal there.
     """
     choice = choose_family(comparison, equal.delta)
-    chosen, surface, uba = choice.family, fit.uba, comparison.get("uba")
+    chosen = choice.family
     metric = chosen.metric if chosen else math.nan
     return CellGuideline(
         **_facts(cell),
         family=chosen.family if chosen else None,
         family_verdict=choice.verdict,
         lead_over_uba=choice.lead,
-        phi=surface.phi,
-        phi_interval=surface.phi_interval,
-        no_effect=surface.no_effect if surface.phi is not None else None,
-        phi_near=surface.phi_near,
-        phi_range=(float(surface.grid[0]), float(surface.grid[-1])) if len(surface.grid) else None,
         delta=equal.delta,
         delta_relative=fit.scale.relative,
         delta_budget=equal.budget_share,
-        uba_schedule=json.loads(uba.schedule) if uba and surface.phi is not None else None,
-        uba_base_lr=surface.base_lr,
-        uba_base_lr_interval=surface.base_lr_interval,
         base_lr=chosen.base_lr if chosen else None,
         base_lr_interval=chosen.base_lr_interval if chosen else None,
-        base_lr_at_limit=surface.base_lr_at_limit,
         schedule=json.loads(chosen.schedule) if chosen else None,
-        verdict=surface.verdict if (cell["family"] == "uba").any() else "absent",
         expected_metric=metric if math.isfinite(metric) else None,
         expected_objective=chosen.objective if chosen else None,
         expected_interval=chosen.objective_interval if chosen else None,
         gains=dict(chosen.gains) if chosen else {},
         families=comparison.families,
-        shapes=tuple(ShapeGuideline.of(other) for family, other in fit.surfaces.items() if family != "uba"),
+        shapes=_shapes(fit, comparison),
+    )
+
+
+def _shapes(fit: CellFit, comparison: Comparison) -> tuple[ShapeGuideline, ...]:
+    """What is said of each searched parameter, the best family first."""
+    order = [result.family for result in comparison.families]
+    return tuple(
+        _shape_guideline(surface, comparison)
+        for family, surface in sorted(
+            fit.surfaces.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)
+        )
+    )
+
+
+def _shape_guideline(surface: CellSurface, comparison: Comparison) -> ShapeGuideline:
+    shape = surface.shape
+    assert shape is not None
+    result = comparison.get(shape.family)
+    thin = surface.phi is None
+    return ShapeGuideline(
+        family=shape.family,
+        parameter=shape.parameter,
+        searched=(shape.low, shape.high),
+        verdict=surface.verdict,
+        best=surface.phi,
+        interval=surface.phi_interval,
+        near=surface.phi_near,
+        no_effect=None if thin else surface.no_effect,
+        base_lr=surface.base_lr,
+        base_lr_interval=surface.base_lr_interval,
+        base_lr_at_limit=surface.base_lr_at_limit,
+        schedule=None if thin or result is None else json.loads(result.schedule),
     )
 
 

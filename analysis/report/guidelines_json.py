@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from phitune.analysis.answers.shape_guideline import to_keys
 from phitune.analysis.guidelines import Guidelines
 from phitune.analysis.report.words.refusals import comparisons_dict
 from phitune.analysis.report.words.verdicts import family_reason, slope_reason
@@ -19,7 +20,7 @@ def guidelines_json(guidelines: Guidelines) -> str:
     """The guidelines as strict JSON: no NaN, no infinity (null stands for them)."""
     values = {
         "format": FORMAT,
-        "cells": [{**asdict(c), "family_reason": family_reason(c)} for c in guidelines.cells],
+        "cells": [{**asdict(c), **to_keys(c.shapes), "family_reason": family_reason(c)} for c in guidelines.cells],
         "models": [{**m.to_dict(), "reason": slope_reason(m)} for m in guidelines.models],
         "validation": {name: _validation(each) for name, each in guidelines.validation.items()},
         "curvature": guidelines.curvature,

@@ -19,13 +19,14 @@ from joblib import Parallel, cpu_count, delayed
 from phitune.analysis import results
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.figures import Rendered, Sketch, render, sketches
-from phitune.analysis.report.figures.catalogue import MOST_PANELS
+from phitune.analysis.report.figures.catalogue import MOST_PANELS, shape_section
 from phitune.analysis.report.guidelines_json import guidelines_json
 from phitune.analysis.report.search_quality import SearchQuality, search_quality
 from phitune.analysis.report.words.cells import brackets
 from phitune.analysis.report.words.families import family_lines
 from phitune.analysis.report.words.headlines import answer_lines, caution_lines
 from phitune.analysis.report.words.method import METHOD
+from phitune.analysis.report.words.parameters import symbols
 from phitune.analysis.report.words.tables import answer_tables, ended_table, provenance_texts, saved_table
 from phitune.analysis.report.words.trends import model_lines, validation_lines
 from phitune.trainables.errors import InputError
@@ -99,6 +100,8 @@ def _page_values(
         "study": study,
         "counts": guidelines.provenance,
         "cells": len(guidelines.cells),
+        "searched": " and ".join(symbols(guidelines.cells)),
+        "shape_section": shape_section(guidelines),
         "sections": list(dict.fromkeys(figure["section"] for figure in figures)),
         "figures": figures,
         "warnings": caution_lines(guidelines),

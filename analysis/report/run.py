@@ -20,7 +20,8 @@ from phitune.analysis.results import Results, StudyRef
 from phitune.trainables.percentage import percentage
 from phitune.trainables.schedules import Uba
 
-DEFAULT_PHI_RANGE = (Uba.parameters["phi"].low, Uba.parameters["phi"].high)
+# Of parameters that are searched where a study file says nothing.
+DEFAULT_RANGES = {"phi": (Uba.parameters["phi"].low, Uba.parameters["phi"].high)}
 PACKAGES = ("phitune", "ray", "optuna", "mlflow", "torch", "numpy", "scipy")
 
 
@@ -61,8 +62,8 @@ def analyze(
     """
     gathered = results.gather([study] if isinstance(study, str) else study, tracking_uri)
     today = date or datetime.now(UTC).date().isoformat()
-    phi_range, equal = searched_phi(gathered.studies), equal_share(gathered.studies)
-    guidelines = build(gathered.table, provenance(gathered, today), phi_range, equal=equal)
+    ranges, equal = searched_ranges(gathered.studies), equal_share(gathered.studies)
+    guidelines = build(gathered.table, provenance(gathered, today), ranges, equal=equal)
     target = Path(out) if out is not None else gathered.out_dir / "report"
     files = write_report(gathered.table, guidelines, gathered.name, target)
     not_logged = log_report(gathered, guidelines, target, files)
@@ -88,11 +89,11 @@ def provenance(gathered: Results, date: str) -> dict[str, Any]:
     }
 
 
-def searched_phi(studies: Sequence[StudyRef]) -> tuple[float, float] | None:
-    """Range of phi in the studies' study.yaml, from the lowest to the highest; None if one cannot be read."""
-    ranges = [_searched_phi(_study_file(ref)) for ref in studies]
-    known = [each for each in ranges if each is not None]
-    return (min(low for low, _ in known), max(high for _, high in known)) if known and None not in ranges else None
+def searched_ranges(studies: Sequence[StudyRef]) -> dict[str, tuple[float, float]]:
+    """Ranges of parameters that all of the studies' study.yaml know, each from the lowest to the highest value."""
+    known = [_searched_ranges(_study_file(ref)) for ref in studies]
+    shared = set.intersection(*map(set, known)) if known else set()
+    return {name: (min(each[name][0] for each in known), max(each[name][1] for each in known)) for name in shared}
 
 
 def equal_share(studies: Sequence[StudyRef]) -> float:
@@ -116,9 +117,12 @@ def _study_file(ref: StudyRef) -> Any:
         return None
 
 
-def _searched_phi(content: Any) -> tuple[float, float] | None:
-    try:
-        low, high = (content.get("space") or {}).get("phi", DEFAULT_PHI_RANGE)
-        return (float(low), float(high)) if 0 < float(low) < float(high) else None
-    except (AttributeError, TypeError, ValueError):
-        return None
+def _searched_ranges(content: Any) -> dict[str, tuple[float, float]]:
+    if not isinstance(content, dict):
+        return {}
+    space, ranges = content.get("space"), dict[str, tuple[float, float]]()
+    for name, ends in {**DEFAULT_RANGES, **(space if isinstance(space, dict) else {})}.items():
+        with suppress(TypeError, ValueError):
+            low, high = map(float, ends)
+            ranges |= {str(name): (low, high)} if 0 < low < high else {}
+    return ranges

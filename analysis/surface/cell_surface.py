@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from phitune.analysis.surface.posterior_draws import PosteriorDraws, column
+from phitune.analysis.surface.posterior_draws import PosteriorDraws
 from phitune.analysis.surface.shapes import Shape
 from phitune.analysis.surrogate.coordinates import shape_of
 from phitune.trainables.schedules import from_dict
@@ -25,10 +25,12 @@ UNCLEAR_SHARE = 2 / 3
 
 @dataclass(frozen=True)
 class CellSurface:
-    """The best phi of a cell and quality around it. Values on the fitting scale are marked (fit).
+    """The best value of a family's parameter in a cell and quality around it.
+
+    It is called phi here, whichever parameter it is. Values on the fitting scale are marked (fit).
 
     Attributes:
-        shape: The family and its parameter (phi); None when the family was not searched.
+        shape: The family and its parameter; None when the family was not searched.
         verdict: "ok"; "flat" (no effect of phi is seen: every phi is within `delta` of the best in the median draw and,
             with 95 % probability, within twice that; or `no_effect` is high); "boundary" (phi*'s interval touches an
             end of the searched range: widen it); "unclear" (the interval covers most of the range: more trials are
@@ -51,7 +53,6 @@ class CellSurface:
         excess: Profile less its lowest point (fit), median draw, shape (g,).
         excess_band: 5 % and 95 % of it, shape (2, g).
         best_base_lr: Best base LR at each phi, shape (g,).
-        cosine_excess: Excess of phi = 2 (fit): (median, 5 %, 95 %); None when thin, outside the range or not UBA's.
         log_phi_draws: Draws of log phi*, shape (s,); those at an end of the grid mean "there or beyond".
         log_mean_lr_draws: Draws of the log mean LR at `phi`, shape (s,).
         belief: The cell's belief; None when thin.
@@ -77,7 +78,6 @@ class CellSurface:
     excess: Array = field(default_factory=partial(np.empty, 0))
     excess_band: Array = field(default_factory=partial(np.empty, (2, 0)))
     best_base_lr: Array = field(default_factory=partial(np.empty, 0))
-    cosine_excess: tuple[float, float, float] | None = None
     log_phi_draws: Array = field(default_factory=partial(np.empty, 0))
     log_mean_lr_draws: Array = field(default_factory=partial(np.empty, 0))
     belief: PosteriorDraws | None = None
@@ -121,9 +121,3 @@ class CellSurface:
         if right - left > UNCLEAR_SHARE * (high - low):
             return "unclear"
         return "boundary" if left < low + EDGE or right > high - EDGE else "ok"
-
-
-def value_at(values: Array, log_grid: Array, at: float) -> Array:
-    """Each draw's value (s, g) interpolated at one log phi: shape (s,)."""
-    position = np.clip((at - log_grid[0]) / (log_grid[1] - log_grid[0]), 0.0, len(log_grid) - 1.0)
-    return column(values, float(position))

@@ -63,12 +63,12 @@ class CellTrials:
     shapes: dict[str, Shape]
 
     @classmethod
-    def of(cls, cell: pd.DataFrame, phi_range: tuple[float, float] | None = None) -> "CellTrials":
+    def of(cls, cell: pd.DataFrame, ranges: Mapping[str, tuple[float, float]] | None = None) -> "CellTrials":
         """The trials of a cell.
 
         Args:
             cell: Rows of the results table, one cell.
-            phi_range: The range of phi searched; by default that of each family's trials.
+            ranges: The ranges searched, as of `Shape.of`.
         """
         words = {c: cell[c].to_numpy(dtype=object, na_value="") for c in ("family", "schedule", "status")}
         number = {c: cell[c].to_numpy(dtype=np.float64, na_value=np.nan) for c in ("base_lr", "mean_lr", "objective")}
@@ -102,7 +102,7 @@ class CellTrials:
             mine = np.flatnonzero(words["family"] == label)
             own = [schedules[i] for i in mine]
             known = all("family" in s for s in own)
-            shape = Shape.of(label, own, phi_range if _has_phi(own) else None) if known else None
+            shape = Shape.of(label, own, ranges) if known else None
             if shape is not None and shape.low < shape.high:
                 searched[label] = shape
                 values = np.exp(np.linspace(math.log(shape.low), math.log(shape.high), VALUES))
@@ -120,10 +120,6 @@ class CellTrials:
     def in_group(self, label: str) -> NDArray[np.bool_]:
         """Which trials lie on a family's surface, shape (n,)."""
         return np.asarray(self.outcomes.family == self.group[label])
-
-
-def _has_phi(schedules: list[dict[str, Any]]) -> bool:
-    return bool(schedules) and "phi" in schedules[0]
 
 
 def _shape(schedule: Mapping[str, Any], budget: int, mean: float) -> tuple[float, float, float]:

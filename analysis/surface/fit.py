@@ -5,17 +5,18 @@ Gaussian trial noise; sampling may depend on observed results but on nothing els
 simulation (`benchmarks.validity`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phitune.analysis.surface.cell_surface import EDGE, CellSurface, value_at
+from phitune.analysis.surface.cell_surface import EDGE, CellSurface
 from phitune.analysis.surface.cell_trials import CellTrials
 from phitune.analysis.surface.flatness import probability_of_no_effect
 from phitune.analysis.surface.posterior_draws import Best, PosteriorDraws, minimise, subset
-from phitune.analysis.surface.shapes import COSINE_PHI, Shape
+from phitune.analysis.surface.shapes import Shape
 from phitune.analysis.surrogate.scale import Scale
 
 Array = NDArray[np.float64]
@@ -81,19 +82,19 @@ class CellFit:
         return replace(self, surfaces={family: each.judged(delta) for family, each in self.surfaces.items()})
 
 
-def fit_cell(cell: pd.DataFrame, phi_range: tuple[float, float] | None = None, seed: int = 0) -> CellFit:
+def fit_cell(cell: pd.DataFrame, ranges: Mapping[str, tuple[float, float]] | None = None, seed: int = 0) -> CellFit:
     """Fit one cell.
 
     Args:
         cell: Rows of the results table (`analysis.results`), one cell.
-        phi_range: The range of phi searched; by default the range of the family's trials.
+        ranges: The ranges searched, by parameter or by `label.parameter`; by default those of each family's trials.
         seed: Of the posterior draws; the same rows and seed give the same answer.
 
     Returns:
         What the trials say. A surface is "thin" when none of the family's trials completed, under ten of the cell say
         something, under five completed, or their schedules are hardly different.
     """
-    trials = CellTrials.of(cell, phi_range)
+    trials = CellTrials.of(cell, ranges)
     groups = {family: trials.labels[index] for family, index in trials.group.items()}
     thin = {family: CellSurface(shape, "thin", 0) for family, shape in trials.shapes.items()}
     if not trials.lines:
@@ -165,9 +166,6 @@ def _surface(belief: PosteriorDraws, family: str, shape: Shape, points: int, pro
     inverse = np.vectorize(scale.inverse, otypes=[np.float64])
     q05, q50, q95 = inverse(lowest_seen + np.quantile(profile.excess, QUANTILES, axis=0))
     value = np.sort(inverse(lowest_seen + np.quantile(best.excess, [0.05, 0.95])))
-    at_cosine = None
-    if family == "uba" and grid[0] <= np.log(COSINE_PHI) <= grid[-1]:
-        at_cosine = np.quantile(value_at(excess, grid, float(np.log(COSINE_PHI))), [0.5, 0.05, 0.95])
     return CellSurface(
         shape=shape,
         verdict="unclear",
@@ -187,7 +185,6 @@ def _surface(belief: PosteriorDraws, family: str, shape: Shape, points: int, pro
         excess=np.median(excess, axis=0),
         excess_band=np.quantile(excess, [0.05, 0.95], axis=0),
         best_base_lr=np.exp(profile.best_log_lr),
-        cosine_excess=None if at_cosine is None else (float(at_cosine[0]), float(at_cosine[1]), float(at_cosine[2])),
         log_phi_draws=stars,
         log_mean_lr_draws=best.log_lr_draws + float(shape.log_mean(np.array([best.log_value]))[0]),
         belief=belief,

@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 COSINE_PHI = 2.0
 # Families that are another one at a value of its parameter (docs/method/schedules.md), if that one was searched.
 SAME: dict[str, tuple[str, ...]] = {"cosine": ("uba",), "rex": ("rex-phi",), "linear": ("rex-phi", "polynomial")}
+# What is chosen without a search where the parameter has no default: the schedule that the family is there.
+USUAL = {"uba": ("cosine", COSINE_PHI), "rex-phi": ("linear", 2.0)}
 TABLE = 129
 
 
@@ -40,16 +42,20 @@ class Shape:
 
     @classmethod
     def of(
-        cls, family: str, schedules: Sequence[Mapping[str, Any]], searched: tuple[float, float] | None = None
+        cls,
+        family: str,
+        schedules: Sequence[Mapping[str, Any]],
+        ranges: Mapping[str, tuple[float, float]] | None = None,
     ) -> "Shape | None":
-        """A family's shape in a cell; None unless exactly one of its parameters varies among its trials.
+        """A family's shape in a cell; None unless exactly one parameter, and nothing else, varies among its trials.
 
-        UBA's is phi, whether or not it varies.
+        UBA's is phi, whatever varies.
 
         Args:
             family: Its label.
             schedules: Those of its trials, as `Schedule.to_dict` gives them.
-            searched: The range searched; by default the range of the trials.
+            ranges: The ranges searched, by parameter or, of one family alone, by `label.parameter`; by default those of
+                the trials.
         """
         if not schedules:
             return None
@@ -58,15 +64,21 @@ class Shape:
             parameters = family_class(name).parameters
         except InputError:
             return None
-        varying = [key for key in parameters if len({json.dumps(s.get(key)) for s in schedules}) > 1]
-        if name == "uba":
-            varying = ["phi"]
-        if len(varying) != 1:
+        varying = ("phi",) if name == "uba" else _varied(schedules)
+        if len(varying) != 1 or varying[0] not in parameters:
             return None
         values = [float(s[varying[0]]) for s in schedules]
-        low, high = searched or (min(values), max(values))
+        known = ranges or {}
+        low, high = known.get(f"{family}.{varying[0]}", known.get(varying[0], (min(values), max(values))))
         rest = {k: v for k, v in schedules[0].items() if k != varying[0]}
         return cls(family, varying[0], min(low, *values), max(high, *values), json.dumps(rest))
+
+    @property
+    def usual(self) -> tuple[str, float] | None:
+        """The value that is chosen without a search, after what the schedule is there called; None if there is none."""
+        cls = family_class(str(json.loads(self.template)["family"]))
+        default = cls.__dataclass_fields__[self.parameter].default
+        return ("default", float(default)) if isinstance(default, int | float) else USUAL.get(cls.family)
 
     def log_mean(self, log_value: Array) -> Array:
         """Log of the profile's mean over the budget at log parameters, without warmup and floor: same shape."""
@@ -76,6 +88,12 @@ class Shape:
     def schedule(self, value: float) -> dict[str, Any]:
         """The schedule at a value of the parameter, as `trainables.schedules.from_dict` reads it."""
         return {**json.loads(self.template), self.parameter: value}
+
+
+def _varied(schedules: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Names of the fields that vary among schedules, as `Schedule.to_dict` gives them; warmup, floor and words too."""
+    keys = dict.fromkeys(key for each in schedules for key in each)
+    return tuple(key for key in keys if len({json.dumps(each.get(key)) for each in schedules}) > 1)
 
 
 @lru_cache(maxsize=256)

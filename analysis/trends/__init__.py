@@ -1,16 +1,16 @@
-"""phi* and its LR against the budget, over all workloads; validated where they were not fitted."""
+"""A parameter's best value and its LR against the budget, over all workloads; validated where they were not fitted."""
 
 from phitune.analysis.trends.cell_draws import CellDraws, TrendData, cell_draws, trend_data
-from phitune.analysis.trends.fit import MIN_BUDGETS_FOR_SLOPE, QUANTITIES, Trend, fit_models, fit_trend
+from phitune.analysis.trends.fit import MIN_BUDGETS_FOR_SLOPE, Trend, fit_models, fit_trend, quantities
 
 __all__ = [
     "MIN_BUDGETS_FOR_SLOPE",
-    "QUANTITIES",
     "CellDraws",
     "Trend",
     "TrendData",
     "cell_draws",
     "fit_models",
     "fit_trend",
+    "quantities",
     "trend_data",
 ]

@@ -1,4 +1,4 @@
-"""Each cell's draws of phi* and of the mean LR at it, and the data of a trend made from them."""
+"""Each cell's draws of a parameter's best value and of the mean LR at it, and the data of a trend made from them."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from phitune.analysis.answers.budget_model import Quantity
+from phitune.analysis.answers.budget_model import MEAN_LR
 from phitune.analysis.results.table import CellKey
 from phitune.analysis.surface import CellSurface
 from phitune.analysis.trends.likelihood import likelihoods
@@ -20,15 +20,15 @@ LOCATED = ("ok", "boundary")
 
 @dataclass(frozen=True)
 class CellDraws:
-    """Posterior draws of one cell.
+    """Posterior draws of one cell, of one family's parameter.
 
     Attributes:
         workload: Its label.
         optimizer: Its name.
         budget: In iterations.
-        located: Whether the cell's trials locate phi* or bound it.
-        log_range: Ends of the range of log phi searched.
-        log_phi: Draws of log phi*, shape (s,).
+        located: Whether the cell's trials locate the best value or bound it.
+        log_range: Logarithms of the ends of the range searched.
+        log_value: Draws of the log best value, shape (s,).
         log_mean_lr: Draws of the log mean LR at it, shape (s,).
     """
 
@@ -37,7 +37,7 @@ class CellDraws:
     budget: int
     located: bool
     log_range: tuple[float, float]
-    log_phi: Array
+    log_value: Array
     log_mean_lr: Array
 
     @property
@@ -47,13 +47,13 @@ class CellDraws:
 
 
 def cell_draws(keys: Sequence[CellKey], surfaces: Sequence[CellSurface]) -> list[CellDraws]:
-    """Draws of the cells whose surface was fitted."""
+    """Draws of the cells whose surface, of one family, was fitted."""
     return [
         CellDraws(
             *key,
             located=surface.verdict in LOCATED,
             log_range=(math.log(surface.grid[0]), math.log(surface.grid[-1])),
-            log_phi=surface.log_phi_draws,
+            log_value=surface.log_phi_draws,
             log_mean_lr=surface.log_mean_lr_draws,
         )
         for key, surface in zip(keys, surfaces, strict=True)
@@ -66,14 +66,14 @@ class TrendData:
     """Data that a trend of one quantity is fitted to.
 
     Attributes:
-        quantity: The quantity.
+        quantity: The parameter's name, or `MEAN_LR` for the mean LR that goes with it.
         cells: The cells.
         observations: The cells as the hierarchical model takes them; theta is the log quantity less `offset`.
         offset: Median over the cells of the log quantity.
         reference: Geometric mean of the budgets, in iterations.
     """
 
-    quantity: Quantity
+    quantity: str
     cells: Sequence[CellDraws]
     observations: Observations
     offset: float
@@ -85,11 +85,12 @@ class TrendData:
         return replace(self, cells=cells, observations=self.observations.take(rows))
 
 
-def trend_data(cells: Sequence[CellDraws], quantity: Quantity) -> TrendData:
+def trend_data(cells: Sequence[CellDraws], quantity: str) -> TrendData:
     """The data for a trend of a quantity over cells, at least one."""
-    draws = [c.log_phi if quantity == "phi" else c.log_mean_lr for c in cells]
+    of_lr = quantity == MEAN_LR
+    draws = [c.log_mean_lr if of_lr else c.log_value for c in cells]
     offset = float(np.median([np.median(d) for d in draws]))
-    ranges = [(c.log_range[0] - offset, c.log_range[1] - offset) if quantity == "phi" else None for c in cells]
+    ranges = [None if of_lr else (c.log_range[0] - offset, c.log_range[1] - offset) for c in cells]
     log_budget = np.log([float(c.budget) for c in cells])
     labels, optimizers = tuple(c.workload for c in cells), tuple(c.optimizer for c in cells)
     data = tuple(data_of(label) for label in labels)

@@ -1,7 +1,7 @@
-"""Whether the loss's curvature, measured by diagnostics, predicts phi* of a workload that was left out.
+"""Whether the loss's curvature, measured by diagnostics, predicts a parameter's best value in a workload left out.
 
-For quadratics without noise phi = 2 kappa is the minimax choice (docs/method/schedules.md), so kappa is a natural
-candidate.
+For quadratics without noise phi = 2 kappa is the minimax choice of UBA (docs/method/schedules.md), so kappa is a
+natural candidate.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,12 +42,13 @@ def log_curvatures(table: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def held_out_gains(
-    cells: Sequence[CellDraws], curvatures: Mapping[str, Mapping[str, float]], slope: bool
+    cells: Sequence[CellDraws], parameter: str, curvatures: Mapping[str, Mapping[str, float]], slope: bool
 ) -> dict[str, Any]:
-    """Each predictor's gain in held-out log density of phi*, leaving whole workloads out.
+    """Each predictor's gain in held-out log density of the parameter's best value, leaving whole workloads out.
 
     Args:
         cells: The cells with draws.
+        parameter: The parameter's name.
         curvatures: From `log_curvatures`.
         slope: Whether the trend on budget has a slope.
 
@@ -55,17 +56,17 @@ def held_out_gains(
         By predictor: `workloads`, `gain` (sum over left-out cells, natural log; None if there are under four workloads
         with the predictor) and `helps`, whether the gain is more than its standard error over workloads.
     """
-    return {name: _gain(cells, curvatures, name, slope) for name in PREDICTORS}
+    return {name: _gain(cells, parameter, curvatures, name, slope) for name in PREDICTORS}
 
 
 def _gain(
-    cells: Sequence[CellDraws], curvatures: Mapping[str, Mapping[str, float]], name: str, slope: bool
+    cells: Sequence[CellDraws], parameter: str, curvatures: Mapping[str, Mapping[str, float]], name: str, slope: bool
 ) -> dict[str, Any]:
     measured = [c for c in cells if name in curvatures.get(c.workload, {})]
     values = {c.workload: curvatures[c.workload][name] for c in measured}
     if len(values) < MIN_WORKLOADS or np.ptp(list(values.values())) == 0:
         return {"workloads": len(values), "gain": None, "helps": None}
-    without = trend_data(measured, "phi").observations
+    without = trend_data(measured, parameter).observations
     column = np.array([values[c.workload] for c in measured])
     column = (column - column.mean()) / column.std()
     with_predictor = replace(without, covariates=column[:, None])

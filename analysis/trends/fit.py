@@ -1,4 +1,4 @@
-"""phi* and the LR that goes with it against the budget, over all workloads together.
+"""A parameter's best value and the LR that goes with it against the budget, over all workloads together.
 
 Each cell enters with its whole posterior: a wide interval weighs little, an optimum at the end of the range searched is
 a bound. A slope is refused from fewer than four budgets, and claimed only when it predicts left-out cells better than a
@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from phitune.analysis.answers.budget_model import NORMAL_90, BudgetModel, Kind, Quantity, SlopeVerdict
+from phitune.analysis.answers.budget_model import MEAN_LR, NORMAL_90, BudgetModel, Kind, SlopeVerdict
 from phitune.analysis.trends.cell_draws import CellDraws, TrendData, data_of, group_of
 from phitune.analysis.trends.hierarchy import Hierarchy, Line, WarmStart, fit
 from phitune.analysis.trends.observations import GROUP, Form
 
 MIN_BUDGETS_FOR_SLOPE = 4
-QUANTITIES: tuple[Quantity, ...] = ("phi", "mean_lr")
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Trend:
         data: What it was fitted to.
         chosen: The chosen model.
         verdict: Why that model.
-        located_budgets: The most budgets of one workload and optimizer at which phi* is located.
+        located_budgets: The most budgets of one workload and optimizer at which the best value is located.
         held_out: Predictive densities by name of the model; see `BudgetModel`.
         sloped: The log-linear model, whether or not it was chosen; None if refused.
         fits: All models that were fitted.
@@ -124,19 +123,26 @@ def fit_trend(data: TrendData, draws: int = 16, warm_starts: Mapping[Form, WarmS
     return replace(trend, chosen=line, verdict="slope")
 
 
+def quantities(parameter: str) -> tuple[str, str]:
+    """What trends are fitted to: the parameter's best value and the mean LR that goes with it."""
+    return parameter, MEAN_LR
+
+
 def fit_models(
-    cells: Sequence[CellDraws], trends: Sequence[Trend], pairs: Sequence[tuple[str, str]]
+    family: str, parameter: str, cells: Sequence[CellDraws], trends: Sequence[Trend], pairs: Sequence[tuple[str, str]]
 ) -> tuple[BudgetModel, ...]:
-    """For phi* and the mean LR at it: a line for each workload and optimizer; with two workloads, the population's too.
+    """A line for each workload and optimizer and for each of `quantities`; with two workloads, the population's too.
 
     Args:
+        family: Label of the family.
+        parameter: Its searched parameter.
         cells: The cells with draws.
-        trends: Of `QUANTITIES`, in their order; empty where no cell has draws.
-        pairs: All workloads with their optimizers, also those without draws.
+        trends: Of `quantities`, in their order; empty where no cell has draws.
+        pairs: All workloads with their optimizers that searched it, also those without draws.
     """
     models = []
     fitted = {(c.workload, c.optimizer) for c in cells}
-    for i, quantity in enumerate(QUANTITIES):
+    for i, quantity in enumerate(quantities(parameter)):
         trend = trends[i] if trends else None
         for label, optimizer in sorted(set(pairs)):
             if trend is not None and (label, optimizer) in fitted:
@@ -146,11 +152,11 @@ def fit_models(
         for optimizer in sorted({c.optimizer for c in cells}):
             if trend is not None and sum(o == optimizer for _, o in fitted) >= 2:
                 models.append(trend.model(optimizer, None))
-    return tuple(models)
+    return tuple(replace(model, family=family) for model in models)
 
 
 def _located_budgets(cells: Sequence[CellDraws]) -> dict[str, set[int]]:
-    """The budgets of each group at which phi* is located or bounded."""
+    """The budgets of each group at which the best value is located or bounded."""
     budgets: dict[str, set[int]] = {c.group: set() for c in cells}
     for c in cells:
         if c.located:

@@ -1,8 +1,8 @@
 """What the recommendations cost where they were not fitted: a workload left out, the largest budget left out.
 
-Costs are read off the left-out cell's fitted surface at the recommended phi and base LR - not at the best LR for that
-phi - as regret against the cell's oracle: the best that any family reached there. The rivals have an advantage: cosine,
-linear and REX stand at their best LR in that very cell.
+Costs are read off the left-out cell's fitted surface at the recommended value and base LR - not at the best LR for that
+value - as regret against the cell's oracle: the best that any family reached there. The rivals have an advantage:
+cosine, linear and REX stand at their best LR in that very cell.
 """
 
 import math
@@ -17,15 +17,16 @@ from scipy.stats import t as student_t
 from phitune.analysis.families.compare import Comparison
 from phitune.analysis.families.gain import CONFIDENCE
 from phitune.analysis.results.table import CellKey
-from phitune.analysis.surface import COSINE_PHI, CellSurface
+from phitune.analysis.surface import CellSurface
 from phitune.analysis.trends.cell_draws import TrendData
 from phitune.analysis.trends.fit import Trend, fit_trend
 from phitune.analysis.trends.hierarchy import WarmStart
 from phitune.analysis.trends.observations import Form
 
 RIVALS = ("cosine", "linear", "rex")
+KINDS = ("leave_workload_out", "leave_largest_budget_out")
 
-# Log phi and log mean LR of each cell.
+# Log of the parameter's value and of the mean LR, of each cell.
 Predictions = dict[CellKey, tuple[float, float]]
 
 
@@ -36,7 +37,7 @@ class Fold:
     Attributes:
         new: Whether they are predicted as cells of a new workload.
         targets: Their keys.
-        rest: The other cells' data, one for each of `QUANTITIES`.
+        rest: The other cells' data, one for each of `fit.quantities`.
         warm_starts: For the trends of the other cells; empty where there are none.
     """
 
@@ -57,12 +58,15 @@ class LeftOut:
         workload: Its label.
         optimizer: Its name.
         budget: In iterations.
-        phi: Recommended phi.
+        family: Label of the family.
+        parameter: Its searched parameter.
+        value: Recommended value of the parameter.
         base_lr: Recommended base LR.
-        own_phi: The cell's own phi*.
+        own_value: The cell's own best value.
         own_base_lr: The base LR that goes with it.
-        regret: Of UBA at the recommended phi and base LR.
-        constant_phi: Of phi = 2 at the base LR recommended for it (the same mean LR).
+        regret: Of the family at the recommended value and base LR.
+        usual: What is chosen without a search (`surface.Shape.usual`): the schedule's name and the value.
+        constant: Regret of that value at the base LR recommended for it (the same mean LR).
         rivals: Of cosine, linear and REX, each at its best LR in the cell.
         relative: Whether the objective does not cross zero.
     """
@@ -70,12 +74,15 @@ class LeftOut:
     workload: str
     optimizer: str
     budget: int
-    phi: float
+    family: str
+    parameter: str
+    value: float
     base_lr: float
-    own_phi: float
+    own_value: float
     own_base_lr: float
     regret: float | None
-    constant_phi: float | None
+    usual: tuple[str, float] | None
+    constant: float | None
     rivals: dict[str, float | None]
     relative: bool
 
@@ -84,9 +91,9 @@ def folds(keys: Sequence[CellKey], surfaces: Sequence[CellSurface], trends: Sequ
     """Each workload left out, then the largest budget of every workload; folds without targets are omitted.
 
     Args:
-        keys: All cells, the budgets of a workload and optimizer in ascending order.
+        keys: The cells of one family, the budgets of a workload and optimizer in ascending order.
         surfaces: Their surfaces.
-        trends: Of `QUANTITIES`, fitted to all cells with draws; empty if there are none.
+        trends: Of `fit.quantities`, fitted to all cells with draws; empty if there are none.
     """
     fitted = [key for key, surface in zip(keys, surfaces, strict=True) if surface.log_phi_draws.size]
     labels = np.array([label for label, _, _ in fitted])
@@ -113,11 +120,11 @@ def _fold(keys: Sequence[CellKey], trends: Sequence[Trend], left_out: NDArray[np
 
 def predict(fold: Fold) -> Predictions:
     """Predictions for a fold's targets from the other cells, as cells of a new workload or of one that is known."""
-    phis, lrs = (
+    values, lrs = (
         fit_trend(data, draws=1, warm_starts=starts) for data, starts in zip(fold.rest, fold.warm_starts, strict=True)
     )
     lines = {key: (key[1], None if fold.new else key[0]) for key in fold.targets}
-    models = {line: (phis.model(*line), lrs.model(*line)) for line in set(lines.values())}
+    models = {line: (values.model(*line), lrs.model(*line)) for line in set(lines.values())}
     return {
         key: (models[line][0].predict(key[2])[0], models[line][1].predict(key[2])[0]) for key, line in lines.items()
     }
@@ -132,14 +139,23 @@ def score(
 
     Returns:
         For `leave_workload_out` and `leave_largest_budget_out` a mapping of n, median and worst regrets, the gain over
-        phi = 2 with its interval, and the rows (`LeftOut`).
+        the usual value with its interval, and the rows (`LeftOut`).
     """
 
     def rows(new: bool) -> list[LeftOut]:
         items = [item for fold, predicted in predictions if fold.new == new for item in predicted.items()]
         return [_left_out(key, surfaces[key], comparisons[key], *at) for key, at in items]
 
-    return {"leave_workload_out": summary(rows(True)), "leave_largest_budget_out": summary(rows(False))}
+    return dict(zip(KINDS, (summary(rows(new)) for new in (True, False)), strict=True))
+
+
+def joined(families: Sequence[str], scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The first family's scores, with those of the others by family as `others`; without any, empty summaries."""
+    first, *rest = scores or [dict.fromkeys(KINDS, summary(()))]
+    return {
+        kind: {**first[kind], "others": {f: each[kind] for f, each in zip(families[1:], rest, strict=True)}}
+        for kind in KINDS
+    }
 
 
 def summary(rows: Sequence[LeftOut]) -> dict[str, Any]:
@@ -147,22 +163,23 @@ def summary(rows: Sequence[LeftOut]) -> dict[str, Any]:
     if not rows:
         return {"n": 0, "rows": []}
     values: dict[str, Any] = {"n": len(rows), "relative": all(r.relative for r in rows)}
+    values |= {name: getattr(rows[0], name) for name in ("family", "parameter", "usual")}
     values["regret"] = _spread([r.regret for r in rows])
-    values["constant_phi"] = _spread([r.constant_phi for r in rows])
+    values["constant"] = _spread([r.constant for r in rows])
     values |= {name: _spread([r.rivals.get(name) for r in rows]) for name in RIVALS}
     values["gain_over_constant"] = _gain(rows)
     return values | {"rows": [asdict(r) for r in rows]}
 
 
 def _left_out(
-    key: CellKey, surface: CellSurface, comparison: Comparison, log_phi: float, log_mean_lr: float
+    key: CellKey, surface: CellSurface, comparison: Comparison, log_value: float, log_mean_lr: float
 ) -> LeftOut:
-    shape = surface.shape
+    shape, usual = surface.shape, surface.shape.usual if surface.shape is not None else None
     assert shape is not None and surface.belief is not None and surface.phi is not None and surface.base_lr is not None
-    log_phi = float(np.clip(log_phi, math.log(shape.low), math.log(shape.high)))
-    logs = np.array([log_phi, math.log(COSINE_PHI)])
+    log_value = float(np.clip(log_value, math.log(shape.low), math.log(shape.high)))
+    logs = np.array([log_value, log_value if usual is None else math.log(usual[1])])
     lrs = np.exp(log_mean_lr - shape.log_mean(logs))
-    own, at_2 = float(surface.belief.evidence.best[0]) + surface.mean(np.exp(logs), lrs)
+    own, at_usual = float(surface.belief.evidence.best[0]) + surface.mean(np.exp(logs), lrs)
     reached = {family: float(np.median(draws)) for family, draws in comparison.fitted.items()}
     oracle = min(reached.values())
 
@@ -174,12 +191,15 @@ def _left_out(
 
     return LeftOut(
         *key,
-        phi=math.exp(log_phi),
+        family=shape.family,
+        parameter=shape.parameter,
+        value=math.exp(log_value),
         base_lr=float(lrs[0]),
-        own_phi=surface.phi,
+        own_value=surface.phi,
         own_base_lr=surface.base_lr,
         regret=percent(float(own)),
-        constant_phi=percent(float(at_2)) if shape.low <= COSINE_PHI <= shape.high else None,
+        usual=usual,
+        constant=percent(float(at_usual)) if usual is not None and shape.low <= usual[1] <= shape.high else None,
         rivals={name: percent(reached.get(name, math.nan)) for name in RIVALS},
         relative=comparison.scale.relative,
     )
@@ -198,15 +218,15 @@ def _spread(values: Sequence[float | None]) -> dict[str, float] | None:
 
 
 def _gain(rows: Sequence[LeftOut]) -> dict[str, float] | None:
-    """Mean regret of phi = 2 less the guideline's, with a 90 % t interval; every workload has the same weight.
+    """Mean regret of the usual value less the guideline's, with a 90 % t interval; every workload has the same weight.
 
     A workload counts once: its cells are not independent, and a bootstrap over two to five workloads would give
     intervals far too short. None from fewer than two.
     """
     gains: dict[str, list[float]] = {}
     for r in rows:
-        if r.constant_phi is not None and r.regret is not None:
-            gains.setdefault(r.workload, []).append(r.constant_phi - r.regret)
+        if r.constant is not None and r.regret is not None:
+            gains.setdefault(r.workload, []).append(r.constant - r.regret)
     means = np.array([np.mean(each) for each in gains.values()])
     if len(means) < 2:
         return None

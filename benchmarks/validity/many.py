@@ -52,7 +52,7 @@ def error_and_width(trials: int, seed: int) -> tuple[float, float, float]:
     """Error of log φ*, width of its 90 % interval, and seconds."""
     rows = cell(trials, seed)
     began = time.perf_counter()
-    surface = fit_cell(rows, PHI_RANGE, seed).uba
+    surface = fit_cell(rows, {"phi": PHI_RANGE}, seed).uba
     seconds = time.perf_counter() - began
     assert surface.phi is not None and surface.phi_interval is not None
     low, high = surface.phi_interval

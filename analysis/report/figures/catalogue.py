@@ -8,20 +8,21 @@ from functools import partial
 import pandas as pd
 from matplotlib.figure import Figure
 
+from phitune.analysis.answers.recommendation import symbol
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.figures.families_compared import families_compared
+from phitune.analysis.report.figures.optimum_against_budget import optimum_against_budget
 from phitune.analysis.report.figures.performance_profiles import performance_profiles
-from phitune.analysis.report.figures.phi_against_budget import phi_against_budget
-from phitune.analysis.report.figures.quality_against_phi import quality_against_phi
+from phitune.analysis.report.figures.quality_against_parameter import quality_against_parameter
 from phitune.analysis.report.figures.rank_diagram import rank_diagram
 from phitune.analysis.report.figures.search_health import rung_correlations, trials_ended
-from phitune.analysis.report.figures.style import Panel, panels
+from phitune.analysis.report.figures.style import Panel, best_name, panels, shape_panels
 from phitune.analysis.report.figures.surfaces import surfaces
 from phitune.analysis.report.figures.tuning import tuning
 from phitune.analysis.report.search_quality import SearchQuality
 
-# Further workloads are in the tables and in phi* against the budget alone: nobody reads hundreds of panels, and each
-# costs a third of a second.
+# Further workloads are in the tables and in the best values against the budget alone: nobody reads hundreds of panels,
+# and each costs a third of a second.
 MOST_PANELS = 12
 
 
@@ -60,32 +61,54 @@ def sketches(guidelines: Guidelines, table: pd.DataFrame, quality: tuple[SearchQ
     groups = panels(guidelines)
     shown = groups[:MOST_PANELS]
     return [
-        *_phi(guidelines, shown),
+        *_shapes(guidelines, shown),
         *_families(guidelines, shown),
-        *_surfaces(shown, table),
+        *_surfaces(guidelines, shown, table),
         *_search(shown, groups, quality),
     ]
 
 
-PHI, FAMILIES, SURFACES, SEARCH = "φ and the budget", "Families", "Surfaces", "How the search went"
+FAMILIES, SURFACES, SEARCH = "Families", "Surfaces", "How the search went"
 
 
-def _phi(guidelines: Guidelines, shown: list[Panel]) -> Iterator[Sketch]:
-    yield Sketch(
-        "phi_against_budget", PHI, "φ* against the budget",
-        "Each mark is one cell's φ* with its 90 % interval; hollow where no effect of φ is seen, a diamond where the "
-        "interval touches the end of the range searched, a cross where it is unclear. Blue band: where the model of "
-        "all cells expects a cell of this workload, 90 %. Orange band: a workload never searched. Bands narrower than "
-        "the intervals mean that the budgets and workloads inform each other. Dashed grey: cosine (φ = 2).",
-        partial(phi_against_budget, guidelines),
-    )  # fmt: skip
-    yield Sketch(
-        "quality_against_phi", PHI, "What choosing φ costs",
-        "How much worse the objective gets away from the best φ, with the LR at its best for every φ; a curve a "
-        "budget, dark to light as budgets grow. A low, flat curve says that φ hardly matters. Bands: 90 %. Dots: φ*; "
-        "hollow where no effect of φ is seen. Dashed: cosine (φ = 2).",
-        partial(quality_against_phi, shown),
-    )  # fmt: skip
+def parameters(guidelines: Guidelines) -> list[str]:
+    """The parameters that were searched, the main family's first."""
+    main = [guidelines.main[1]] if guidelines.main is not None else []
+    return list(dict.fromkeys([*main, *(shape.parameter for c in guidelines.cells for shape in c.shapes)]))
+
+
+def shape_section(guidelines: Guidelines) -> str:
+    """Heading of the section on searched parameters."""
+    names = ", ".join(symbol(parameter) for parameter in parameters(guidelines)) or "φ"
+    return f"{_sentence(names)} and the budget"
+
+
+def _sentence(text: str) -> str:
+    """The text as a sentence begins; φ stays small."""
+    return text if text.startswith("φ") else text[0].upper() + text[1:]
+
+
+def _shapes(guidelines: Guidelines, shown: list[Panel]) -> Iterator[Sketch]:
+    section = shape_section(guidelines)
+    for parameter in parameters(guidelines):
+        name = symbol(parameter)
+        best = best_name(parameter)
+        yield Sketch(
+            f"{parameter}_against_budget", section, f"{_sentence(best)} against the budget",
+            f"Each mark is one cell's {best} with its 90 % interval; hollow where no effect of {name} is seen, a "
+            "diamond where the interval touches the end of the range searched, a cross where it is unclear. Blue band: "
+            "where the model of all cells expects a cell of this workload, 90 %. Orange band: a workload never "
+            "searched. Bands narrower than the intervals mean that the budgets and workloads inform each other. "
+            "Dashed grey: what is chosen without a search.",
+            partial(optimum_against_budget, guidelines, parameter),
+        )  # fmt: skip
+        yield Sketch(
+            f"quality_against_{parameter}", section, f"What choosing {name} costs",
+            f"How much worse the objective gets away from the best {name}, with the LR at its best for every {name}; a "
+            f"curve a budget, dark to light as budgets grow. A low, flat curve says that {name} hardly matters. Bands: "
+            f"90 %. Dots: {best}; hollow where no effect of {name} is seen. Dashed: what is chosen without a search.",
+            partial(quality_against_parameter, shown, parameter),
+        )  # fmt: skip
 
 
 def _families(guidelines: Guidelines, shown: list[Panel]) -> Iterator[Sketch]:
@@ -120,16 +143,19 @@ def _families(guidelines: Guidelines, shown: list[Panel]) -> Iterator[Sketch]:
     )  # fmt: skip
 
 
-def _surfaces(shown: list[Panel], table: pd.DataFrame) -> Iterator[Sketch]:
-    trials = table[["workload", "optimizer", "budget", "phase", "family", "status", "phi", "base_lr"]]
-    for title, cells in shown:
-        yield Sketch(
-            f"surface-{re.sub(r'[^A-Za-z0-9]+', '-', title).strip('-')}", SURFACES, f"Surface of {title}",
-            "Colour: how far the fitted surface lies above its lowest point, over φ and base LR; dark is good. Dots: "
-            "UBA's trials. Line: the best base LR for every φ. Star: φ* and its base LR with their 90 % intervals, "
-            "hollow where no effect of φ is seen or φ* is unclear.",
-            partial(surfaces, (title, cells), trials[trials["workload"] == cells[0][0].label]),
-        )  # fmt: skip
+def _surfaces(guidelines: Guidelines, shown: list[Panel], table: pd.DataFrame) -> Iterator[Sketch]:
+    trials = table[["workload", "optimizer", "budget", "phase", "family", "status", "schedule", "base_lr"]]
+    for parameter in parameters(guidelines):
+        name = symbol(parameter)
+        best = best_name(parameter)
+        for title, cells in shape_panels(shown, parameter):
+            yield Sketch(
+                f"surface-{re.sub(r'[^A-Za-z0-9]+', '-', title).strip('-')}", SURFACES, f"Surface of {title}",
+                f"Colour: how far the fitted surface lies above its lowest point, over {name} and base LR; dark is "
+                f"good. Dots: the family's trials. Line: the best base LR for every {name}. Star: {best} and its base "
+                f"LR with their 90 % intervals, hollow where no effect of {name} is seen or {best} is unclear.",
+                partial(surfaces, (title, cells), trials[trials["workload"] == cells[0].cell.label]),
+            )  # fmt: skip
 
 
 def _search(shown: list[Panel], groups: list[Panel], quality: tuple[SearchQuality, ...]) -> Iterator[Sketch]:

@@ -1,9 +1,9 @@
 """Shared by all figures: colours, axes, panels, and rendering to files."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import matplotlib
 import numpy as np
@@ -14,11 +14,14 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
 from phitune.analysis.answers.numbers import budget_share
+from phitune.analysis.answers.recommendation import symbol
+from phitune.analysis.answers.shape_guideline import ShapeGuideline
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.surface.cell_surface import CellSurface
 
 Line = Literal["-", "--", "-.", ":"]
+Item = TypeVar("Item", bound=tuple[Any, ...])
 
 # Okabe and Ito's palette: distinguishable with every common kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
@@ -30,6 +33,10 @@ FAMILY_COLOURS = {
     "step": "#CC79A7",
     "constant": "#E69F00",
     "exponential": "#56B4E9",
+    # Of Tol's muted palette.
+    "wsd": "#882255",
+    "rex-phi": "#44AA99",
+    "polynomial": "#999933",
 }
 # For print without colour.
 FAMILY_LINES: dict[str, Line] = {"uba": "-", "rex": "--", "linear": "-.", "cosine": ":"}
@@ -55,8 +62,19 @@ STYLE: dict[Any, Any] = {
 }
 PANEL = (4.4, 3.3)
 
-Cells = list[tuple[CellGuideline, CellSurface]]
+Cells = list[tuple[CellGuideline, Mapping[str, CellSurface]]]
 Panel = tuple[str, Cells]
+
+
+class ShapeCell(NamedTuple):
+    """A cell, what it says of one family's searched parameter, and the surface behind that."""
+
+    cell: CellGuideline
+    shape: ShapeGuideline
+    surface: CellSurface
+
+
+ShapePanel = tuple[str, list[ShapeCell]]
 
 
 @dataclass(frozen=True)
@@ -106,6 +124,33 @@ def panels(guidelines: Guidelines) -> list[Panel]:
     ]
 
 
+def shape_panels(panels: Sequence[Panel], parameter: str) -> list[ShapePanel]:
+    """A panel for each family that has this parameter and was searched in it, in each panel; not where all are thin.
+
+    The title names the family, too, unless that is UBA.
+    """
+    found: list[ShapePanel] = []
+    for title, cells in panels:
+        families = dict.fromkeys(s.family for c, _ in cells for s in c.shapes if s.parameter == parameter)
+        for family in sorted(families, key=lambda each: (each != "uba", each)):
+            shapes = ((c, c.of(family), surfaces.get(family)) for c, surfaces in cells)
+            shown = [ShapeCell(c, s, f) for c, s, f in shapes if s is not None and f is not None and s.best is not None]
+            if shown:
+                found.append((title if family == "uba" else f"{title}, {family}", shown))
+    return found
+
+
+def best_name(parameter: str) -> str:
+    """A parameter's best value: φ*, or such as "best cooldown"."""
+    return "φ*" if parameter == "phi" else f"best {symbol(parameter)}"
+
+
+def parameter_label(parameter: str, best: bool = False) -> str:
+    """The axis of a parameter, or of its best value."""
+    name = best_name(parameter) if best else symbol(parameter)
+    return f"{name} (large: early decay)" if parameter == "phi" else name
+
+
 def grid(panels: int, height: float = PANEL[1]) -> tuple[Figure, list[Axes]]:
     """A figure of equal panels in up to three columns; `height` is a panel's, in inches."""
     columns = 1 if panels == 1 else 2 if panels in (2, 4) else 3
@@ -140,8 +185,12 @@ def above_best(cell: CellGuideline, surface: CellSurface, excess: ArrayLike) -> 
     return np.asarray(abs(surface.belief.evidence.scales[0].unit) * excess)
 
 
-def of_one_unit(cells: Cells) -> Cells:
-    """The cells whose differences have the unit of the largest budget's: per cent, or the objective's own."""
+def of_one_unit(cells: list[Item]) -> list[Item]:
+    """The cells whose differences have the unit of the largest budget's: per cent, or the objective's own.
+
+    Args:
+        cells: Tuples that begin with the cell.
+    """
     return [each for each in cells if each[0].delta_relative == cells[-1][0].delta_relative]
 
 

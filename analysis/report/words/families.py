@@ -7,7 +7,7 @@ from phitune.analysis.report.words.verdicts import family_reason
 
 
 def family_lines(guidelines: Guidelines) -> list[str]:
-    """Ranks and scores of the families with their evidence, and a line for each cell that does not recommend UBA."""
+    """Ranks and scores of the families with their evidence; a line for each cell where UBA was searched and lost."""
     lines = []
     ranks = guidelines.comparisons.ranks
     if ranks.ranks:
@@ -30,6 +30,6 @@ def family_lines(guidelines: Guidelines) -> list[str]:
         )
     if scores.why_not is not None:
         lines.append(f"No scores and performance profiles: {why_not(scores.why_not)}.")
-    chosen = [c for c in guidelines.cells if c.family not in ("uba", None)]
+    chosen = [c for c in guidelines.cells if c.family not in ("uba", None) and c.of("uba") is not None]
     lines += [f"{c.label}, {c.optimizer}, {c.budget} iterations: {family_reason(c)}." for c in chosen]
     return lines

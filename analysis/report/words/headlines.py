@@ -1,10 +1,13 @@
 """The report's first lines: how far to trust it, then advice."""
 
 from phitune.analysis.answers.numbers import number
+from phitune.analysis.answers.recommendation import symbol
+from phitune.analysis.answers.shape_guideline import ShapeGuideline
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
-from phitune.analysis.report.words.cells import saved_text
+from phitune.analysis.report.words.cells import reference, saved_text
 from phitune.analysis.report.words.gains import equal_text, payoff
+from phitune.analysis.report.words.parameters import optimum, shapes_told
 from phitune.analysis.report.words.trends import LEFT_OUT, warning_lines
 
 REQUIREMENTS = {
@@ -30,7 +33,8 @@ def evidence_lines(guidelines: Guidelines) -> list[str]:
     single = sum(not c.replicates for c in cells)
     parts = []
     if unlocated:
-        parts.append(f"in {unlocated} of {len(cells)} cells φ* is unclear or trials are too few")
+        names = dict.fromkeys(optimum(s.family, s.parameter) for c in cells if (s := c.shape) is not None)
+        parts.append(f"in {unlocated} of {len(cells)} cells {' or '.join(names)} is unclear or trials are too few")
     if single:
         parts.append(f"in {single} of {len(cells)} cells nothing was trained again on fresh seeds")
     lines = [f"The evidence is thin: {'; '.join(parts)}."] if parts else []
@@ -45,7 +49,7 @@ def answer_lines(guidelines: Guidelines) -> list[str]:
     lines = []
     for label, optimizer in dict.fromkeys((c.label, c.optimizer) for c in guidelines.cells):
         cells = [c for c in guidelines.cells if (c.label, c.optimizer) == (label, optimizer)]
-        sentences = [f"{label} with {optimizer}: {_advice(cells)}.", payoff(cells[-1]), _saving(cells, guidelines)]
+        sentences = [f"{label} with {optimizer}: {_advice(cells)}.", _saving(cells, guidelines), payoff(cells[-1])]
         sentences.append(f"At {cells[-1].budget} iterations {equal_text(cells[-1])} counts as equal.")
         lines.append(" ".join(filter(None, sentences)))
     return lines
@@ -59,33 +63,37 @@ def _advice(cells: list[CellGuideline]) -> str:
     count = families.count(winner)
     share = "at every budget" if count == len(cells) else f"at {count} of {len(cells)} budgets"
     use = f"use {winner} {share}"
-    if all(c.verdict == "absent" for c in cells):
-        return f"{use}; UBA was not searched"
-    if all(c.phi is None for c in cells):
-        return f"{use}; too few trials to say which φ is best"
-    if all(c.verdict == "flat" for c in cells):
-        return f"{use}; no effect of φ is seen at any of the budgets searched"
-    located = [c for c in cells if c.verdict in ("ok", "boundary")]
+    shapes = shapes_told(cells, winner)
+    shape = next((each for each in shapes if each is not None), None)
+    if shape is None:
+        return f"{use}; it has no parameter that was searched"
+    name = symbol(shape.parameter) if shape.family in ("uba", winner) else f"{shape.family}'s {symbol(shape.parameter)}"
+    best = f"the best {name}" if shape.family == winner != "uba" else optimum(shape.family, shape.parameter)
+    known = [(c, each) for c, each in zip(cells, shapes, strict=True) if each is not None]
+    if all(each.best is None for _, each in known):
+        return f"{use}; too few trials to say which {name} is best"
+    if all(each.verdict == "flat" for _, each in known):
+        return f"{use}; no effect of {name} is seen at any of the budgets searched"
     parts = [use]
-    if located:
+    if located := [(c, each) for c, each in known if each.verdict in ("ok", "boundary")]:
         ends = located[:1] + located[1:][-1:]
-        parts.append(
-            "φ* (90 % interval) " + " and ".join(f"{_phi_phrase(c)} at {c.budget}" for c in ends) + " iterations"
-        )
-    flat = [str(c.budget) for c in cells if c.verdict == "flat"]
-    parts += [f"no effect of φ is seen at {', '.join(flat)}"] if flat else []
-    unlocated = [str(c.budget) for c in cells if c.verdict in ("thin", "unclear")]
-    parts += [f"φ* is unclear at {', '.join(unlocated)}: add trials"] if unlocated else []
+        places = " and ".join(f"{_place(each)} at {c.budget}" for c, each in ends)
+        parts.append(f"{best} (90 % interval) {places} iterations")
+    flat = [str(c.budget) for c, each in known if each.verdict == "flat"]
+    parts += [f"no effect of {name} is seen at {', '.join(flat)}"] if flat else []
+    unlocated = [str(c.budget) for c, each in known if each.verdict in ("thin", "unclear")]
+    parts += [f"{best} is unclear at {', '.join(unlocated)}: add trials"] if unlocated else []
     return "; ".join(parts)
 
 
 def _saving(cells: list[CellGuideline], guidelines: Guidelines) -> str:
-    """Budget saved against linear, at the largest budget where it is more than a bound; empty if there is none."""
+    """Budget saved, at the largest budget where it is more than a bound; empty if there is none."""
+    baseline = reference(guidelines)
     recommended = {(c.label, c.optimizer, c.budget, c.family) for c in cells}
     known = [
         s
         for s in guidelines.comparisons.budget_saved
-        if s.baseline == "linear"
+        if s.baseline == baseline
         and (s.workload, s.optimizer, s.budget, s.family) in recommended
         and s.percent is not None
         and s.bound is None
@@ -93,14 +101,14 @@ def _saving(cells: list[CellGuideline], guidelines: Guidelines) -> str:
     if not known:
         return ""
     last = max(known, key=lambda s: s.budget)
-    return f"At {last.budget} {last.family} reaches linear's quality in {saved_text(last)} of the iterations."
+    return f"At {last.budget} {last.family} reaches {baseline}'s quality in {saved_text(last)} of the iterations."
 
 
-def _phi_phrase(cell: CellGuideline) -> str:
-    """The place of phi*: an interval, or a bound if the interval touches an end of the range searched."""
-    assert cell.phi_interval is not None and cell.phi_range is not None
-    low, high = cell.phi_interval
-    if cell.verdict == "boundary":
-        upper_end = high / cell.phi_range[1] > cell.phi_range[0] / low
+def _place(shape: ShapeGuideline) -> str:
+    """The place of the best value: an interval, or a bound if the interval touches an end of the range searched."""
+    assert shape.interval is not None and shape.searched is not None
+    low, high = shape.interval
+    if shape.verdict == "boundary":
+        upper_end = high / shape.searched[1] > shape.searched[0] / low
         return f"at least {number(low)}" if upper_end else f"at most {number(high)}"
     return f"{number(low)} to {number(high)}"

@@ -19,10 +19,10 @@ METHOD = (
     "Replicates are fresh seeds of what was chosen: data like all others, and unbiased by the choice. Scores and "
     "performance profiles rest on them alone.",
     "Model-based sampling and early stopping concentrate trials near the best; far from it the bands are wide.",
-    "φ* and the mean LR that goes with it are fitted against the budget by a hierarchical model: an intercept and a "
-    "slope a workload, partially pooled. Each cell enters with its whole distribution; an optimum at the end of the "
-    "range searched is a bound. A slope is claimed only from four budgets on, and only if it predicts left-out cells "
-    "better than a constant.",
-    "Validation predicts φ and base LR of cells that were left out and reads their cost off the cell's own surface, "
-    "against the best that any family reached there. A handful of workloads says little about the next one.",
+    "φ*, or the best value of another family's searched parameter, and the mean LR that goes with it are fitted "
+    "against the budget by a hierarchical model: an intercept and a slope a workload, partially pooled. Each cell "
+    "enters with its whole distribution; an optimum at the end of the range searched is a bound. A slope is claimed "
+    "only from four budgets on, and only if it predicts left-out cells better than a constant.",
+    "Validation predicts the parameter and base LR of cells that were left out and reads their cost off the cell's own "
+    "surface, against the best that any family reached there. A handful of workloads says little about the next one.",
 )

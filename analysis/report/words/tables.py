@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from phitune.analysis.answers.numbers import number
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.search_quality import SearchQuality
-from phitune.analysis.report.words.cells import HEADS, saved_text, summary_table
+from phitune.analysis.report.words.cells import heads, saved_text, summary_table
 from phitune.analysis.results.table import STATUSES
 
 
@@ -22,9 +22,10 @@ class Table(NamedTuple):
 
 def answer_tables(guidelines: Guidelines) -> list[Table]:
     """The summary table, one part a workload and optimizer."""
+    names = heads(guidelines)
     groups = groupby(summary_table(guidelines), itemgetter("workload", "optimizer"))
     return [
-        Table(f"{workload}, {optimizer}", list(HEADS), [[row[head] for head in HEADS] for row in rows])
+        Table(f"{workload}, {optimizer}", list(names), [[row[name] for name in names] for row in rows])
         for (workload, optimizer), rows in groups
     ]
 

@@ -3,48 +3,71 @@
 import math
 from typing import Any
 
-from phitune.analysis.answers.budget_model import BudgetModel
+from phitune.analysis.answers.budget_model import MEAN_LR, BudgetModel
 from phitune.analysis.answers.numbers import number, percent
+from phitune.analysis.answers.recommendation import symbol
 from phitune.analysis.guidelines.guidelines import Guidelines
+from phitune.analysis.report.words.parameters import optimum, usual_text
 from phitune.analysis.report.words.verdicts import slope_reason
 
-QUANTITIES = {"phi": "φ*", "mean_lr": "the mean LR that goes with φ*"}
 PREDICTORS = {"lambda_max": "the largest Hessian eigenvalue λ_max", "kappa": "the condition number κ of the Hessian"}
 LEFT_OUT = {"leave_workload_out": "Workload left out", "leave_largest_budget_out": "Largest budget left out"}
 
 
 def model_lines(guidelines: Guidelines) -> list[str]:
-    """A line for each model of φ* and of the mean LR against the budget, and for each curvature tried as predictor."""
-    return [_model_line(model) for model in guidelines.models] + _curvature_lines(guidelines.curvature)
+    """A line for each model against the budget, and for each curvature tried as predictor."""
+    lines, main = [_model_line(model, guidelines) for model in guidelines.models], guidelines.main
+    return lines if main is None else lines + _curvature_lines(guidelines.curvature, optimum(*main))
 
 
 def validation_lines(guidelines: Guidelines) -> list[str]:
     """A line for each kind of validation: the cost of recommendations for cells that were left out."""
-    return [_validation_line(name, guidelines.validation.get(key, {"n": 0})) for key, name in LEFT_OUT.items()]
-
-
-def warning_lines(guidelines: Guidelines) -> list[str]:
-    """Warnings that the guideline was not shown to beat φ = 2; empty where it was."""
     lines = []
     for key, name in LEFT_OUT.items():
-        score = guidelines.validation.get(key, {"n": 0})
-        gain = score.get("gain_over_constant")
-        if score["n"] and gain is None:
-            lines.append(f"{name}: whether the guideline beats φ = 2 (cosine) cannot be told from under two workloads.")
-        if gain is None or gain["low"] > 0:
-            continue
-        verdict = "does worse than" if gain["high"] < 0 else "is not shown to beat"
-        lines.append(
-            f"{name}: the guideline {verdict} φ = 2 (cosine) with the same mean LR: "
-            f"{percent(gain['mean'], plus=True)} % [{percent(gain['low'], plus=True)}, "
-            f"{percent(gain['high'], plus=True)}] of {_whole(score)}."
-        )
+        scores = _scores(guidelines, key)
+        lines += [_validation_line(_subject(name, each, scores), each) for each in scores]
     return lines
 
 
-def _model_line(model: BudgetModel) -> str:
+def warning_lines(guidelines: Guidelines) -> list[str]:
+    """Warnings that a guideline was not shown to beat the value chosen without a search; empty where it was."""
+    lines = []
+    for key, name in LEFT_OUT.items():
+        scores = _scores(guidelines, key)
+        for score in scores:
+            gain, subject = score.get("gain_over_constant"), _subject(name, score, scores)
+            usual = score.get("usual")
+            if usual is None:
+                continue
+            rival = usual_text(score["parameter"], usual)
+            if gain is None:
+                lines.append(f"{subject}: whether the guideline beats {rival} cannot be told from under two workloads.")
+            elif gain["low"] <= 0:
+                verdict = "does worse than" if gain["high"] < 0 else "is not shown to beat"
+                lines.append(
+                    f"{subject}: the guideline {verdict} {rival} with the same mean LR: "
+                    f"{percent(gain['mean'], plus=True)} % [{percent(gain['low'], plus=True)}, "
+                    f"{percent(gain['high'], plus=True)}] of {_whole(score)}."
+                )
+    return lines
+
+
+def _scores(guidelines: Guidelines, kind: str) -> list[dict[str, Any]]:
+    """The validation of each family, the main one's first."""
+    first = guidelines.validation.get(kind, {"n": 0})
+    return [first, *(each for each in first.get("others", {}).values() if each["n"])]
+
+
+def _subject(name: str, score: dict[str, Any], scores: list[dict[str, Any]]) -> str:
+    """The kind of validation, with the family where there are several."""
+    return f"{name}, {score['family']}" if len(scores) > 1 and score["n"] else name
+
+
+def _model_line(model: BudgetModel, guidelines: Guidelines) -> str:
     subject = f"{model.workload} with {model.optimizer}" if model.workload else f"A new workload with {model.optimizer}"
-    quantity = QUANTITIES[model.quantity]
+    parameter = next(m.quantity for m in guidelines.models if m.family == model.family and m.quantity != MEAN_LR)
+    best = optimum(model.family, parameter)
+    quantity = f"the mean LR that goes with {best}" if model.quantity == MEAN_LR else best
     if model.kind == "none" or model.intercept is None:
         return f"{subject}: no trend of {quantity} ({slope_reason(model)})."
     low, high = (number(v) for v in model.interval(model.reference_budget))
@@ -57,16 +80,16 @@ def _model_line(model: BudgetModel) -> str:
     return f"{subject}: {quantity} goes like T to the power {slope}, {middle}; {slope_reason(model)}."
 
 
-def _curvature_lines(curvature: dict[str, Any]) -> list[str]:
+def _curvature_lines(curvature: dict[str, Any], best: str) -> list[str]:
     lines = []
     for name, check in curvature.items():
         if check["gain"] is None:
             reason = f"measured in {check['workloads']} workload(s), too few to try it"
-            lines.append(f"Whether {PREDICTORS[name]} predicts φ* of a new workload is unknown: {reason}.")
+            lines.append(f"Whether {PREDICTORS[name]} predicts {best} of a new workload is unknown: {reason}.")
             continue
         verdict = "helps to predict" if check["helps"] else "is not shown to help to predict"
         lines.append(
-            f"{PREDICTORS[name]} {verdict} φ* of a workload left out "
+            f"{PREDICTORS[name]} {verdict} {best} of a workload left out "
             f"(held-out log density {check['gain']:+.2g}, {check['workloads']} workloads)."
         )
     return lines
@@ -77,17 +100,15 @@ def _validation_line(name: str, score: dict[str, Any]) -> str:
         return f"{name}: not enough cells to check."
     rivals = [
         f"{label} {percent(score[key]['median'])} %"
-        for key, label in (
-            ("constant_phi", "φ = 2 with the same mean LR"),
-            ("cosine", "cosine at its own best LR"),
-            ("linear", "linear"),
-            ("rex", "REX"),
-        )
+        for key, label in (("cosine", "cosine at its own best LR"), ("linear", "linear"), ("rex", "REX"))
         if score.get(key)
     ]
+    if score["constant"]:
+        usual = f"{usual_text(score['parameter'], score['usual'])} with the same mean LR"
+        rivals.insert(0, f"{usual} {percent(score['constant']['median'])} %")
     return (
-        f"{name} ({score['regret']['n']} cells): the recommended φ and base LR are, in the median, "
-        f"{percent(score['regret']['median'])} % (worst {percent(score['regret']['worst'])} %) worse than "
+        f"{name} ({score['regret']['n']} cells): the recommended {symbol(score['parameter'])} and base LR are, in the "
+        f"median, {percent(score['regret']['median'])} % (worst {percent(score['regret']['worst'])} %) worse than "
         f"the best known there; "
         f"{', '.join(rivals)}."
         f"{'' if score.get('relative', True) else f' Per cent of {_whole(score)}.'}"

@@ -13,7 +13,8 @@ def family_reason(cell: CellGuideline) -> str:
     best, lead = cell.families[0].family, cell.lead_over_uba
     match cell.family_verdict:
         case "uba not completed":
-            return f"{best} is expected to be the best of the families compared; UBA has none completed"
+            uba = "; UBA has none completed" if cell.of("uba") is not None else ""
+            return f"{best} is expected to be the best of the families compared{uba}"
         case "uba best":
             return "UBA is expected to be the best"
         case "uba equal":
@@ -24,12 +25,13 @@ def family_reason(cell: CellGuideline) -> str:
 
 def slope_reason(model: BudgetModel) -> str:
     """Why a trend is a line or a constant."""
+    article, best = ("", "φ*") if model.family == "uba" else ("the ", "best value")
     match model.verdict:
         case "no cell":
-            return "no cell gives a φ* that could be fitted"
+            return f"no cell gives a {best} that could be fitted"
         case "few budgets":
             return (
-                f"a slope needs {MIN_BUDGETS_FOR_SLOPE} budgets of a workload at which φ* is located; "
+                f"a slope needs {MIN_BUDGETS_FOR_SLOPE} budgets of a workload at which {article}{best} is located; "
                 f"there are {model.located_budgets}"
             )
         case "separate slopes":

@@ -8,6 +8,7 @@ import pytest
 
 from phitune.analysis.answers.cell import Cell
 from phitune.analysis.answers.recommend import recommend
+from phitune.analysis.answers.shape_guideline import ShapeGuideline, to_keys
 from phitune.trainables.errors import InputError
 
 OLDEST: dict[str, Any] = {
@@ -22,15 +23,14 @@ def test_the_fields_are_those_of_the_file(guidelines_file: Path) -> None:
     assert "thin" in verdicts and len(verdicts) > 1
     for entry in entries:
         cell = Cell.from_dict(entry)
-        for key in vars(cell):
-            value = entry[key]
-            assert getattr(cell, key) == (tuple(value) if isinstance(value, list) else value)
+        for key, value in json.loads(json.dumps(vars(cell) | to_keys(cell.shapes))).items():
+            assert entry[key] == value
 
 
 def test_keys_that_an_older_file_lacks_are_unknown() -> None:
     cell = Cell.from_dict(OLDEST)
-    assert (cell.label, cell.budget, cell.phi, cell.base_lr) == ("quadratic(kappa=100)", 50, 2.0, 0.1)
-    assert cell.phi_interval is None and cell.schedule is None and cell.verdict is None
+    assert (cell.label, cell.budget, cell.base_lr) == ("quadratic(kappa=100)", 50, 0.1)
+    assert cell.shapes == (ShapeGuideline("uba", "phi", best=2.0),) and cell.schedule is None
     assert (cell.trials, cell.replicates, cell.cautions) == (0, 0, [])
 
 
@@ -48,6 +48,9 @@ def test_keys_that_an_older_file_lacks_are_unknown() -> None:
         ("phi_interval", [1], "whose 'phi_interval' is [1]; it must be a list of two numbers"),
         ("phi_interval", [1, None], "whose 'phi_interval' is [1, None]; it must be a list of two numbers"),
         ("schedule", "uba", "whose 'schedule' is 'uba'; it must be a mapping"),
+        ("shapes", {}, "whose 'shapes' is "),
+        ("shapes", [{"family": "wsd"}], "whose 'shapes' is "),
+        ("shapes", [{"family": "wsd", "parameter": "cooldown", "best": 0}], "whose 'best' is 0.0; it must be positive"),
         ("verdict", 1, "whose 'verdict' is 1; it must be text"),
     ],
 )
@@ -75,6 +78,13 @@ def test_a_foreign_file_is_named(tmp_path: Path, content: dict[str, Any], messag
     with pytest.raises(InputError) as error:
         recommend("quadratic", 50, guidelines=path)
     assert str(error.value).startswith(f"--guidelines: {str(path)!r} {message}")
+
+
+def test_cautions_are_about_the_recommended_familys_parameter() -> None:
+    shape = {"family": "wsd", "parameter": "cooldown", "verdict": "boundary", "best": 0.9, "base_lr_at_limit": True}
+    entry = OLDEST | {"verdict": "absent", "phi": None, "family": "wsd", "shapes": [shape]}
+    edge, limit = Cell.from_dict(entry).cautions
+    assert "cooldown's interval touches" in edge and "space.cooldown" in edge and "space.base_lr" in limit
 
 
 def test_cautions_follow_from_the_fields() -> None:

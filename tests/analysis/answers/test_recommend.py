@@ -42,7 +42,7 @@ def test_json_has_the_fields_of_the_contract(guidelines_file: Path) -> None:
     values = json.loads(recommend(NOISY, 200, guidelines=guidelines_file).to_json())
     assert list(values) == [
         "workload", "optimizer", "budget", "family", "phi", "phi_interval", "base_lr", "base_lr_interval",
-        "expected_metric", "evidence", "warnings", "schedule",
+        "expected_metric", "evidence", "warnings", "schedule", "parameter", "value", "interval",
     ]  # fmt: skip
     assert set(values["evidence"]) == {"cells", "trials", "replicates", "source"}
 
@@ -123,6 +123,43 @@ def test_extrapolation_follows_the_formula_of_the_trend(tmp_path: Path) -> None:
     assert answer.base_lr_interval is not None
     spread = math.log(answer.base_lr_interval[1] / 0.3) / 1.64485
     assert spread == pytest.approx(math.hypot(0.2, 0.5 * math.log(4.0)), rel=1e-3)
+
+
+def _wsd_cell(budget: int, cooldown: float, base_lr: float) -> dict[str, Any]:
+    schedule = {"family": "wsd", "cooldown": cooldown, "warmup": 0.1}
+    interval = [cooldown / 1.2, min(1.2 * cooldown, 1.0)]
+    shape = {
+        "family": "wsd", "parameter": "cooldown", "searched": [0.1, 1.0], "verdict": "ok", "best": cooldown,
+        "interval": interval, "base_lr": base_lr, "base_lr_interval": [base_lr / 2, base_lr * 2], "schedule": schedule,
+    }  # fmt: skip
+    others = {"family": "wsd", "schedule": schedule, "shapes": [shape], "verdict": "absent", "phi": None}
+    return _uba_cell(budget, 1.0, base_lr) | others | {"phi_interval": None, "uba_base_lr": None}
+
+
+def test_another_familys_parameter_is_interpolated_as_phi_is(tmp_path: Path) -> None:
+    """Mean of u is 7/8 and 1/2 at cooldowns 1/4 and 1, 3/4 at the middle one, 1/2; the warmup is in all three."""
+    file = _write(tmp_path / "g.json", [_wsd_cell(100, 0.25, 0.8 / 0.875), _wsd_cell(400, 1.0, 0.8 / 0.5)])
+    answer = recommend("w", 200, guidelines=file)
+    assert (answer.family, answer.parameter) == ("wsd", "cooldown") and answer.value == pytest.approx(0.5)
+    assert answer.schedule.warmup == 0.1 and answer.phi is None
+    assert answer.interval == pytest.approx((0.25 / 1.2, 1.0))
+    # The mean LR before warmup is 0.8 at both.
+    assert answer.base_lr == pytest.approx(0.8 / 0.75, rel=0.02)
+    assert "cooldown = 0.5, 90 % interval 0.208 to 1, warmup 0.1" in str(answer)
+
+
+def test_another_familys_trend_is_extrapolated_within_what_the_family_allows(tmp_path: Path) -> None:
+    """The cooldown is 0.5 (T/100)^0.3, and 1 where that is more."""
+    fields = {"workload": "w", "optimizer": "sgd", "pooled": True, "reason": "", "reference_budget": 100.0}
+    line = BudgetModel(
+        quantity="cooldown", kind="log-linear", intercept=math.log(0.5), slope=0.3, family="wsd", **fields
+    )
+    lr = BudgetModel(quantity="mean_lr", kind="constant", intercept=math.log(0.1), family="wsd", **fields)
+    file = _write(tmp_path / "g.json", [_wsd_cell(100, 0.5, 0.2), _wsd_cell(200, 0.6, 0.2)], [line, lr])
+    near, far = (recommend("w", budget, guidelines=file) for budget in (400, 2000))
+    assert near.value == pytest.approx(0.5 * 4.0**0.3) and near.warnings[0].startswith("extrapolated")
+    assert near.base_lr == pytest.approx(0.1 / (1.0 - near.value / 2.0)) and near.schedule.warmup == 0.1
+    assert far.value == 1.0 and far.interval == (1.0, 1.0)
 
 
 def test_a_workload_never_searched_gets_the_model_of_the_population(

@@ -16,7 +16,7 @@ from tests.analysis.synthetic_study import PHI_RANGE, Recipe, table
 
 
 def compared(rows: pd.DataFrame, delta: float = 0.002) -> Comparison:
-    return compare_cell(rows, fit_cell(rows, PHI_RANGE).judged(delta))
+    return compare_cell(rows, fit_cell(rows, {"phi": PHI_RANGE}).judged(delta))
 
 
 def exact(family: str, phi: float | None, base_lr: float) -> float:

@@ -17,7 +17,7 @@ BUDGETS = (50, 100, 200, 400)
 
 
 def compared(rows: pd.DataFrame) -> Comparisons:
-    return build(rows, None, PHI_RANGE).comparisons
+    return build(rows, None, {"phi": PHI_RANGE}).comparisons
 
 
 @pytest.fixture(scope="module")

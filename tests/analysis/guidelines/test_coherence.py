@@ -16,7 +16,7 @@ CELLS = 12
 @cache
 def guideline(seed: int, flat: bool) -> tuple[CellGuideline, dict[str, str]]:
     rng = np.random.default_rng([seed, int(flat)])
-    guidelines = build(search(Landscape.random(rng, flat), rng), None, PHI_RANGE)
+    guidelines = build(search(Landscape.random(rng, flat), rng), None, {"phi": PHI_RANGE})
     return guidelines.cells[0], summary_table(guidelines)[0]
 
 

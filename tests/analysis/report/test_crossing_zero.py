@@ -7,7 +7,7 @@ import pytest
 
 from phitune.analysis.guidelines.guidelines import Guidelines, build
 from phitune.analysis.report.figures.families_compared import families_compared
-from phitune.analysis.report.figures.quality_against_phi import quality_against_phi
+from phitune.analysis.report.figures.quality_against_parameter import quality_against_parameter
 from phitune.analysis.report.figures.style import panels
 from phitune.analysis.report.words.cells import brackets, summary_table, units
 from phitune.analysis.report.words.headlines import headlines
@@ -52,7 +52,7 @@ def test_regrets_are_shares_of_the_spread_of_the_better_trials(rows: pd.DataFram
     spread = float(completed.median() - completed.min())
     # The worst configuration that completed bounds every regret of a recommendation.
     worst = 100.0 * float(explore["objective"].max() - explore["objective"].min()) / spread
-    for name in ("regret", "constant_phi", "cosine", "linear"):
+    for name in ("regret", "constant", "cosine", "linear"):
         assert 0.0 <= scored[name]["worst"] <= worst
 
 
@@ -63,7 +63,7 @@ def test_words_and_axes_name_the_units(crossing: Guidelines) -> None:
     assert validation_lines(crossing)[1].endswith(f"Per cent of {whole}.")
     shown = [line for line in headlines(crossing) if "of the objective" in line]
     assert all(f"of {whole}" in line for line in shown)
-    figures = families_compared(panels(crossing)), quality_against_phi(panels(crossing))
+    figures = families_compared(panels(crossing)), quality_against_parameter(panels(crossing), "phi")
     labels = [text for figure in figures for axis in (figure.axes if figure else ()) for text in
               (axis.get_xlabel(), axis.get_ylabel())]  # fmt: skip
     assert "gain over cosine (validation loss)" in labels and "validation loss above the best" in labels

@@ -30,7 +30,10 @@ def test_with_one_workload_the_missing_check_on_another_is_reported(replicated: 
 def test_the_first_line_is_that_the_guideline_does_not_beat_the_constant(replicated: Guidelines) -> None:
     validation = {
         **replicated.validation,
-        "leave_largest_budget_out": {"n": 3, "gain_over_constant": {"mean": -1.0, "low": -2.0, "high": -0.5}},
+        "leave_largest_budget_out": {
+            **{"n": 3, "family": "uba", "parameter": "phi", "usual": ("cosine", 2.0)},
+            "gain_over_constant": {"mean": -1.0, "low": -2.0, "high": -0.5},
+        },
     }
     first = headlines(replace(replicated, validation=validation))[0]
     assert "does worse than φ = 2" in first and "-1 % [-2, -0.5]" in first

@@ -69,7 +69,9 @@ def test_a_schedule_that_names_its_family_may_have_a_label(tmp_path: Path) -> No
         f'n,sgd,100,{label},0.1,{loss},"{{""family"": ""cosine"", ""floor"": {floor}}}"'
         for label, loss, floor in (("cosine", 0.5, 0.0), ("cosine-to-a-tenth", 0.6, 0.1))
     ]
-    table, _ = read_csv(write_csv(tmp_path, *rows, header="workload,optimizer,budget,family,base_lr,objective,schedule"))
+    table, _ = read_csv(
+        write_csv(tmp_path, *rows, header="workload,optimizer,budget,family,base_lr,objective,schedule")
+    )
     assert table["family"].tolist() == ["cosine", "cosine-to-a-tenth"]
     assert [from_dict(json.loads(text)).family for text in table["schedule"]] == ["cosine", "cosine"]
     assert table["mean_lr"].to_numpy() == pytest.approx([0.05, 0.055])

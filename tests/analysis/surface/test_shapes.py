@@ -78,6 +78,20 @@ def test_a_family_whose_parameter_was_not_searched_has_no_surface() -> None:
     assert "polynomial" not in fit_cell(table).surfaces
 
 
+def test_nothing_is_told_of_a_parameter_beside_which_another_varies() -> None:
+    cooldowns = [{"family": "wsd", "cooldown": cooldown} for cooldown in (0.2, 0.7)]
+    for name, values in (("warmup", (0.01, 0.1)), ("shape", ("linear", "sqrt"))):
+        both = [each | {name: value} for each in cooldowns for value in values]
+        assert Shape.of("wsd", both) is None and Shape.of("wsd", both[::2]) is not None
+
+
+def test_the_range_searched_is_the_labels_the_parameters_or_that_of_the_trials() -> None:
+    schedules = [{"family": "wsd", "cooldown": cooldown} for cooldown in (0.2, 0.7)]
+    ranges = {"cooldown": (0.1, 0.9), "long.cooldown": (0.2, 1.0), "phi": (0.05, 50.0)}
+    found = [Shape.of(label, schedules, known) for label, known in (("wsd", {}), ("wsd", ranges), ("long", ranges))]
+    assert [(shape.low, shape.high) for shape in found if shape] == [(0.2, 0.7), (0.1, 0.9), (0.2, 1.0)]
+
+
 def test_the_mean_of_the_profile_is_the_schedules() -> None:
     table = rows("rex-phi", "phi", 3.0, 0.05, 50.0)
     shape = Shape.of("rex-phi", [json.loads(text) for text in table["schedule"]])

@@ -15,7 +15,7 @@ from tests.analysis.synthetic_study import LR_RANGE, PHI_RANGE, Recipe, table
 
 def fit_surface(rows: pd.DataFrame, phi_range: tuple[float, float], seed: int = 0) -> CellSurface:
     """UBA's surface, with 0.2 % as what counts as equal."""
-    return fit_cell(rows, phi_range, seed).judged(0.002).uba
+    return fit_cell(rows, {"phi": phi_range}, seed).judged(0.002).uba
 
 
 def _loss_ratio(recipe: Recipe, surface: CellSurface) -> float:

@@ -27,24 +27,24 @@ def curvatures(log_kappas: np.ndarray) -> Mapping[str, Mapping[str, float]]:
 
 
 def test_curvature_helps_where_it_decides() -> None:
-    result = held_out_gains(cells(LOG_KAPPAS, 1.0), curvatures(LOG_KAPPAS), slope=True)["kappa"]
+    result = held_out_gains(cells(LOG_KAPPAS, 1.0), "phi", curvatures(LOG_KAPPAS), slope=True)["kappa"]
     assert result["helps"] and result["gain"] > 5.0 and result["workloads"] == 8
 
 
 def test_curvature_of_the_wrong_workloads_does_not_help() -> None:
     shuffled = curvatures(LOG_KAPPAS[[3, 6, 1, 4, 7, 0, 5, 2]])
-    assert not held_out_gains(cells(LOG_KAPPAS, 1.0), shuffled, slope=True)["kappa"]["helps"]
+    assert not held_out_gains(cells(LOG_KAPPAS, 1.0), "phi", shuffled, slope=True)["kappa"]["helps"]
 
 
 def test_a_gain_within_its_standard_error_is_no_help() -> None:
     """Ahead by 0.1, by chance."""
     weak = curvatures(np.random.default_rng(9).standard_normal(8))
-    result = held_out_gains(cells(LOG_KAPPAS, 0.0), weak, slope=True)["kappa"]
+    result = held_out_gains(cells(LOG_KAPPAS, 0.0), "phi", weak, slope=True)["kappa"]
     assert result["gain"] > 0.0 and not result["helps"]
 
 
 def test_three_workloads_are_too_few() -> None:
-    result = held_out_gains(cells(LOG_KAPPAS[:3], 1.0), curvatures(LOG_KAPPAS), slope=True)["kappa"]
+    result = held_out_gains(cells(LOG_KAPPAS[:3], 1.0), "phi", curvatures(LOG_KAPPAS), slope=True)["kappa"]
     assert result["gain"] is None and result["workloads"] == 3
 
 

@@ -59,7 +59,7 @@ def test_an_optimum_at_the_end_of_the_range_is_a_bound() -> None:
     truths = {b: 2.4 + 1.2 * math.log(b / 200) for b in BUDGETS}
     assert truths[800] > RANGE[1]
     cells = [cell(b, truth, 0.1, "w0") for b, truth in truths.items()]
-    assert np.median(cells[-1].log_phi) == RANGE[1]
+    assert np.median(cells[-1].log_value) == RANGE[1]
     line = model(cells)
     assert line.slope == pytest.approx(1.2, abs=0.15)
     assert line.predict(800)[0] > RANGE[1] - 0.1
@@ -109,8 +109,8 @@ def test_workloads_with_different_slopes_are_fitted_separately() -> None:
 
 
 def test_a_workload_without_draws_has_no_trend() -> None:
-    for line in fit_models([], [], [("w", "sgd")]):
-        assert (line.kind, line.verdict, line.intercept) == ("none", "no cell", None)
+    for line in fit_models("wsd", "cooldown", [], [], [("w", "sgd")]):
+        assert (line.family, line.kind, line.verdict, line.intercept) == ("wsd", "none", "no cell", None)
 
 
 def test_a_model_survives_json() -> None:

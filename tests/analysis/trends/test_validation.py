@@ -23,7 +23,7 @@ def two_quadratics() -> Guidelines:
     recipes = [
         Recipe(k, 1.0, budget, uba=100, stop=False, noise=0.001) for k in WORKLOADS.values() for budget in BUDGETS
     ]
-    return build(pd.concat([table(recipe) for recipe in recipes]), None, PHI_RANGE)
+    return build(pd.concat([table(recipe) for recipe in recipes]), None, {"phi": PHI_RANGE})
 
 
 @pytest.mark.parametrize(("way", "cells"), [("leave_workload_out", 10), ("leave_largest_budget_out", 2)])
@@ -35,7 +35,7 @@ def test_regret_is_the_exact_loss_of_the_recommendation(two_quadratics: Guidelin
         if row["regret"] is None or row["regret"] > 30.0:
             continue
         key = (WORKLOADS[row["workload"]], 1.0, row["budget"])
-        phi, lr = np.array([row["phi"], row["own_phi"]]), np.array([row["base_lr"], row["own_base_lr"]])
+        phi, lr = np.array([row["value"], row["own_value"]]), np.array([row["base_lr"], row["own_base_lr"]])
         recommended, own = expected_loss(*key, phi, lr)
         [cell] = [c for c in two_quadratics.cells if (c.label, c.budget) == (row["workload"], row["budget"])]
         oracle = min(own, *(family.objective for family in cell.families))
@@ -47,11 +47,14 @@ def test_regret_is_the_exact_loss_of_the_recommendation(two_quadratics: Guidelin
 def test_a_trend_predicts_the_largest_budget(two_quadratics: Guidelines) -> None:
     largest = two_quadratics.validation["leave_largest_budget_out"]
     assert largest["regret"]["worst"] < 5.0
-    assert largest["regret"]["mean"] < largest["constant_phi"]["mean"]
+    assert largest["regret"]["mean"] < largest["constant"]["mean"]
 
 
 def _row(workload: str, regret: float | None, constant: float) -> LeftOut:
-    return LeftOut(workload, "sgd", 100, 1.0, 0.1, 1.0, 0.1, regret, constant, {"cosine": 3.0}, True)
+    usual = ("cosine", 2.0)
+    return LeftOut(
+        workload, "sgd", 100, "uba", "phi", 1.0, 0.1, 1.0, 0.1, regret, usual, constant, {"cosine": 3.0}, True
+    )
 
 
 def test_the_first_line_warns_of_a_guideline_that_beats_nothing(two_quadratics: Guidelines) -> None:
@@ -59,7 +62,7 @@ def test_the_first_line_warns_of_a_guideline_that_beats_nothing(two_quadratics: 
     worse = replace(two_quadratics, validation={"leave_workload_out": summary(rows)})
     [line] = warning_lines(worse)
     assert line in headlines(worse)[0] and "does worse than φ = 2" in line and "-3.5 %" in line
-    better = [_row(r.workload, r.constant_phi, r.regret or 0.0) for r in rows]
+    better = [_row(r.workload, r.constant, r.regret or 0.0) for r in rows]
     assert warning_lines(replace(two_quadratics, validation={"leave_workload_out": summary(better)})) == []
 
 

@@ -1,0 +1,39 @@
+"""Searched parameters and their best values as people read them."""
+
+from collections.abc import Iterable
+
+from phitune.analysis.answers.recommendation import symbol
+from phitune.analysis.answers.shape_guideline import ShapeGuideline
+from phitune.analysis.guidelines.cell_guideline import CellGuideline
+
+
+def optimum(family: str, parameter: str) -> str:
+    """The best value of a family's parameter: φ* of UBA, else such as "wsd's best cooldown"."""
+    return "φ*" if family == "uba" else f"{family}'s best {symbol(parameter)}"
+
+
+def usual_text(parameter: str, usual: tuple[str, float]) -> str:
+    """A value that is chosen without a search, such as "φ = 2 (cosine)"."""
+    name, value = usual
+    return f"{symbol(parameter)} = {value:g} ({name})"
+
+
+def symbols(cells: Iterable[CellGuideline]) -> list[str]:
+    """The parameters that cells speak of, each once; φ where none was searched."""
+    return list(dict.fromkeys(symbol(c.shape.parameter) for c in cells if c.shape is not None)) or ["φ"]
+
+
+def shapes_told(cells: Iterable[CellGuideline], family: str | None) -> list[ShapeGuideline | None]:
+    """What each of a workload's cells says of the one shape that they are spoken of by.
+
+    Args:
+        cells: The cells.
+        family: The family that most of them recommend.
+
+    Returns:
+        A shape for each cell, all of one family: of that one if its parameter was searched, else of UBA, else of any.
+    """
+    cells = list(cells)
+    known = [shape.family for c in cells for shape in c.shapes]
+    chosen = next((each for each in (family, "uba", *known) if each in known), None)
+    return [c.of(chosen) for c in cells]
