@@ -1,7 +1,7 @@
 """The conclusions of one cell about a family's searched parameter, such as UBA's φ or the cooldown of WSD."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from phitune.analysis.answers.fields import Interval, interval, number, positive, text, wrong
@@ -139,4 +139,10 @@ def from_keys(values: Mapping[str, Any]) -> tuple[ShapeGuideline, ...]:
         raise wrong("shapes", entries, "a list of mappings")
     others = tuple(ShapeGuideline.from_dict(entry) for entry in entries)
     uba = ShapeGuideline.of_uba(values)
-    return others if uba.verdict == ABSENT else (uba, *others)
+    shapes = others if uba.verdict == ABSENT else (uba, *others)
+    # An older file has the schedule of the recommended family alone.
+    family, schedule = text(values, "family"), mapping_of(values, "schedule")
+    return tuple(
+        replace(each, schedule=schedule) if each.family == family and each.best and not each.schedule else each
+        for each in shapes
+    )

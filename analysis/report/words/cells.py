@@ -17,7 +17,7 @@ VERDICTS = {
     "boundary": "{} at the edge",
     "unclear": "{} unclear",
     "thin": "too few trials",
-    ABSENT: "nothing searched",
+    ABSENT: "no parameter searched",
 }
 
 

@@ -148,6 +148,14 @@ def test_another_familys_parameter_is_interpolated_as_phi_is(tmp_path: Path) -> 
     assert "cooldown = 0.5, 90 % interval 0.208 to 1, warmup 0.1" in str(answer)
 
 
+def test_an_older_files_warmup_is_kept_between_budgets(tmp_path: Path) -> None:
+    """Its shapes have no schedule."""
+    cells = [_wsd_cell(100, 0.25, 0.9), _wsd_cell(400, 1.0, 1.6)]
+    for cell in cells:
+        del cell["shapes"][0]["schedule"]
+    assert recommend("w", 200, guidelines=_write(tmp_path / "g.json", cells)).schedule.warmup == 0.1
+
+
 def test_another_familys_trend_is_extrapolated_within_what_the_family_allows(tmp_path: Path) -> None:
     """The cooldown is 0.5 (T/100)^0.3, and 1 where that is more."""
     fields = {"workload": "w", "optimizer": "sgd", "pooled": True, "reason": "", "reference_budget": 100.0}
