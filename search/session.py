@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from phitune.search.cluster.connect import terminated
 from phitune.search.cluster.lifeline import Lifeline, RayLostError
 from phitune.search.cluster.populations import placed
-from phitune.search.cluster.slots import Slots, words
+from phitune.search.cluster.slots import Slots, room
 from phitune.search.progress import Progress
 from phitune.search.proposing.cell import CellProposer, proposers
 from phitune.search.proposing.history import open_history
@@ -210,7 +210,7 @@ class Session:
                 "no process of a trial has started after a minute; Ray's logs say what it waits for "
                 "(session_latest/logs in Ray's folder, which is /tmp/ray if you chose no other)"
             )
-        notes = [f"{count} trials wait for a node with {words(kind)}" for kind, count in waiting.items()]
+        notes = [f"{count} trials wait for {room(kind)}" for kind, count in waiting.items()]
         if trouble := self._tracker.trouble:
             notes.append(f"{self._tracker.waiting} trials wait for {trouble}")
         self._progress.tick(live - waiting.total(), self._expected(), "; ".join(notes) or None)

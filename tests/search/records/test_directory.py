@@ -40,7 +40,10 @@ def test_the_same_study_goes_on_without_changes(out: Path) -> None:
         ({"budgets": [64, 32, 128]}, ["budgets: [32, 64] → [64, 32, 128]"]),
         ({"budgets": [64, 128]}, ["budgets: [32, 64] → [64, 128]", "cells: quadratic sgd 32 left out"]),
         ({"workloads": ["quadratic", "mlp/digits"]}, ["workloads: ['quadratic'] → ['quadratic', 'mlp/digits']"]),
-        ({"resources": {"cpu": 2}}, ["resources: {'cpu': 1.0, 'gpu': 0.0} → {'cpu': 2.0, 'gpu': 0}"]),
+        (
+            {"resources": {"cpu": 2}},
+            ["resources: {'cpu': 1.0, 'gpu': 0.0, 'nodes': 1} → {'cpu': 2.0, 'gpu': 0, 'nodes': 1}"],
+        ),
         ({"baselines": ["linear"]}, ["families: cosine left out", "baselines: cosine left out"]),
     ],
 )
