@@ -21,7 +21,7 @@ ALIKE = 0.85
 
 @dataclass(frozen=True)
 class Regret:
-    """Regret of recommendations for workloads that were left out of the fit, in per cent."""
+    """Regret of recommendations for workloads that were left out of the fit, in per cent of the objective."""
 
     median: float
     worst: float
@@ -98,7 +98,9 @@ class GuidelinesFile:
 
 
 def _transfer_regret(validation: Mapping[str, Any]) -> Regret | None:
-    regret = (validation.get("leave_workload_out") or {}).get("regret")
+    left_out = validation.get("leave_workload_out") or {}
+    # Where the objective crosses zero, its per cents are of something else.
+    regret = left_out.get("regret") if left_out.get("relative", True) else None
     return Regret(float(regret["median"]), float(regret["worst"])) if regret else None
 
 

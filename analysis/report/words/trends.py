@@ -19,15 +19,14 @@ def model_lines(guidelines: Guidelines) -> list[str]:
 
 
 def validation_lines(guidelines: Guidelines) -> list[str]:
-    """A line for each kind of validation: the cost of recommendations for cells that were left out."""
-    return [_validation_line(name, guidelines.validation.get(key, {"n": 0})) for key, name in LEFT_OUT.items()]
+    """The cost of recommendations for cells that were left out; a line for each kind and unit."""
+    return [_validation_line(name, score) for name, score in _scores(guidelines)]
 
 
 def warning_lines(guidelines: Guidelines) -> list[str]:
     """Warnings that the guideline was not shown to beat φ = 2; empty where it was."""
     lines = []
-    for key, name in LEFT_OUT.items():
-        score = guidelines.validation.get(key, {"n": 0})
+    for name, score in _scores(guidelines):
         gain = score.get("gain_over_constant")
         if score["n"] and gain is None:
             lines.append(f"{name}: whether the guideline beats φ = 2 (cosine) cannot be told from under two workloads.")
@@ -40,6 +39,12 @@ def warning_lines(guidelines: Guidelines) -> list[str]:
             f"{percent(gain['high'], plus=True)}] of {_whole(score)}."
         )
     return lines
+
+
+def _scores(guidelines: Guidelines) -> list[tuple[str, dict[str, Any]]]:
+    """Each kind of validation by name; twice where the objective crosses zero in some of its cells."""
+    scores = [(name, guidelines.validation.get(key, {"n": 0})) for key, name in LEFT_OUT.items()]
+    return [(name, part) for name, score in scores for part in (score, score.get("of_spread")) if part is not None]
 
 
 def _model_line(model: BudgetModel) -> str:
@@ -98,4 +103,4 @@ def _whole(score: dict[str, Any]) -> str:
     """What the per cents of a validation are of."""
     if score.get("relative", True):
         return "the objective"
-    return "the objective, or of the spread of its better trials where it crosses zero"
+    return "the spread of its better trials, as it crosses zero"
