@@ -65,20 +65,21 @@ def launch(
         before = claim(study, out)
         journal = Journal(out / "trials.jsonl")
         earlier = earlier_cells(study.warm_start, out, study.cells)
-        for change in before.changes:
-            console.print(f"study changed: {change}", soft_wrap=True)
+        for line in (before.damage, *(f"study changed: {change}" for change in before.changes)):
+            if line:
+                console.print(line, soft_wrap=True)
         tracker = Tracker(verbose)
         try:
             fresh = before.study_id is None
             if fresh:
                 _join(study, out, address, console, verbose)
             study_id = before.study_id or uuid.uuid4().hex
-            facts = facts_of(study, study_id, str(out))
+            facts = facts_of(study, study_id, str(out), before.study, before.cells)
             cells = asdict(facts)["cells"]
             describe(out, study, study_id, tracking_uri, {**before.opened, "cells": cells})
             opened = tracker.open(tracking_uri, facts, out, before.opened.get("parent_run_id"))
             describe(out, study, study_id, tracking_uri, {**opened, "cells": cells})
-            session = Session(study, out, journal, tracker, console, earlier)
+            session = Session(study, out, journal, tracker, console, earlier, facts.cells)
             if before.moved and session.explored:
                 console.print(
                     f"The cells have had their explore trials; with more of them, such as "

@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -15,11 +15,11 @@ from threadpoolctl import threadpool_limits
 from phitune.search.cluster.connect import terminated
 from phitune.search.cluster.lifeline import Lifeline, RayLostError
 from phitune.search.cluster.populations import placed
-from phitune.search.cluster.slots import Slots, words
+from phitune.search.cluster.slots import Slots, room
 from phitune.search.progress import Progress
 from phitune.search.proposing.cell import CellProposer, proposers
 from phitune.search.proposing.history import open_history
-from phitune.search.proposing.warm_start import EarlierCell
+from phitune.search.proposing.warm_start import EarlierCell, cells_of
 from phitune.search.records.journal import Journal, VerdictLog
 from phitune.search.records.record import Record
 from phitune.search.stopping.hopeless import hopeless
@@ -52,6 +52,11 @@ class Session:
         journal: The trials that have ended.
         tracker: Open.
         earlier: Cells of an earlier study, whose trials are evidence.
+        known: Keys of the study's cells, and of those that were left out of it. Trials of these stay in all records,
+            and are evidence for cells of the same workload and optimizer.
+
+    Raises:
+        InputError: A record is of another study.
     """
 
     def __init__(
@@ -62,12 +67,15 @@ class Session:
         tracker: Tracker,
         console: Console,
         earlier: Iterable[EarlierCell],
+        known: Container[str],
     ) -> None:
         self._study = study
         self._out = out
         self._journal = journal
         self._tracker = tracker
         self._console = console
+        _require_known(journal, known)
+        own = self._own_records()
         self._cells = _proposers(study, out, journal, earlier)
         self._ladders = {
             proposer.name: _stopping(study, proposer) for proposer in self._cells if rungs(proposer.cell, study)
@@ -76,19 +84,21 @@ class Session:
         for number in self._verdicts.damaged:
             self._print(f"{out / 'rungs.jsonl'}: line {number} is damaged and left out; its trial may be judged anew")
         # Optuna's log may have been lost while trials were in flight.
-        known = {trial_id for proposer in self._cells for trial_id in proposer.known}
-        self._verdicts.forget({verdict.trial_id for verdict in self._verdicts.verdicts} - known)
-        for verdict in self._verdicts.verdicts:
-            self._ladders[verdict.cell].restore(verdict)
-        for record in journal.records:
+        remembered = {trial_id for proposer in self._cells for trial_id in proposer.known}
+        verdicts = [verdict for verdict in self._verdicts.verdicts if verdict.cell in self._ladders]
+        self._verdicts.forget({verdict.trial_id for verdict in verdicts} - remembered)
+        for verdict in verdicts:
+            if verdict.trial_id in remembered:
+                self._ladders[verdict.cell].restore(verdict)
+        for record in own:
             self._note_rungs(record)
         self._before = len(journal.records)
         tracker.ended(*(record.trial.trial_id for record in journal.records))
         self._checkpoints = CheckpointFolder(out / "checkpoints")
-        self._watchdog = Watchdog(study, journal.records)
+        self._watchdog = Watchdog(study, own)
         self._given_up: set[str] = set()
         self._ray_trouble = ""
-        self._progress = Progress(console, study.cells, self._expected(), journal.records)
+        self._progress = Progress(console, study.cells, self._expected(), own)
 
     @property
     def finished(self) -> bool:
@@ -200,10 +210,15 @@ class Session:
                 "no process of a trial has started after a minute; Ray's logs say what it waits for "
                 "(session_latest/logs in Ray's folder, which is /tmp/ray if you chose no other)"
             )
-        notes = [f"{count} trials wait for a node with {words(kind)}" for kind, count in waiting.items()]
+        notes = [f"{count} trials wait for {room(kind)}" for kind, count in waiting.items()]
         if trouble := self._tracker.trouble:
             notes.append(f"{self._tracker.waiting} trials wait for {trouble}")
         self._progress.tick(live - waiting.total(), self._expected(), "; ".join(notes) or None)
+
+    def _own_records(self) -> list[Record]:
+        """The ended trials of the cells that the study has now."""
+        cells = {cell.key for cell in self._study.cells}
+        return [record for record in self._journal.records if record.trial.cell in cells]
 
     def _in_flight(self) -> Iterator[str]:
         return (trial_id for cell in self._cells for trial_id in cell.in_flight)
@@ -231,7 +246,7 @@ class Session:
         )
         if saved := sum(proposer.saved for proposer in self._cells):
             self._print(f"{saved} of {self._study.most * len(self._cells)} explore trials saved: not worth their cost")
-        qualities = ladder_quality(self._journal.records)
+        qualities = ladder_quality(self._own_records())
         with whole_file(self._out / "ladder.json") as file:
             file.write_text(json.dumps([vars(quality) for quality in qualities], indent=1) + "\n", encoding="utf-8")
         # Prediction does not go by the rank at a rung.
@@ -244,19 +259,22 @@ class Session:
         self._console.print(line, soft_wrap=True)
 
 
-def _proposers(study: Study, out: Path, journal: Journal, earlier: Iterable[EarlierCell]) -> list[CellProposer]:
-    """The study's cells as the records and Optuna's journal left them.
-
-    Raises:
-        InputError: A record is of another study.
-    """
-    cells = {cell.key for cell in study.cells}
+def _require_known(journal: Journal, known: Container[str]) -> None:
     for record in journal.records:
-        if record.trial.cell not in cells:
+        if record.trial.cell not in known:
             raise InputError(
-                f"{journal.path}: the trial {record.trial.trial_id!r} is of no cell of this study; remove its line"
+                f"{journal.path}: the trial {record.trial.trial_id!r} is of no cell of this study; remove its line, or "
+                "let the study file have the cell"
             )
-    return proposers(study, open_history(out / "optuna.log", journal.records), journal.records, earlier)
+
+
+def _proposers(study: Study, out: Path, journal: Journal, earlier: Iterable[EarlierCell]) -> list[CellProposer]:
+    """The study's cells as the records and Optuna's journal left them."""
+    cells, groups = {cell.key for cell in study.cells}, {cell.group for cell in study.cells}
+    own = [record for record in journal.records if record.trial.cell in cells]
+    left_out = cells_of((record for record in journal.records if record.trial.cell not in cells), groups)
+    history = open_history(out / "optuna.log", journal.records)
+    return proposers(study, history, own, [*earlier, *left_out])
 
 
 def _stopping(study: Study, proposer: CellProposer) -> Stopping:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from phitune.trainables.errors import InputError
 _LABEL = re.compile(r"(?P<name>[^()]+?)\s*(\((?P<parameters>.*)\))?")
 _PARAMETER = re.compile(r'\s*(?P<key>[^\W\d]\w*)\s*=\s*(?P<value>"(\\.|[^"\\])*"|[^,"]*?)\s*(,|$)')
 _PLAIN = re.compile(r'[^\s,="\\]([^,="\\]*[^\s,="\\])?')
+# Numbers without digits, as YAML writes them; ``nan`` and ``inf`` are words.
+_SPECIAL = {".nan": math.nan, ".inf": math.inf, "-.inf": -math.inf}
 
 Value = str | int | float | bool
 
@@ -45,8 +48,9 @@ class Spec:
         for key, value in values.items():
             if not isinstance(value, Value):
                 raise InputError(f"{field}.{name}.{key}: {value!r} is not allowed; it must be a number or a word")
-        # YAML takes 1e3 for a word; here it is a number.
-        return cls(name, tuple(sorted((k, _literal(v) if isinstance(v, str) else v) for k, v in values.items())))
+        # YAML takes 1e3 for a word; here it is a number. There is one NaN, which is itself.
+        read = {key: _literal(value) if isinstance(value, str) else value for key, value in values.items()}
+        return cls(name, tuple(sorted((key, math.nan if value != value else value) for key, value in read.items())))
 
     @classmethod
     def parse(cls, label: str, field: str = "workloads") -> Spec:
@@ -88,12 +92,16 @@ def _text(value: Value) -> str:
         return str(value).lower()
     if isinstance(value, str) and (not _PLAIN.fullmatch(value) or _literal(value) != value):
         return json.dumps(value)
-    return str(value)
+    return str(value).replace("nan", ".nan").replace("inf", ".inf") if isinstance(value, float) else str(value)
 
 
 def _literal(text: str) -> Value:
     if text in ("true", "false"):
         return text == "true"
+    if text in _SPECIAL:
+        return _SPECIAL[text]
+    if not any(character.isdigit() for character in text):
+        return text
     for kind in (int, float):
         try:
             return kind(text)

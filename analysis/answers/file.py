@@ -21,7 +21,7 @@ ALIKE = 0.85
 
 @dataclass(frozen=True)
 class Regret:
-    """Regret of recommendations for workloads that were left out of the fit, in per cent."""
+    """Regret of recommendations for workloads that were left out of the fit, in per cent of the objective."""
 
     median: float
     worst: float
@@ -112,7 +112,8 @@ def _transfer_regrets(validation: Mapping[str, Any]) -> dict[str, Regret]:
     return {
         family: Regret(float(regret["median"]), float(regret["worst"]))
         for family, each in by_family.items()
-        if (regret := each.get("regret"))
+        # Where the objective crosses zero, its per cents are of something else.
+        if each.get("relative", True) and (regret := each.get("regret"))
     }
 
 

@@ -3,7 +3,8 @@
 After Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice" (arXiv 2108.13264). The
 score of a run is exp(-its loss of quality against the cell's best family) on the fitting scale (`surrogate.scale`): for
 a loss, the best family's mean (geometric) over the run's; for an accuracy, the same of the errors. 1 is as good as the
-best family, 0.9 about ten per cent worse, 0 a run that diverged.
+best family, 0.9 about ten per cent worse, 0 a run that diverged. Where an objective crosses zero, 0.9 is a tenth of the
+spread of its better replicates worse, which is something else: such cells are left out, unless there are no others.
 
 The best family's mean is the best of several measured ones and so a lucky one: families that are equal all score below
 1, by about half a seed's noise with two seeds, and no interval reaches back to 1. Between families the bias cancels.
@@ -79,7 +80,9 @@ def score_families(cells: list[pd.DataFrame], seed: int = 0) -> Scores:
     """
     runs_of = [fitted_runs(rows) for rows in cells]
     everyone = sorted({family for runs in runs_of for family in runs})
-    scored = [runs for runs in runs_of if everyone and set(runs) == set(everyone)]
+    whole = [(runs, rows) for runs, rows in zip(runs_of, cells, strict=True) if everyone and set(runs) == set(everyone)]
+    of_one_unit = [(runs, rows) for runs, rows in whole if replicate_scale(rows).relative] or whole
+    scored = [runs for runs, _ in of_one_unit]
     why_not: Refusal | None = None
     if not everyone or not scored:
         why_not = Refusal("few seeds")
@@ -109,8 +112,7 @@ def fitted_runs(cell: pd.DataFrame) -> "dict[str, pd.Series[float]]":
     """
     names = sorted(set(cell.loc[cell["phase"] == "replicate", "family"]))
     rows = {name: replicates_of(cell, name) for name in names}
-    done = cell[(cell["phase"] == "replicate") & (cell["status"] == "completed")]
-    scale = Scale.of(done["objective"].dropna().to_numpy(dtype=np.float64), str(cell["mode"].iloc[0]))
+    scale = replicate_scale(cell)
     fewest = 1 if cell["deterministic"].astype(bool).all() else 2
     if not rows or min(map(len, rows.values())) < fewest:
         return {}
@@ -119,6 +121,12 @@ def fitted_runs(cell: pd.DataFrame) -> "dict[str, pd.Series[float]]":
         values = scale.forward(mine["objective"].to_numpy(dtype=np.float64))
         runs[name] = pd.Series(np.where(mine["status"] == "diverged", np.inf, values), index=mine["seed"].to_numpy())
     return runs
+
+
+def replicate_scale(cell: pd.DataFrame) -> Scale:
+    """The scale on which a cell's replicates are compared."""
+    done = cell[(cell["phase"] == "replicate") & (cell["status"] == "completed")]
+    return Scale.of(done["objective"].dropna().to_numpy(dtype=np.float64), str(cell["mode"].iloc[0]))
 
 
 def run_scores(fitted: dict[str, Array]) -> dict[str, Array]:

@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from phitune.analysis.results.mlflow_runs.layout import METRICS, PARAMS, RUNG_COLUMN, TAGS, to_table
-from phitune.analysis.results.study_ref import STUDY_FILE, StudyRef
+from phitune.analysis.results.study_ref import JOURNAL_FILE, STUDY_FILE, StudyRef
 from phitune.analysis.results.table import tidy
 
-JOURNAL_FILE = "trials.jsonl"
 _TRIAL_ID = re.compile(rb'"trial_id":\s*"([^"\\]*)"')
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from phitune.analysis.results.cache import CacheKey, read_cache, write_cache
-from phitune.analysis.results.journal import JOURNAL_FILE, Unwritten, unwritten
+from phitune.analysis.results.journal import Unwritten, unwritten
 from phitune.analysis.results.mlflow_runs import client as mlflow_client
 from phitune.analysis.results.mlflow_runs import sqlite as mlflow_sqlite
 from phitune.analysis.results.mlflow_runs.layout import COUNTS
-from phitune.analysis.results.study_ref import StudyRef, is_sqlite
+from phitune.analysis.results.study_ref import JOURNAL_FILE, StudyRef, is_sqlite
 from phitune.analysis.results.table import require_completed, tidy
 
 # Trials carry the times of the machines they ran on, whose clocks may differ.
@@ -68,7 +68,7 @@ def load_with_notes(ref: StudyRef) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _notes(ref: StudyRef, written: int, more: Unwritten, parent: Any) -> list[str]:
-    notes = []
+    notes = [ref.trouble] if ref.trouble else []
     total = written + len(more.rows)
     if len(more.rows):
         notes.append(

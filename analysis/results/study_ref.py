@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 import urllib.error
 import urllib.request
@@ -11,13 +12,17 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from phitune.trainables.errors import InputError
 from phitune.trainables.uri import absolute, database_file, require_host_and_port, without_credentials
 
 DEFAULT_TRACKING_URI = "sqlite:///runs/mlflow.db"
-STUDY_FILE = "study.json"
+STUDY_FILE, JOURNAL_FILE = "study.json", "trials.jsonl"
 ANSWER_WITHIN_SECONDS = 10.0
 PAGE = 1000
+# The first line of study.yaml.
+_ID = re.compile(r"# study_id: (\w+)")
 # Databases that MLflow can use, but for the embedded one.
 DATABASE_SERVERS = ("postgresql", "mysql", "mssql")
 
@@ -31,12 +36,16 @@ class StudyRef:
         tracking_uri: MLflow's tracking URI.
         out_dir: The study's output directory, if known.
         run_id: Its parent run in MLflow, if known.
+        study_id: Its id, the tag phitune.study_id of that run, if known.
+        trouble: That study.json is damaged, for the user; empty if it is whole.
     """
 
     name: str
     tracking_uri: str
     out_dir: Path | None = None
     run_id: str | None = None
+    study_id: str | None = None
+    trouble: str = ""
 
     @property
     def public_uri(self) -> str:
@@ -46,6 +55,8 @@ class StudyRef:
 
 def find_study(study: str, tracking_uri: str | None = None) -> StudyRef:
     """Resolve a study's name or directory.
+
+    Where study.json is damaged or missing, its study.yaml tells the study's name and id.
 
     Args:
         study: Its output directory (which holds study.json), or its name.
@@ -58,34 +69,50 @@ def find_study(study: str, tracking_uri: str | None = None) -> StudyRef:
         InputError: No such study, or the tracking URI is malformed or nothing answers there; no database is created.
     """
     path = Path(study)
-    out_dir = next((p for p in (path, Path("runs") / study) if (p / STUDY_FILE).is_file()), None)
+    places, files = (path, Path("runs") / study), (STUDY_FILE, JOURNAL_FILE)
+    out_dir = next((place for place in places if any((place / file).is_file() for file in files)), None)
     if out_dir is None and path.is_dir() and (path.is_absolute() or len(path.parts) > 1):
         raise InputError(f"STUDY: {study!r} holds no {STUDY_FILE}, so it is not a study's output directory")
-    notes = _read_notes(out_dir) if out_dir is not None else {}
+    notes, trouble = _read_notes(out_dir) if out_dir is not None else ({}, "")
     name = str(notes.get("name") or study)
     uri = tracking_uri or notes.get("tracking_uri") or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
     # Another tracking store than the directory's own has another run.
-    ref = StudyRef(name, require_host_and_port(str(uri)), out_dir)
+    ref = StudyRef(name, require_host_and_port(str(uri)), out_dir, study_id=notes.get("study_id"), trouble=trouble)
     if ref.public_uri == notes.get("tracking_uri"):
         ref = replace(ref, run_id=notes.get("parent_run_id"))
-    _require_answer(ref)
-    names = _experiments(ref)
-    if name not in names:
-        near = get_close_matches(name, names, n=3, cutoff=0.5) or names[:5]
-        hint = f"; there are: {', '.join(near)}" if near else "; it holds no study"
-        raise InputError(f"STUDY: no study {study!r} at {ref.public_uri}{hint}")
+    try:
+        _require_answer(ref)
+        names = _experiments(ref)
+        if name not in names:
+            near = get_close_matches(name, names, n=3, cutoff=0.5) or names[:5]
+            hint = f"; there are: {', '.join(near)}" if near else "; it holds no study"
+            raise InputError(f"STUDY: no study {study!r} at {ref.public_uri}{hint}")
+    except InputError as error:
+        raise InputError(f"{error}; {trouble}" if trouble else str(error)) from None
     return ref
 
 
-def _read_notes(out_dir: Path) -> dict[str, Any]:
+def _read_notes(out_dir: Path) -> tuple[dict[str, Any], str]:
+    """What study.json says, else what study.yaml says of it; and a sentence on the damage."""
     path = out_dir / STUDY_FILE
     try:
         notes = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (OSError, ValueError):
         notes = None
-    if not isinstance(notes, dict) or not notes.get("name"):
-        raise InputError(f"STUDY: {str(path)!r} is damaged; expected JSON with 'name' and 'tracking_uri'")
-    return notes
+    if isinstance(notes, dict) and notes.get("name"):
+        return notes, ""
+    state = "damaged" if path.exists() else "missing"
+    trouble = (
+        f"{path} is {state}, so its trials are looked for where --tracking-uri or the default says; "
+        "the command that searched the study writes it anew"
+    )
+    try:
+        text = (out_dir / "study.yaml").read_text(encoding="utf-8")
+        name = str(yaml.safe_load(text)["name"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        raise InputError(f"STUDY: {trouble}") from None
+    study_id = _ID.match(text)
+    return {"name": name, "study_id": study_id[1] if study_id else None}, trouble
 
 
 def is_sqlite(tracking_uri: str) -> bool:

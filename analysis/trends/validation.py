@@ -139,7 +139,7 @@ def score(
 
     Returns:
         For `leave_workload_out` and `leave_largest_budget_out` a mapping of n, median and worst regrets, the gain over
-        the usual value with its interval, and the rows (`LeftOut`).
+        the usual value with its interval, and the rows (`LeftOut`); see `summary`.
     """
 
     def rows(new: bool) -> list[LeftOut]:
@@ -159,16 +159,26 @@ def joined(families: Sequence[str], scores: Sequence[Mapping[str, Any]]) -> dict
 
 
 def summary(rows: Sequence[LeftOut]) -> dict[str, Any]:
-    """The rows and their summary; regrets in per cent."""
+    """The rows and their summary, in per cent of the objective; where it crosses zero in all cells, of the spread.
+
+    Where it crosses zero in some, their summary stands apart, as `of_spread`: per cents of two things have no median.
+    """
     if not rows:
         return {"n": 0, "rows": []}
-    values: dict[str, Any] = {"n": len(rows), "relative": all(r.relative for r in rows)}
+    parts = [part for part in ([r for r in rows if r.relative], [r for r in rows if not r.relative]) if part]
+    values = _figures(parts[0]) | ({"of_spread": _figures(parts[1])} if len(parts) == 2 else {})
+    return values | {"rows": [asdict(r) for r in rows]}
+
+
+def _figures(rows: Sequence[LeftOut]) -> dict[str, Any]:
+    """The summary of rows whose per cents are of the same."""
+    values: dict[str, Any] = {"n": len(rows), "relative": rows[0].relative}
     values |= {name: getattr(rows[0], name) for name in ("family", "parameter", "usual")}
     values["regret"] = _spread([r.regret for r in rows])
     values["constant"] = _spread([r.constant for r in rows])
     values |= {name: _spread([r.rivals.get(name) for r in rows]) for name in RIVALS}
     values["gain_over_constant"] = _gain(rows)
-    return values | {"rows": [asdict(r) for r in rows]}
+    return values
 
 
 def _left_out(

@@ -94,6 +94,7 @@ def log_mean(log_phi: float) -> float:
 
 def search(land: Landscape, rng: np.random.Generator) -> pd.DataFrame:
     """A cell's results table, of phitune's own search, one trial at a time."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = parse_study(
         {
             "name": "simulated",

@@ -15,7 +15,7 @@ import optuna
 import ray
 
 from phitune.search.cluster.nodes import Node, living_nodes, may_come
-from phitune.search.cluster.slots import RAYS_NAMES, bundle, places, words
+from phitune.search.cluster.slots import RAYS_NAMES, bundle, group, places, words
 from phitune.search.environment import environment, workers, writable
 from phitune.search.ray_internals.output import mute_raylet
 from phitune.search.ray_internals.secrets import keep_secrets_here
@@ -83,11 +83,12 @@ def _terminate(*_: object) -> None:
 def _require_room(kinds: Iterable[Resources]) -> None:
     nodes = living_nodes()
     for resources in kinds:
-        if not places(resources, nodes) and not may_come(bundle(resources)):
-            raise _no_room(resources, nodes)
+        if not places(resources, nodes) and not may_come(group(bundle(resources), resources.nodes)):
+            raise no_room(resources, nodes)
 
 
-def _no_room(resources: Resources, nodes: Sequence[Node]) -> InputError:
+def no_room(resources: Resources, nodes: Sequence[Node]) -> InputError:
+    """Why these nodes, with no autoscaler that starts others, cannot hold a trial."""
     for field, name in RAYS_NAMES.items():
         amount, have = getattr(resources, field), max((node.get(name, 0.0) for node in nodes), default=0.0)
         if amount > have:
@@ -95,6 +96,11 @@ def _no_room(resources: Resources, nodes: Sequence[Node]) -> InputError:
             where = f"the cluster has {all_have:g} {name}s" + (f", {have:g} on one node" if have < all_have else "")
             none = f", and no autoscaler that starts a node with {words(resources)}"
             return InputError(f"resources.{field}: {amount:g} is not allowed; {where}{none}")
+    one = resources.model_copy(update={"nodes": 1})
+    if count := sum(places(one, [node]) > 0 for node in nodes):
+        they_have = f"{count} nodes of the cluster have" if count > 1 else "one node of the cluster has"
+        where = f"{they_have} {words(one)}, and no autoscaler starts more"
+        return InputError(f"resources.nodes: {resources.nodes} is not allowed; {where}")
     return InputError(
         f"resources: {resources.cpu:g} CPUs and {resources.gpu:g} GPUs are not allowed; no node of the cluster has both"
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import ray
+from ray.tune import PlacementGroupFactory
 from ray.util.placement_group import placement_group, remove_placement_group
 
 from phitune.search.ray_internals.autoscaler import autoscaling, free_of_draining
@@ -40,11 +41,11 @@ def living_nodes() -> list[Node]:
     ]
 
 
-def may_come(bundle: Mapping[str, float]) -> bool:
-    """Whether an autoscaler has a type of node that holds such a bundle; requests one for a moment to see it."""
+def may_come(group: PlacementGroupFactory) -> bool:
+    """Whether an autoscaler can start nodes that hold such a group; requests one for a moment to see it."""
     if autoscaling() is None:
         return False
-    probe = placement_group([dict(bundle)])
+    probe = placement_group(group.bundles, strategy=group.strategy)
     try:
         end = time.monotonic() + _PATIENCE
         while time.monotonic() < end and not probe.wait(1):

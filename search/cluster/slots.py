@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from ray.tune import PlacementGroupFactory
+
 from phitune.search.cluster.nodes import Node, Upscaling, living_nodes
 from phitune.search.study.sections import Resources
 
@@ -16,21 +18,38 @@ RAYS_NAMES = {"cpu": "CPU", "gpu": "GPU"}
 
 
 def bundle(resources: Resources) -> dict[str, float]:
-    """Resources under Ray's names, rounded down to its four decimals so that six sixths fit into one."""
+    """Resources on one node under Ray's names, rounded down to its four decimals so that six sixths fit into one."""
     amounts = {name: getattr(resources, field) for field, name in RAYS_NAMES.items()}
     return {name: math.floor(amount * 1e4 + 1e-6) / 1e4 for name, amount in amounts.items() if amount}
 
 
+def group(amounts: Mapping[str, float], nodes: int) -> PlacementGroupFactory:
+    """What Ray reserves for a trial, all at once: a bundle on each of so many nodes."""
+    return PlacementGroupFactory([dict(amounts)] * nodes, strategy="STRICT_SPREAD" if nodes > 1 else "PACK")
+
+
+def room(resources: Resources) -> str:
+    """Where a trial has room, such as ``a node with 2 CPUs``."""
+    if resources.nodes == 1:
+        return f"a node with {words(resources)}"
+    return f"{resources.nodes} nodes with {words(resources)} each"
+
+
 def words(resources: Resources) -> str:
-    """Resources in words, such as ``2 CPUs and 1 GPU``."""
+    """Resources on one node in words, such as ``2 CPUs and 1 GPU``."""
     return " and ".join(
         f"{amount:g} {name}" + ("s" if amount > 1 else "") for name, amount in bundle(resources).items()
     )
 
 
 def places(resources: Resources, nodes: Sequence[Node]) -> int:
-    """How many trials fit on empty nodes; a trial runs on a single node."""
-    return sum(_fitting(bundle(resources), node) for node in nodes)
+    """How many trials fit on empty nodes."""
+    fitting = [_fitting(bundle(resources), node) for node in nodes]
+    count = sum(fitting) // resources.nodes
+    # No two parts of a trial share a node.
+    while (fewer := sum(min(each, count) for each in fitting) // resources.nodes) < count:
+        count = fewer
+    return count
 
 
 def packed(nodes: Sequence[Node], taken: Mapping[Resources, int]) -> tuple[list[Node], Counter[Resources]]:
@@ -41,8 +60,18 @@ def packed(nodes: Sequence[Node], taken: Mapping[Resources, int]) -> tuple[list[
     """
     free = [Counter(node) for node in nodes]
     over: Counter[Resources] = Counter()
-    for kind, count in sorted(taken.items(), key=lambda item: (-item[0].gpu, -item[0].cpu)):
+    for kind, count in sorted(taken.items(), key=lambda item: (-item[0].gpu, -item[0].nodes, -item[0].cpu)):
         amounts = bundle(kind)
+        while kind.nodes > 1 and count:
+            roomiest = sorted(free, key=lambda node: -_fitting(amounts, node))[: kind.nodes]
+            if not places(kind, roomiest):
+                break
+            for node in roomiest:
+                node.subtract(amounts)
+            count -= 1
+        if kind.nodes > 1:
+            over[kind] = count
+            continue
         for node in sorted(free, key=lambda node: node["GPU"] > 0) if not kind.gpu else free:
             here = min(count, _fitting(amounts, node))
             node.subtract({name: here * amount for name, amount in amounts.items()})
@@ -76,7 +105,7 @@ class Slots:
         ahead: Callable[[], int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._kinds = sorted(set(kinds), key=lambda kind: (kind.gpu, kind.cpu))
+        self._kinds = sorted(set(kinds), key=lambda kind: (kind.gpu, kind.cpu, kind.nodes))
         self._ask_nodes, self._ask_ahead = nodes, ahead or Upscaling(clock).ahead
         self._clock = clock
         self._taken: Counter[Resources] = Counter()

@@ -58,7 +58,7 @@ def require_storage(study: Study, folder: Path) -> str:
 
 
 def _answers(study: Study, mark: Path) -> Iterator[tuple[dict[str, Any], tuple[bool, str]]]:
-    kinds = {cell.resources for cell in study.cells}
+    kinds = {cell.resources.model_copy(update={"nodes": 1}) for cell in study.cells}
     tasks = {
         ray.remote(num_cpus=0, max_retries=0)(try_beside)
         .options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))

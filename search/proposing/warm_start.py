@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,13 +53,9 @@ def earlier_cells(study: str | None, out: Path, cells: Iterable[Cell]) -> list[E
     if place.resolve() == out.resolve():
         raise InputError(f"warm_start: {study!r} is not allowed; it is this study")
     wanted = {cell.group: cell for cell in cells}
-    records: dict[tuple[str, int], list[Record]] = {}
-    for record in read_records(place / "trials.jsonl"):
-        group, _, budget = record.trial.cell.rpartition(" ")
-        if group in wanted:
-            records.setdefault((group, int(budget)), []).append(record)
+    cells_there = cells_of(read_records(place / "trials.jsonl"), wanted)
     objective = _objective(place / "study.yaml")
-    for group, _ in records:
+    for group in dict.fromkeys(each.group for each in cells_there):
         cell = wanted[group]
         theirs = objective or workload(cell.workload).objective
         if theirs != cell.objective:
@@ -67,7 +63,22 @@ def earlier_cells(study: str | None, out: Path, cells: Iterable[Cell]) -> list[E
                 f"warm_start: {study!r} is not allowed; its objective for {group!r} is {theirs}, and this study's is "
                 f"{cell.objective}"
             )
-    return [EarlierCell(group, budget, tuple(each)) for (group, budget), each in sorted(records.items())]
+    return cells_there
+
+
+def cells_of(records: Iterable[Record], groups: Container[str]) -> list[EarlierCell]:
+    """Records by their cells, as evidence for other cells of the same workloads and optimizers.
+
+    Args:
+        records: Of ended trials.
+        groups: The workloads and optimizers (`Cell.group`); records of others are left out.
+    """
+    by_cell: dict[tuple[str, int], list[Record]] = {}
+    for record in records:
+        group, _, budget = record.trial.cell.rpartition(" ")
+        if group in groups:
+            by_cell.setdefault((group, int(budget)), []).append(record)
+    return [EarlierCell(group, budget, tuple(each)) for (group, budget), each in sorted(by_cell.items())]
 
 
 def _objective(path: Path) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ray.tune import Callback, PlacementGroupFactory
@@ -45,13 +44,13 @@ def silence() -> list[Callback]:
     return [Silence()]
 
 
-def keep_processes(controller: TuneController, bundle: Mapping[str, float], number: int) -> None:
+def keep_processes(controller: TuneController, group: PlacementGroupFactory, number: int) -> None:
     """Makes Tune keep ``number`` more (or fewer) idle processes of a kind.
 
     By default it keeps one, so that the last trials of a study would wait for other processes to start.
     """
     if not TOUCH.missing:
-        controller._actor_cache.increase_max(PlacementGroupFactory([dict(bundle)]), by=number)
+        controller._actor_cache.increase_max(group, by=number)
 
 
 def has_process(controller: TuneController, trial: TuneTrial) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,10 +20,12 @@ from phitune.trainables.atomic import whole_file
 from phitune.trainables.errors import InputError
 from phitune.trainables.uri import absolute, without_credentials
 
-# Keys that may change between one run of a study and the next; its cells may become more too.
+# Keys that may change between one run of a study and the next; of its cells one must stay.
 _WHAT_IS_SEARCHED = ("space", "families", "baselines")
 _MAY_CHANGE = ("trials", "replicates", "failures", "resources", "population", "diagnostics", "warm_start")
 _MAKE_CELLS = ("workloads", "budgets", "optimizers")
+# The first line of ``study.yaml``, where the id survives the loss of ``study.json``.
+_ID = "# study_id: "
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,18 @@ class Claim:
         changes: The study's changes since, a line each.
         moved: Whether other families or ranges are searched than before.
         opened: What `study.json` says of MLflow: the run and the experiment.
+        study: The study as it was searched last; None if the directory is fresh.
+        cells: What `study.json` says of each cell, by key, cells that were left out since among them.
+        damage: A line that says how `study.json` is damaged and what becomes of it; empty if it is whole.
     """
 
     study_id: str | None = None
     changes: tuple[str, ...] = ()
     moved: bool = False
     opened: Mapping[str, Any] = field(default_factory=dict)
+    study: Study | None = None
+    cells: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    damage: str = ""
 
 
 @contextmanager
@@ -73,15 +82,16 @@ def owned(out: Path) -> Iterator[None]:
 def claim(study: Study, out: Path) -> Claim:
     """Checks that the directory is fresh or holds this study, perhaps another form of it.
 
-    Its ranges, families, baselines, trials and replicates may change, and cells may be added; no cell may be lost.
+    Its ranges, families, baselines, trials and replicates may change, and cells may be added or left out. Changes
+    nothing.
 
     Raises:
-        InputError: The study there was started with something else, or its files are damaged.
+        InputError: The study there was started with something else, or its ``study.yaml`` is damaged.
     """
-    notes = _notes(out)
-    if notes is None:
+    path = out / "study.json"
+    if not path.exists() and not (out / "trials.jsonl").exists():
         return Claim()
-    then = _study(out / "study.yaml")
+    notes, then = _notes(path), _study(out / "study.yaml")
     lines: list[str] = []
     for key in type(study).model_fields:
         before, now = getattr(then, key), getattr(study, key)
@@ -90,55 +100,72 @@ def claim(study: Study, out: Path) -> Claim:
         if key not in (*_MAY_CHANGE, *_MAKE_CELLS):
             raise _changed(key, before, now, out, "change it back, or give another --out")
         lines.append(f"{key}: {_shown(before)} → {_shown(now)}")
+    known = notes.get("cells") if notes else {}
+    known = {key: facts for key, facts in known.items() if isinstance(facts, dict)} if isinstance(known, dict) else {}
+    _require_same_judgement(study, then, known, out)
     cells, searched = {cell.key: cell for cell in study.cells}, list[str]()
-    for cell in then.cells:
-        if cell.key not in cells:
-            key = next(key for key in _MAKE_CELLS if getattr(then, key) != getattr(study, key))
-            raise _changed(key, getattr(then, key), getattr(study, key), out, f"the cell {cell.key!r} would be lost")
-        judged, judges = ((each.objective, each.mode) for each in (cell, cells[cell.key]))
-        if judged != judges:
-            raise _changed("workloads", judged, judges, out, f"it judges the cell {cell.key!r}; change it back")
+    stay = [cell for cell in then.cells if cell.key in cells]
+    if not stay:
+        key = next(key for key in _MAKE_CELLS if getattr(then, key) != getattr(study, key))
+        remedy = "none of its cells would stay; give another --out"
+        raise _changed(key, getattr(then, key), getattr(study, key), out, remedy)
+    lines += _label_changes("cells", [cell.key for cell in then.cells], [cell.key for cell in stay])
+    for cell in stay:
         searched += _changes_of_families(cell.families, cells[cell.key].families)
     searched += [*_space_changes(then, study), *_label_changes("families", _labels(then), _labels(study))]
     lines += [*dict.fromkeys(searched), *_label_changes("baselines", then.baselines, study.baselines)]
-    opened = {key: notes.get(key) for key in ("parent_run_id", "experiment_id")}
-    return Claim(str(notes["study_id"]), tuple(lines), bool(searched), opened)
+    opened = {key: (notes or {}).get(key) for key in ("parent_run_id", "experiment_id")}
+    study_id, damage = (str(notes["study_id"]), "") if notes else _recovered(out)
+    return Claim(study_id, tuple(lines), bool(searched), opened, then, known, damage)
 
 
 def describe(out: Path, study: Study, study_id: str, tracking_uri: str, more: Mapping[str, Any]) -> None:
-    """Writes ``study.yaml``, and ``study.json``, which says where the results are.
+    """Writes ``study.yaml``, and ``study.json``, which says where the results are; keeps one that is damaged.
 
     Args:
         more: Further keys of ``study.json``: the run and experiment as `search.tracking.Tracker.open` returns them,
             and the cells, by key, for `phitune.analysis`, which reads trials that MLflow lacks.
     """
-    _write(out / "study.yaml", study.to_yaml())
+    _write(out / "study.yaml", f"{_ID}{study_id}\n{study.to_yaml()}")
+    path = out / "study.json"
+    if path.exists() and _notes(path) is None:
+        path.replace(_damaged(path))
     content = {
         "name": study.name,
         "study_id": study_id,
         "tracking_uri": without_credentials(absolute(tracking_uri)),
         **more,
     }
-    _write(out / "study.json", json.dumps(content, indent=2) + "\n")
+    _write(path, json.dumps(content, indent=2) + "\n")
 
 
-def _notes(out: Path) -> dict[str, Any] | None:
-    """What ``study.json`` says; None in a fresh directory."""
-    path = out / "study.json"
-    if not path.exists() and not (out / "trials.jsonl").exists():
-        return None
+def _notes(path: Path) -> dict[str, Any] | None:
+    """What ``study.json`` says; None if it is missing or damaged."""
     try:
         notes = json.loads(path.read_text(encoding="utf-8"))
-        known = isinstance(notes, dict) and isinstance(notes["study_id"], str)
-    except (OSError, ValueError, KeyError):
-        known = False
-    if not known:
-        state = "is damaged" if path.exists() else "is missing"
-        raise InputError(
-            f"--out: {str(path)!r} {state}; it must hold at least "
-            """{"study_id": "…"}, the tag phitune.study_id of the study's run in MLflow"""
-        )
-    return dict(notes)
+        return dict(notes) if isinstance(notes["study_id"], str) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _damaged(path: Path) -> Path:
+    """Where a damaged ``study.json`` is kept."""
+    return path.with_name(f"{path.name}.damaged")
+
+
+def _recovered(out: Path) -> tuple[str, str]:
+    """The study's id where ``study.json`` does not tell it, a new one if need be, and a line for the user."""
+    path = out / "study.json"
+    line = f"{path} was {'damaged' if path.exists() else 'missing'} and is written anew"
+    line += f"; what was there is in {_damaged(path).name}" if path.exists() else ""
+    with (out / "study.yaml").open(encoding="utf-8") as file:
+        first = file.readline()
+    if first.startswith(_ID):
+        return first.removeprefix(_ID).strip(), line
+    return (
+        uuid.uuid4().hex,
+        f"{line}; the study's id is lost, so that MLflow gets another run of it with all its trials",
+    )
 
 
 def _study(path: Path) -> Study:
@@ -164,6 +191,17 @@ def _study(path: Path) -> Study:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"--out: {str(path)!r} cannot be read ({reason}); {remedy}") from error
+
+
+def _require_same_judgement(study: Study, then: Study, known: Mapping[str, Mapping[str, Any]], out: Path) -> None:
+    """Refuses another objective for a workload and optimizer, whose trials are compared or are evidence."""
+    judged = {key.rpartition(" ")[0]: (facts.get("objective"), facts.get("mode")) for key, facts in known.items()}
+    judged |= {cell.group: (cell.objective, cell.mode) for cell in then.cells}
+    for cell in study.cells:
+        now = cell.objective, cell.mode
+        before = judged.get(cell.group, now)
+        if before != now:
+            raise _changed("workloads", before, now, out, f"it judges the cell {cell.key!r}; change it back")
 
 
 def _line_of(error: yaml.YAMLError, text: str) -> int:

@@ -211,6 +211,11 @@ class Study(Section):
             said = {key: values.pop(key) for key in FunctionEntry.model_fields if key in values}
         spec = Spec.of(entry if isinstance(entry, str) else values)
         if said is None:
+            if resources.nodes > 1:
+                raise InputError(
+                    f"resources.nodes: {resources.nodes} is not allowed for {spec.name}; "
+                    "only a function trains on several nodes (docs/workloads.md)"
+                )
             return _Entry(spec, resources, None)
         function(spec)
         return _Entry(spec, resources, self._function(spec.name, said))

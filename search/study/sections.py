@@ -117,10 +117,11 @@ class Auto(Section):
 
 
 class Resources(Section):
-    """Resources of one trial; ``gpu`` may be a fraction 1/k."""
+    """Resources of one trial; ``gpu`` may be a fraction 1/k. With several ``nodes``, it has as much on each of them."""
 
     cpu: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1
     gpu: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
+    nodes: StrictInt = Field(1, ge=1, le=1000)
 
     @field_validator("cpu", "gpu", mode="before")
     @classmethod

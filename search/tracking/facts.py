@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class StudyFacts:
         study_id: Unique among studies of the same name.
         yaml: The study file with every default filled in.
         note: Description in Markdown.
-        cells: Facts of each cell, by the cell's key.
+        cells: Facts of each cell, by the cell's key; those of which the study has trials, though they were left out of
+            it, among them.
     """
 
     name: str
@@ -63,13 +64,28 @@ class StudyFacts:
         return cls(**{**values, "cells": {key: CellFacts(**cell) for key, cell in values["cells"].items()}})
 
 
-def facts_of(study: Study, study_id: str, shown_out: str) -> StudyFacts:
+def facts_of(
+    study: Study, study_id: str, shown_out: str, then: Study | None = None, known: Mapping[str, Any] | None = None
+) -> StudyFacts:
     """The facts of a study.
 
     Args:
         study_id: Unique among studies of the same name.
         shown_out: The output directory, as a reader of the description should write it.
+        then: The study as it was searched last, whose cells may have been left out since.
+        known: Facts of cells as ``study.json`` holds them, by key, those left out earlier among them.
     """
+    cells = {**_read(known or {}), **(_facts_of_cells(then) if then else {}), **_facts_of_cells(study)}
+    return StudyFacts(study.name, study_id, study.to_yaml(), _note(study, study.cells, shown_out), cells)
+
+
+def _read(known: Mapping[str, Any]) -> dict[str, CellFacts]:
+    """Facts of cells; without those of which some are missing, as in a file of another version."""
+    names = {each.name for each in fields(CellFacts)}
+    return {key: CellFacts(**values) for key, values in known.items() if values.keys() == names}
+
+
+def _facts_of_cells(study: Study) -> dict[str, CellFacts]:
     cells = study.cells
     several_budgets = len({cell.budget for cell in cells}) > 1
     several_optimizers = len({cell.optimizer for cell in cells}) > 1
@@ -95,9 +111,7 @@ def facts_of(study: Study, study_id: str, shown_out: str) -> StudyFacts:
             artifacts=cell.artifacts,
         )
 
-    return StudyFacts(
-        study.name, study_id, study.to_yaml(), _note(study, cells, shown_out), {cell.key: facts(cell) for cell in cells}
-    )
+    return {cell.key: facts(cell) for cell in cells}
 
 
 def _note(study: Study, cells: Sequence[Cell], shown_out: str) -> str:

@@ -12,7 +12,7 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from phitune.search.cluster.slots import bundle
+from phitune.search.cluster.slots import bundle, group
 from phitune.search.ray_internals.thrift import forget_ended, has_process, keep_no_state, keep_processes
 from phitune.search.records.record import Verdict
 from phitune.search.stopping.ladder import Stopping
@@ -61,7 +61,7 @@ class Scheduler(FIFOScheduler):  # type: ignore[misc]
         """
         for kind, number in self._warm().items():
             if number != self._kept[kind]:
-                keep_processes(tune_controller, bundle(kind), number - self._kept[kind])
+                keep_processes(tune_controller, group(bundle(kind), kind.nodes), number - self._kept[kind])
                 self._kept[kind] = number
         pending = [trial for trial in reversed(tune_controller.get_trials()) if trial.status == TuneTrial.PENDING]
         return next((trial for trial in pending if has_process(tune_controller, trial)), next(iter(pending), None))

@@ -154,6 +154,7 @@ class Proposer(Searcher):  # type: ignore[misc]
             "family": trial.family,
             "task": json.dumps(task),
             "bundle": json.dumps(bundle(cell.resources)),
+            "nodes": cell.resources.nodes,
         }
         if cell.together is not None:
             whole = cell.together.resources

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ray import tune
 
+from phitune.search.cluster.slots import group
 from phitune.search.ray_internals.memory_kills import survive_memory_kills
 from phitune.search.ray_internals.thrift import silence
 from phitune.search.tune.callback import SearchCallback
@@ -24,7 +25,7 @@ def train(searcher: Proposer, scheduler: Scheduler, callback: SearchCallback, sc
     """
     survive_memory_kills()
     tuner = tune.Tuner(
-        tune.with_resources(TrialActor, lambda config: tune.PlacementGroupFactory([json.loads(config["bundle"])])),
+        tune.with_resources(TrialActor, lambda config: group(json.loads(config["bundle"]), config["nodes"])),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=scheduler,

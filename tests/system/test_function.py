@@ -223,8 +223,8 @@ from torch.nn.parallel import DistributedDataParallel
 import phitune
 
 
-def train(trial: phitune.Trial, wait: float = 0.0) -> None:
-    phitune.spawn(trial, work, wait, processes=2)
+def train(trial: phitune.Trial, processes: int = 2, wait: float = 0.0) -> None:
+    phitune.spawn(trial, work, wait, processes=processes)
 
 
 def work(trial: phitune.Trial, wait: float) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from phitune.analysis.results import find_study, load
 from phitune.search.records.journal import Journal
 from phitune.search.records.record import Record
 from tests.conftest import PATIENCE, Run
@@ -33,9 +34,13 @@ def test_a_study_grows_and_another_starts_warm(tmp_path: Path, phitune: Run, phi
     assert search.returncode == 0, search.stdout + search.stderr
     assert (tmp_path / "runs/s/ladder.json").is_file()
     before = Journal(tmp_path / "runs/s/trials.jsonl").records
+    notes = tmp_path / "runs/s/study.json"
+    held = notes.read_bytes()
+    notes.write_bytes(held[:100])
     again = phitune_in_process("search", "study.yaml", cwd=tmp_path)
     assert again.returncode == 0
-    assert "finished" in again.stdout
+    assert "finished" in again.stdout and "runs/s/study.json was damaged and is written anew" in again.stdout
+    assert notes.read_bytes() == held and notes.with_name("study.json.damaged").read_bytes() == held[:100]
 
     refused = phitune_in_process("search", "study.yaml", "--set", "seed=1", cwd=tmp_path)
     assert refused.returncode == 2
@@ -59,6 +64,21 @@ def test_a_study_grows_and_another_starts_warm(tmp_path: Path, phitune: Run, phi
     assert "200" in (tmp_path / "runs/s/study.yaml").read_text(encoding="utf-8")
     logged = Path(client.download_artifacts(parent.info.run_id, "study.yaml", str(tmp_path)))
     assert "trials: 16" in logged.read_text(encoding="utf-8")
+
+    fewer = ("--set", "trials=18", "--set", "budgets=[200]")
+    narrowed = phitune("search", "study.yaml", *fewer, cwd=tmp_path)
+    assert narrowed.returncode == 0, narrowed.stdout + narrowed.stderr
+    assert "study changed: cells: quadratic sgd 100 left out\n" in narrowed.stdout
+    all_of_them = Journal(tmp_path / "runs/s/trials.jsonl").records
+    assert all_of_them[: len(after)] == after
+    assert {r.trial.cell for r in all_of_them[len(after) :]} == {"quadratic sgd 200"}
+    # Another tracking store gets everything, from the records alone.
+    line = ("search", "study.yaml", *fewer, "--tracking-uri", "sqlite:///other.db")
+    assert "finished" in phitune_in_process(*line, cwd=tmp_path).stdout
+    table = load(find_study(str(tmp_path / "runs/s")))
+    assert set(table["trial_id"]) == {r.trial.trial_id for r in all_of_them} and table["run_id"].notna().all()
+    widened = phitune_in_process("search", "study.yaml", "--set", "budgets=[100, 200]", "--dry-run", cwd=tmp_path)
+    assert "study changed: budgets: [200] → [100, 200]\n" in widened.stdout
 
     (tmp_path / "next.yaml").write_text(STUDY.replace("name: s", "name: next\nwarm_start: s"), encoding="utf-8")
     warm = phitune("search", "next.yaml", "--set", "budgets=[150]", cwd=tmp_path)

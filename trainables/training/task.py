@@ -11,13 +11,14 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-from phitune.trainables.errors import out_of_memory
+from phitune.trainables.errors import ProcessLostError, out_of_memory
 from phitune.trainables.schedules import from_dict
 from phitune.trainables.spec import Spec
 from phitune.trainables.training.checkpoint import Checkpoint
 from phitune.trainables.training.config import Diagnostics, TrialConfig
 from phitune.trainables.training.function import FunctionTraining
 from phitune.trainables.training.function.link import Plan
+from phitune.trainables.training.function.nodes import Nodes
 from phitune.trainables.training.requests import Request, serve
 from phitune.trainables.training.training import Training
 from phitune.trainables.workloads import Learner, Workload, workload
@@ -58,9 +59,12 @@ class Task:
         text: The task.
         device: A torch device.
         new_learner: Builds the learner; None for the workload's own.
+        nodes: Where a function's `spawn` starts processes; by default here.
     """
 
-    def __init__(self, text: str, device: str = "cpu", new_learner: NewLearner | None = None) -> None:
+    def __init__(
+        self, text: str, device: str = "cpu", new_learner: NewLearner | None = None, nodes: Nodes | None = None
+    ) -> None:
         trial = json.loads(text)
         checkpoint = trial.pop("checkpoint", None)
         self._directory = Path(trial.pop("directory", ""))
@@ -68,6 +72,7 @@ class Task:
         self._trial: Mapping[str, Any] = trial
         self._device = device
         self._new_learner = new_learner
+        self._nodes = nodes
         self._started = self._resumed = time.time()
         self._spent = 0.0
         self._training: Training | FunctionTraining | None = None
@@ -151,7 +156,7 @@ class Task:
                 directory=self._directory,
                 patience=self._patience,
             )
-            return FunctionTraining(function(spec), plan)
+            return FunctionTraining(function(spec), plan, self._nodes)
         trial = TrialConfig(
             optimizer=config["optimizer"],
             horizon=config["budget"],
@@ -215,9 +220,9 @@ class Task:
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether a trial that met this error may do well in a fresh process: memory and files, not arithmetic."""
+    """Whether a trial that met this error may do well in a fresh process: memory, files, nodes, not arithmetic."""
     storage = isinstance(error, OSError) and not isinstance(error, _LASTING)
-    return out_of_memory(error) or storage or spoils_process(error)
+    return out_of_memory(error) or storage or spoils_process(error) or isinstance(error, ProcessLostError)
 
 
 def spoils_process(error: BaseException) -> bool:

@@ -21,7 +21,7 @@ def model_lines(guidelines: Guidelines) -> list[str]:
 
 
 def validation_lines(guidelines: Guidelines) -> list[str]:
-    """A line for each kind of validation: the cost of recommendations for cells that were left out."""
+    """The cost of recommendations for cells that were left out; a line for each kind, family and unit."""
     lines = []
     for key, name in LEFT_OUT.items():
         scores = _scores(guidelines, key)
@@ -53,14 +53,16 @@ def warning_lines(guidelines: Guidelines) -> list[str]:
 
 
 def _scores(guidelines: Guidelines, kind: str) -> list[dict[str, Any]]:
-    """The validation of each family, the main one's first."""
+    """The validation of each family, the main one's first; twice where the objective crosses zero in some cells."""
     first = guidelines.validation.get(kind, {"n": 0})
-    return [first, *(each for each in first.get("others", {}).values() if each["n"])]
+    families = [first, *(each for each in first.get("others", {}).values() if each["n"])]
+    return [part for each in families for part in (each, each.get("of_spread")) if part is not None]
 
 
 def _subject(name: str, score: dict[str, Any], scores: list[dict[str, Any]]) -> str:
     """The kind of validation, with the family where there are several."""
-    return f"{name}, {score['family']}" if len(scores) > 1 and score["n"] else name
+    several = len({each.get("family") for each in scores}) > 1
+    return f"{name}, {score['family']}" if several and score["n"] else name
 
 
 def _model_line(model: BudgetModel, guidelines: Guidelines) -> str:
@@ -119,4 +121,4 @@ def _whole(score: dict[str, Any]) -> str:
     """What the per cents of a validation are of."""
     if score.get("relative", True):
         return "the objective"
-    return "the objective, or of the spread of its better trials where it crosses zero"
+    return "the spread of its better trials, as it crosses zero"

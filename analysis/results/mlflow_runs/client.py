@@ -15,6 +15,7 @@ from phitune.analysis.results.mlflow_runs.layout import (
     RUNG,
     RUNG_COLUMN,
     STATUS,
+    STUDY_ID,
     TAGS,
     to_table,
 )
@@ -25,7 +26,7 @@ CURVES = ("lr", "train_loss", "val_loss", "val_metric", "ema_val_loss", "ema_val
 
 
 def parent_run(ref: StudyRef) -> Any:
-    """The study's parent run: the one its directory names, or else the last one started in its experiment.
+    """The study's parent run: the one its directory names, else one with its id, else the last one in its experiment.
 
     Raises:
         InputError: The experiment has no run with the tag phitune.kind=study.
@@ -38,7 +39,7 @@ def parent_run(ref: StudyRef) -> Any:
     runs = list(_search(ref, f"tags.`{KIND}` = 'study'"))
     if not runs:
         raise InputError(f"STUDY: the experiment {ref.name!r} at {ref.public_uri} was not made by phitune search")
-    return max(runs, key=lambda run: run.info.start_time)
+    return max(runs, key=lambda run: (run.data.tags.get(STUDY_ID) == (ref.study_id or ""), run.info.start_time))
 
 
 def parent_run_id(ref: StudyRef) -> str:

@@ -23,8 +23,8 @@ RUNG, RUNG_COLUMN = "rung/", "rung_"
 LAST_METRIC = METRICS["seconds"]
 PARENT = "mlflow.parentRunId"
 KIND, STATUS = "phitune.kind", TAGS["status"]
-# Of the study's run: how many trials ended in each way, such as "3 completed, 1 failed".
-COUNTS = "phitune.trials"
+# Of the study's run: its study's id; how many trials ended in each way, such as "3 completed, 1 failed".
+STUDY_ID, COUNTS = "phitune.study_id", "phitune.trials"
 
 
 def to_table(raw: pd.DataFrame, study: str) -> pd.DataFrame:

@@ -35,6 +35,16 @@ def test_a_score_is_the_ratio_of_losses_and_of_errors() -> None:
     assert scores["linear"] == pytest.approx([0.5, 0.5], abs=0.01)
 
 
+def test_cells_whose_objective_crosses_zero_are_scored_only_among_themselves() -> None:
+    usual = cell({"uba": [0.5, 0.5], "linear": [0.625, 0.625]})
+    crossing = cell({"uba": [-0.5, -0.5], "linear": [0.5, 0.5]}, workload="crossing")
+    mixed, alone = score_families([usual, crossing, crossing]), score_families([crossing])
+    assert (mixed.cells, mixed.left_out, alone.cells) == (1, 2, 1)
+    assert {each.family: each.iqm for each in mixed.families} == pytest.approx({"uba": 1.0, "linear": 0.8})
+    # The spread is the median less the best, 0.5.
+    assert {each.family: each.iqm for each in alone.families} == pytest.approx({"uba": 1.0, "linear": np.exp(-2.0)})
+
+
 def test_profiles_fall_and_diverged_runs_score_zero() -> None:
     cells = [cell({"uba": [0.5, 0.51], "linear": [0.6, 0.6]}, workload=f"w{i}") for i in range(3)]
     cells.append(cell({"uba": [0.5, 0.51], "linear": [0.6, 0.6]}, workload="w3", diverged=["uba"]))

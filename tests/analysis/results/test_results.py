@@ -11,6 +11,7 @@ import pytest
 
 from phitune.analysis import results
 from phitune.analysis.results import StudyRef, find_study, study_ref
+from phitune.analysis.results.load import load_with_notes
 from phitune.trainables.errors import InputError
 from phitune.trainables.uri import database_uri
 from tests.analysis.conftest import RECIPES
@@ -103,10 +104,23 @@ def test_a_directory_without_study_json_is_no_study(tmp_path: Path) -> None:
         find_study(str(tmp_path))
 
 
-def test_a_damaged_study_json_is_reported(tmp_path: Path) -> None:
-    (tmp_path / "study.json").write_text("{")
-    with pytest.raises(InputError, match="damaged"):
-        find_study(str(tmp_path))
+@pytest.mark.parametrize("content", ["{", None])
+def test_a_study_whose_study_json_is_damaged_or_lost_is_read_all_the_same(
+    study: StudyRef, loaded: pd.DataFrame, tmp_path: Path, content: str | None
+) -> None:
+    (tmp_path / "trials.jsonl").touch()
+    if content is not None:
+        (tmp_path / "study.json").write_text(content)
+    with pytest.raises(InputError, match=r"STUDY: .*study\.json is (damaged|missing).* writes it anew"):
+        find_study(str(tmp_path), study.tracking_uri)
+    (tmp_path / "study.yaml").write_text(f"# study_id: abc\nname: {study.name}\n")
+    ref = find_study(str(tmp_path), study.tracking_uri)
+    assert (ref.name, ref.study_id, ref.out_dir) == (study.name, "abc", tmp_path)
+    table, notes = load_with_notes(ref)
+    pd.testing.assert_frame_equal(table, loaded)
+    assert notes == [ref.trouble] and "the command that searched the study writes it anew" in ref.trouble
+    with pytest.raises(InputError, match=r"no MLflow database at .*; .*study\.json is"):
+        find_study(str(tmp_path), f"sqlite:///{tmp_path}/none.db")
 
 
 def test_a_missing_server_is_reported_at_once() -> None:

@@ -154,3 +154,18 @@ def test_a_directory_of_an_older_version_is_counted_as_unreadable(whole: Path, d
     finally:
         path.write_text(content, encoding="utf-8")
     assert len(gathered.table) == 10 and "10 lines" in gathered.notes[0]
+
+
+def test_with_study_json_damaged_the_run_with_the_study_s_id_is_read(whole: Path, expected: pd.DataFrame) -> None:
+    path, uri = whole / "study.json", find_study(str(whole)).tracking_uri
+    content = path.read_text(encoding="utf-8")
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("made").experiment_id
+    tags = {"phitune.kind": "study", "phitune.study_id": "1"}
+    other = client.create_run(experiment, tags=tags, start_time=int(1000 * time.time()) + 10**6)
+    try:
+        path.write_text(content[: len(content) // 2], encoding="utf-8")
+        pd.testing.assert_frame_equal(load(find_study(str(whole), uri)), expected)
+    finally:
+        client.delete_run(other.info.run_id)
+        path.write_text(content, encoding="utf-8")

@@ -8,7 +8,7 @@ import pytest
 
 from phitune.analysis.guidelines import Guidelines, build
 from phitune.analysis.report.words.headlines import headlines
-from phitune.analysis.report.words.trends import warning_lines
+from phitune.analysis.report.words.trends import validation_lines, warning_lines
 from phitune.analysis.trends.validation import LeftOut, summary
 from tests.analysis.quadratic_twin import expected_loss
 from tests.analysis.synthetic_study import PHI_RANGE, Recipe, table
@@ -50,11 +50,29 @@ def test_a_trend_predicts_the_largest_budget(two_quadratics: Guidelines) -> None
     assert largest["regret"]["mean"] < largest["constant"]["mean"]
 
 
-def _row(workload: str, regret: float | None, constant: float) -> LeftOut:
+def _row(workload: str, regret: float | None, constant: float, relative: bool = True) -> LeftOut:
     usual = ("cosine", 2.0)
     return LeftOut(
-        workload, "sgd", 100, "uba", "phi", 1.0, 0.1, 1.0, 0.1, regret, usual, constant, {"cosine": 3.0}, True
+        workload, "sgd", 100, "uba", "phi", 1.0, 0.1, 1.0, 0.1, regret, usual, constant, {"cosine": 3.0}, relative
     )
+
+
+def test_per_cents_of_the_objective_and_of_the_spread_have_no_median_together(two_quadratics: Guidelines) -> None:
+    usual, crossing = [_row(w, 1.0, 2.0) for w in "abc"], [_row(w, 50.0, 10.0, relative=False) for w in "de"]
+    both = summary([crossing[0], *usual, crossing[1]])
+    assert (both["n"], both["relative"], both["regret"]["median"], both["regret"]["worst"]) == (3, True, 1.0, 1.0)
+    assert both["gain_over_constant"]["mean"] == 1.0
+    apart = both["of_spread"]
+    assert (apart["n"], apart["relative"], apart["regret"]["median"]) == (2, False, 50.0)
+    assert apart["gain_over_constant"]["mean"] == -40.0
+    assert len(both["rows"]) == 5
+    of_objective, of_spread, _ = validation_lines(replace(two_quadratics, validation={"leave_workload_out": both}))
+    assert "(3 cells)" in of_objective and "Per cent of" not in of_objective
+    assert "(2 cells)" in of_spread and of_spread.endswith("spread of its better trials, as it crosses zero.")
+    warnings = warning_lines(replace(two_quadratics, validation={"leave_workload_out": both}))
+    assert ["spread" in line for line in warnings if "does worse" in line] == [True]
+    alone = summary(crossing)
+    assert (alone["n"], alone["relative"]) == (2, False) and "of_spread" not in alone
 
 
 def test_the_first_line_warns_of_a_guideline_that_beats_nothing(two_quadratics: Guidelines) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pytest
 
-from phitune.search.cluster.slots import Slots, packed, places, words
+from phitune.search.cluster.connect import no_room
+from phitune.search.cluster.slots import Slots, packed, places, room, words
 from phitune.search.study.sections import Resources
 
 SMALL, LARGE = {"CPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}
@@ -33,6 +35,29 @@ def test_a_trial_lies_on_one_node(cpu: float, gpu: float, nodes: list[dict[str, 
 
 
 @pytest.mark.parametrize(
+    ("cpu", "count", "nodes", "expected"),
+    [
+        (1, 2, [SMALL, SMALL], 2),
+        (2, 2, [SMALL, SMALL], 1),
+        (1, 3, [SMALL, SMALL], 0),
+        (1, 2, [LARGE, SMALL], 2),
+        (1, 2, [LARGE, SMALL, SMALL], 4),
+        (1, 3, [LARGE, SMALL, {"CPU": 1.0}], 1),
+        (2, 2, [SMALL], 0),
+    ],
+)
+def test_the_parts_of_a_trial_on_several_nodes_share_none(
+    cpu: float, count: int, nodes: list[dict[str, float]], expected: int
+) -> None:
+    kind = Resources(cpu=cpu, nodes=count)
+    assert places(kind, nodes) == expected
+    free, over = packed(nodes, {kind: expected + 2})
+    assert over == {kind: 2}
+    assert sum(map(Counter.total, free)) == sum(sum(node.values()) for node in nodes) - cpu * count * expected
+    assert places(kind, free) == 0
+
+
+@pytest.mark.parametrize(
     ("wanted", "taken", "expected"),
     [
         (CPU, {GPU: 1}, 8),
@@ -42,6 +67,8 @@ def test_a_trial_lies_on_one_node(cpu: float, gpu: float, nodes: list[dict[str, 
         (GPU, {CPU: 9}, 0),
         (GPU, {GPU: 2}, 0),
         (CPU, {CPU: 4, GPU: 3}, 2),
+        (CPU, {Resources(nodes=2): 1}, 8),
+        (Resources(nodes=2), {CPU: 1}, 1),
     ],
 )
 def test_trials_of_other_kinds_take_room_those_without_a_gpu_first_where_there_is_none(
@@ -50,6 +77,34 @@ def test_trials_of_other_kinds_take_room_those_without_a_gpu_first_where_there_i
     free, over = packed([LARGE, SMALL], taken)
     assert places(wanted, free) == expected
     assert over.total() == (1 if taken.get(GPU, 0) > 2 else 0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "nodes", "message"),
+    [
+        (
+            Resources(cpu=4, nodes=2),
+            [SMALL, SMALL],
+            "resources.cpu: 4 is not allowed; the cluster has 4 CPUs, 2 on one",
+        ),
+        (Resources(cpu=2, nodes=3), [SMALL, SMALL], "resources.nodes: 3 is not allowed; 2 nodes of the cluster have 2"),
+        (
+            Resources(cpu=2, nodes=2),
+            [SMALL],
+            "resources.nodes: 2 is not allowed; one node of the cluster has 2 CPUs, and",
+        ),
+        (
+            Resources(cpu=4, gpu=1, nodes=2),
+            [LARGE, {"CPU": 4.0}],
+            "one node of the cluster has 4 CPUs and 1 GPU, and no",
+        ),
+    ],
+)
+def test_what_no_nodes_can_hold_is_refused_with_the_reason(
+    wanted: Resources, nodes: list[dict[str, float]], message: str
+) -> None:
+    assert not places(wanted, nodes)
+    assert message in str(no_room(wanted, nodes))
 
 
 def test_slots_follow_the_nodes_and_room_is_summed_over_time() -> None:
@@ -114,3 +169,5 @@ def test_a_kind_that_no_node_can_hold_waits_with_one_trial_beside_the_others() -
     assert (slots.may_start(GPU), slots.may_start(CPU), slots.now) == (False, True, 2)
     assert slots.waiting() == {GPU: 1}
     assert words(GPU) == "2 CPUs and 0.5 GPU"
+    assert room(GPU) == "a node with 2 CPUs and 0.5 GPU"
+    assert room(Resources(cpu=4, nodes=2)) == "2 nodes with 4 CPUs each"

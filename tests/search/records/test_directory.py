@@ -38,8 +38,12 @@ def test_the_same_study_goes_on_without_changes(out: Path) -> None:
         ({"replicates": 5}, ["replicates: 3 → 5"]),
         ({"replicates": 0}, ["replicates: 3 → 0"]),
         ({"budgets": [64, 32, 128]}, ["budgets: [32, 64] → [64, 32, 128]"]),
+        ({"budgets": [64, 128]}, ["budgets: [32, 64] → [64, 128]", "cells: quadratic sgd 32 left out"]),
         ({"workloads": ["quadratic", "mlp/digits"]}, ["workloads: ['quadratic'] → ['quadratic', 'mlp/digits']"]),
-        ({"resources": {"cpu": 2}}, ["resources: {'cpu': 1.0, 'gpu': 0.0} → {'cpu': 2.0, 'gpu': 0}"]),
+        (
+            {"resources": {"cpu": 2}},
+            ["resources: {'cpu': 1.0, 'gpu': 0.0, 'nodes': 1} → {'cpu': 2.0, 'gpu': 0, 'nodes': 1}"],
+        ),
         ({"baselines": ["linear"]}, ["families: cosine left out", "baselines: cosine left out"]),
     ],
 )
@@ -85,8 +89,8 @@ def test_a_label_keeps_its_meaning(out: Path) -> None:
         ({"seed": 1}, "seed: 1 is not what the study in .* change it back, or give another --out"),
         ({"early_stopping": "none"}, "early_stopping: 'none' is not"),
         ({"schedule": {"warmup": "5%"}}, "schedule: .* change it back"),
-        ({"budgets": [64, 128]}, r"budgets: \[64, 128\] is not .* the cell 'quadratic sgd 32' would be lost"),
-        ({"workloads": ["mlp/digits"]}, "workloads: .* the cell 'quadratic sgd 32' would be lost"),
+        ({"budgets": [128]}, r"budgets: \[128\] is not .* none of its cells would stay; give another --out"),
+        ({"workloads": ["mlp/digits"]}, "workloads: .* none of its cells would stay"),
     ],
 )
 def test_changes_that_make_trials_incomparable_are_refused(out: Path, change: dict[str, Any], message: str) -> None:
@@ -98,12 +102,12 @@ def test_changes_that_make_trials_incomparable_are_refused(out: Path, change: di
     ("spoil", "message"),
     [
         (lambda lines: [*lines[:3], "garbage", *lines[3:]], r"study\.yaml': line 4 is no YAML"),
-        (lambda lines: [*lines[:3], "garbage: 1", *lines[3:]], r"study\.yaml': line 4: garbage: unknown key"),
+        (lambda lines: [*lines[:4], "garbage: 1", *lines[4:]], r"study\.yaml': line 5: garbage: unknown key"),
         (lambda lines: [*lines, "trials: many"], r"study\.yaml': line \d+: trials: 'many' is not allowed"),
         (lambda lines: [*lines[:2], "\0", *lines[2:]], r"study\.yaml': line 3 is no YAML"),
         (lambda lines: [*lines[:2], "\t- {", *lines[2:]], r"study\.yaml': line 3 is no YAML"),
         (lambda lines: [*lines[:2], "\udcff", *lines[2:]], r"study\.yaml' cannot be read .*position"),
-        (lambda lines: lines[:1], r"study\.yaml'.*workloads: missing"),
+        (lambda lines: lines[:2], r"study\.yaml'.*workloads: missing"),
         (lambda lines: [], r"study\.yaml' cannot be read \(it holds no keys"),
         (None, r"study\.yaml' cannot be read \(No such file"),
     ],
@@ -119,17 +123,47 @@ def test_a_damaged_study_yaml_is_named_with_its_line(out: Path, spoil: Any, mess
     assert "\n" not in str(refusal.value) and "artifact" in str(refusal.value)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"name": "s"}', '{"study_id": null}', None])
-def test_a_damaged_or_lost_study_json_is_named(out: Path, content: str | None) -> None:
-    path = out / "study.json"
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"name": "s"}', '{"study_id": null}', "\udcff", None])
+def test_a_damaged_or_lost_study_json_is_written_anew_with_the_study_s_id(out: Path, content: str | None) -> None:
+    path, damaged = out / "study.json", out / "study.json.damaged"
+    whole = path.read_bytes()
     path.unlink()
     (out / "trials.jsonl").touch()
     if content is not None:
-        path.write_text(content, encoding="utf-8")
-    with pytest.raises(InputError, match=r"study\.json' is (damaged|missing); .*phitune\.study_id"):
-        claim(study(), out)
-    path.write_text('{"study_id": "abc"}', encoding="utf-8")
-    assert claim(study(), out).study_id == "abc"
+        path.write_bytes(content.encode(errors="surrogateescape"))
+    before = claim(study(trials=20), out)
+    assert (before.study_id, list(before.changes)) == ("abc", ["trials: 10 → 20"])
+    assert f"{path} was {'missing' if content is None else 'damaged'} and is written anew" in before.damage
+    assert ("study.json.damaged" in before.damage) == (content is not None)
+    describe(out, study(trials=20), "abc", "sqlite:///x.db", {"parent_run_id": "run"})
+    assert path.read_bytes() == whole
+    assert damaged.exists() == (content is not None)
+    assert content is None or damaged.read_bytes() == content.encode(errors="surrogateescape")
+    assert claim(study(trials=20), out).damage == ""
+
+
+def test_a_study_whose_id_is_lost_gets_another(out: Path) -> None:
+    (out / "study.json").write_text("{", encoding="utf-8")
+    (out / "study.yaml").write_text(study().to_yaml(), encoding="utf-8")
+    before = claim(study(), out)
+    assert before.study_id not in (None, "abc") and "MLflow gets another run of it" in before.damage
+    (out / "study.json").write_text('{"study_id": "abc"}', encoding="utf-8")
+    assert (claim(study(), out).study_id, claim(study(), out).damage) == ("abc", "")
+    with pytest.raises(InputError, match="seed: 1 is not what"):
+        claim(study(seed=1), out)
+
+
+def test_a_cell_that_was_left_out_may_return_but_not_with_another_objective(out: Path) -> None:
+    both, digits = study(workloads=["quadratic", "mlp/digits"]), study(workloads=["mlp/digits"])
+    facts = {key: {"objective": cell.objective, "mode": cell.mode} for key, cell in zip("ab", both.cells, strict=False)}
+    facts = {"quadratic sgd 32": facts["a"], "broken": "text"}
+    describe(out, digits, "abc", "sqlite:///x.db", {"cells": facts})
+    before = claim(both, out)
+    assert before.changes == ("workloads: ['mlp/digits'] → ['quadratic', 'mlp/digits']",)
+    assert before.cells == {"quadratic sgd 32": facts["quadratic sgd 32"]}
+    describe(out, digits, "abc", "sqlite:///x.db", {"cells": {"quadratic sgd 100": {"objective": "val_metric"}}})
+    with pytest.raises(InputError, match="it judges the cell 'quadratic sgd 32'"):
+        claim(both, out)
 
 
 def test_one_process_at_a_time_and_an_impossible_study_leaves_nothing(tmp_path: Path) -> None:

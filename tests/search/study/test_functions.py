@@ -36,6 +36,15 @@ def test_an_entry_says_what_a_class_would_know() -> None:
     assert long.is_function and not long.deterministic
 
 
+def test_only_a_function_trains_on_several_nodes() -> None:
+    (cell,) = cells({**ENTRY, "resources": {"nodes": 2}}, budgets=[20], resources={"cpu": 4})
+    assert cell.resources == Resources(cpu=4, nodes=2)
+    with pytest.raises(InputError, match=r"resources\.nodes: 2 is not allowed for mlp/digits; only a function"):
+        cells(ENTRY, "mlp/digits", budgets=[20], resources={"nodes": 2})
+    with pytest.raises(InputError, match=r"resources\.nodes: 0 is not allowed"):
+        cells(ENTRY, resources={"nodes": 0})
+
+
 def test_a_function_is_searched_once_whatever_the_optimizers() -> None:
     mixed = cells(ENTRY, "mlp/digits", optimizers=["sgd", "adamw"], budgets=[20])
     assert [cell.optimizer.label for cell in mixed] == ["own", "sgd", "adamw"]

@@ -30,7 +30,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "early_stopping": "predict",
         "objective": None,
         "diagnostics": {"gradient_points": 0, "hessian": False, "examples": None, "trials": "replicates"},
-        "resources": {"cpu": 1, "gpu": 0},
+        "resources": {"cpu": 1, "gpu": 0, "nodes": 1},
         "population": "auto",
         "failures": {"checkpoint_seconds": 60, "hung_seconds": 120},
         "equal": "3%",

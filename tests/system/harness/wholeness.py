@@ -29,6 +29,7 @@ from phitune.trainables.training.requests import serve
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.function import function
 from tests.conftest import PATIENCE
+from tests.trainables.training.function.local_node import local_nodes
 
 _STATES = {
     "completed": TrialState.COMPLETE,
@@ -122,4 +123,4 @@ def _training(cell: Cell, trial: Trial, judged: tuple[int, ...]) -> Training | F
         rungs=judged,
         directory=Path(tempfile.mkdtemp()),
     )
-    return FunctionTraining(function(cell.workload), plan)
+    return FunctionTraining(function(cell.workload), plan, local_nodes(cell.resources.nodes))

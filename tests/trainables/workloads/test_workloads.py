@@ -1,10 +1,12 @@
 """Workloads by name, their labels, their parameters, and what may be imported without what."""
 
+import math
 import subprocess
 import sys
 
 import pytest
 import torch
+import yaml
 
 from phitune.trainables.errors import InputError
 from phitune.trainables.spec import Spec, Value
@@ -23,10 +25,34 @@ def test_label_is_the_way_back_to_the_entry(entry: str | dict[str, object]) -> N
     assert Spec.parse(spec.label) == spec
 
 
-@pytest.mark.parametrize("word", ["a,b/c", "x=1", "data/x (1)", "a)b(", "2024", "true", " a ", 'q"uo\\te', ""])
+@pytest.mark.parametrize(
+    "word", ["a,b/c", "x=1", "data/x (1)", "a)b(", "2024", "true", " a ", 'q"uo\\te', "", "nan", "-inf", ".nan"]
+)
 def test_labels_keep_words_that_look_like_something_else(word: str) -> None:
     spec = Spec("gpt-nano/text", (("batch_size", 4), ("path", word)))
     assert Spec.parse(spec.label) == spec
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("nan", "nan"),
+        ("inf", "inf"),
+        ("-inf", "-inf"),
+        ("Infinity", "Infinity"),
+        ("e1", "e1"),
+        ("1e3", 1000.0),
+        ("7", 7),
+        (".5", 0.5),
+        (".nan", math.nan),
+        (".inf", math.inf),
+        ("-.inf", -math.inf),
+    ],
+)
+def test_a_word_and_a_number_are_what_yaml_says_they_are(written: str, value: Value) -> None:
+    spec = Spec.of(yaml.safe_load(f"{{name: a, how: {written}}}"))
+    assert repr(spec.params) == repr({"how": value})
+    assert Spec.parse(f"a(how={written})") == Spec.parse(spec.label) == Spec.of(spec.entry) == spec
 
 
 @pytest.mark.parametrize("label", ["", "quadratic(kappa)", "quadratic(kappa=1", "quadratic(=1)"])
@@ -72,8 +98,9 @@ def test_a_study_file_changes_the_recipe_of_that_entry_alone() -> None:
     [
         ({"batch_size": 0}, r"workloads\.batch_size: 0 is not allowed; it must be a whole number of at least 1"),
         ({"batch_size": True}, r"workloads\.batch_size: True is not allowed"),
-        ({"weight_decay": "nan"}, r"workloads\.weight_decay: nan is not allowed"),
-        ({"clip_norm": "inf"}, r"workloads\.clip_norm: inf is not allowed"),
+        ({"weight_decay": "nan"}, r"workloads\.weight_decay: 'nan' is not allowed"),
+        ({"weight_decay": math.nan}, r"workloads\.weight_decay: nan is not allowed"),
+        ({"clip_norm": math.inf}, r"workloads\.clip_norm: inf is not allowed"),
         ({"label_smoothing": 1}, r"workloads\.label_smoothing: 1 is not allowed; it must be a number in \[0, 1\)"),
         ({"accumulate": 129}, r"workloads\.accumulate: 129 is not allowed; it must be at most batch_size, 128"),
         ({"precision": "fp16"}, r"workloads\.precision: 'fp16' is not allowed; it must be one of fp32, bf16"),

@@ -12,6 +12,7 @@ from typing import Any
 from phitune.trainables.errors import InputError
 from phitune.trainables.training.function.generators import seed_generators
 from phitune.trainables.training.function.link import Link, Plan, TrialEnded
+from phitune.trainables.training.function.nodes import Nodes
 from phitune.trainables.training.function.trial import Trial
 from phitune.trainables.workloads.function import Function
 
@@ -25,6 +26,7 @@ class FunctionTraining(Link):
     Args:
         function: The function with its arguments.
         plan: The trial.
+        nodes: Where `spawn` starts processes.
 
     Attributes:
         step: Iterations done at the last report.
@@ -33,7 +35,8 @@ class FunctionTraining(Link):
         diagnosed: Nothing; a function reports what it measures.
     """
 
-    def __init__(self, function: Function, plan: Plan) -> None:
+    def __init__(self, function: Function, plan: Plan, nodes: Nodes | None = None) -> None:
+        self.nodes = nodes or Nodes()
         self.step = 0
         self.trouble = ""
         self.curve: list[dict[str, float]] = []

@@ -10,6 +10,7 @@ from typing import Any
 
 from phitune.trainables.schedules import Schedule
 from phitune.trainables.training.config import spaced_steps
+from phitune.trainables.training.function.nodes import Nodes
 
 # Points of the recorded curve, as of a class workload's (`Training`).
 _POINTS = 8
@@ -68,9 +69,11 @@ class Link(ABC):
 
     Attributes:
         leads: Whether its metrics count; those of the other processes of a trial do not.
+        nodes: Where `spawn` starts processes.
     """
 
     leads: bool = True
+    nodes: Nodes = Nodes()
 
     @abstractmethod
     def report(self, step: int, point: Mapping[str, float] | None) -> bool:

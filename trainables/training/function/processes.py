@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import connection, parent_process
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from phitune.trainables.training.function.generators import seed_generators
 from phitune.trainables.training.function.link import Link, Plan, TrialEnded
+from phitune.trainables.training.function.nodes import LOOK_EVERY, Door, FarProcess, Nodes, OtherNode, reported
 from phitune.trainables.training.function.packing import packed, unpacked
 from phitune.trainables.training.function.trial import Trial
 
@@ -43,29 +44,36 @@ def spawn(trial: Trial, worker: Callable[..., Any], *arguments: Any, processes: 
         trial: The trial, as the function gets it.
         worker: A function on the top level of a module.
         arguments: Of the worker, after the trial; they are pickled.
-        processes: Their number; by default one a GPU, or one on a CPU.
+        processes: Their number on each of the trial's nodes; by default one a GPU, or one on a CPU.
 
     Raises:
         ChildProcessError: A process died. In a search the trial is then started again, from what it has saved.
+        ProcessLostError: One of the trial's nodes is gone; the same.
         Exception: What a process raised, the first if there are several.
     """
     import torch
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-    plan, count = trial._plan, processes or max(1, torch.cuda.device_count() if trial.device != "cpu" else 1)
+    plan, nodes = trial._plan, trial._link.nodes
+    here = processes or max(1, torch.cuda.device_count() if trial.device != "cpu" else 1)
     # It picks a free port and keeps it; the processes meet here.
-    store = TCPStore("127.0.0.1", 0, None, True, wait_for_workers=False)
+    store = TCPStore(nodes.host, 0, None, True, wait_for_workers=False)
     group = _Group(trial._link, _SHARE * plan.patience)
     context = torch.multiprocessing.get_context("spawn")
+    members = [
+        _Member(node, rank, here, 1 + len(nodes.others), nodes.host, store.port, plan, trial._restored)
+        for node in range(1 + len(nodes.others))
+        for rank in range(here)
+    ]
     try:
-        for rank in range(count):
+        for member in members[:here]:
             ours, theirs = context.Pipe()
-            device = plan.device if plan.device == "cpu" else f"cuda:{rank}"
-            member = _Member(rank, count, store.port, replace(plan, device=device), trial._restored)
             process = context.Process(target=_train, args=(member, theirs, worker, arguments))
             process.start()
             theirs.close()
             group.add(process, ours)
+        if nodes.others:
+            group.add_far(nodes, members[here:], worker, arguments)
         group.serve()
     finally:
         group.kill()
@@ -73,22 +81,39 @@ def spawn(trial: Trial, worker: Callable[..., Any], *arguments: Any, processes: 
 
 @dataclass(frozen=True)
 class _Member:
-    """One of the processes, and the trial that it trains."""
+    """One of the processes, ``local_rank`` of the ``here`` on its node, and the trial that it trains."""
 
-    rank: int
-    count: int
+    node: int
+    local_rank: int
+    here: int
+    nodes: int
+    host: str
     port: int
     plan: Plan
     restored: bool
+
+    @property
+    def rank(self) -> int:
+        return self.node * self.here + self.local_rank
+
+    @property
+    def count(self) -> int:
+        return self.nodes * self.here
+
+    @property
+    def device(self) -> str:
+        return self.plan.device if self.plan.device == "cpu" else f"cuda:{self.local_rank}"
 
     def environment(self) -> dict[str, str]:
         """What torch's rendezvous reads; `torchrun` sets it too."""
         return {
             "RANK": str(self.rank),
-            "LOCAL_RANK": str(self.rank),
+            "LOCAL_RANK": str(self.local_rank),
+            "GROUP_RANK": str(self.node),
             "WORLD_SIZE": str(self.count),
-            "LOCAL_WORLD_SIZE": str(self.count),
-            "MASTER_ADDR": "127.0.0.1",
+            "LOCAL_WORLD_SIZE": str(self.here),
+            "GROUP_WORLD_SIZE": str(self.nodes),
+            "MASTER_ADDR": self.host,
             "MASTER_PORT": str(self.port),
             # The store is there already.
             "TORCHELASTIC_USE_AGENT_STORE": "True",
@@ -107,19 +132,51 @@ class _Group:
     def __init__(self, link: Link, patience: float) -> None:
         self._link = link
         self._patience = patience
-        self._processes: list[SpawnProcess] = []
+        self._processes: list[SpawnProcess | FarProcess] = []
         self._pipes: list[Connection[Any, Any]] = []
+        self._others: Sequence[OtherNode] = ()
         self._restored: Any = None
         self._deadline = math.inf
 
-    def add(self, process: SpawnProcess, pipe: Connection[Any, Any]) -> None:
+    def add(self, process: SpawnProcess | FarProcess, pipe: Connection[Any, Any]) -> None:
         self._processes.append(process)
         self._pipes.append(pipe)
+
+    def add_far(
+        self, nodes: Nodes, members: Sequence[_Member], worker: Callable[..., Any], arguments: tuple[Any, ...]
+    ) -> None:
+        """Starts processes on other nodes and waits until all have reported.
+
+        Raises:
+            ChildProcessError: One died before.
+            ProcessLostError: A node is gone.
+        """
+        self._others = nodes.others
+        door = Door(nodes.host)
+        try:
+            for number, node in enumerate(nodes.others, start=1):
+                mine = [member for member in members if member.node == number]
+                node.start([pickle.dumps((each, door.address, door.key, worker, arguments)) for each in mine])
+            arrived: dict[int, Connection[Any, Any]] = {}
+            while len(arrived) < len(members):
+                arrived |= [entry] if (entry := door.admit()) else []
+                for member in members:
+                    process = FarProcess(nodes.others[member.node - 1], member.local_rank)
+                    if member.rank not in arrived and (code := process.exitcode) is not None:
+                        raise ChildProcessError(f"process {member.rank} of {member.count} died: {_how(code)}")
+        finally:
+            door.close()
+        for member in members:
+            self.add(FarProcess(nodes.others[member.node - 1], member.local_rank), arrived[member.rank])
 
     def serve(self) -> None:
         """Answers the processes until all have returned, or until those that were told to stop have had their time."""
         running = set(range(len(self._processes)))
         while running and (left := self._deadline - time.monotonic()) > 0:
+            left = min(left, LOOK_EVERY if self._others else math.inf)
+            for node in self._others:
+                # A machine that loses its power says nothing.
+                node.exit_codes()
             for pipe in connection.wait([self._pipes[rank] for rank in running], None if math.isinf(left) else left):
                 rank = self._pipes.index(pipe)  # type: ignore[arg-type]
                 message = self._received(rank)
@@ -177,9 +234,7 @@ class _Group:
     def _death(self, rank: int) -> Exception:
         process = self._processes[rank]
         process.join()
-        code = process.exitcode or 0
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return ChildProcessError(f"process {rank} of {len(self._processes)} died: {how}")
+        return ChildProcessError(f"process {rank} of {len(self._processes)} died: {_how(process.exitcode or 0)}")
 
     def _raise(self, error: bytes, text: str) -> None:
         """Raises a process's error, or tells the death of another of which that error is the consequence."""
@@ -238,6 +293,16 @@ class _Pipe(Link):
                 return message[1]
 
 
+def _how(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def work(job: bytes) -> None:
+    """One of the processes, on another node than the trial's own."""
+    member, address, key, worker, arguments = pickle.loads(job)
+    _train(member, reported(address, key, member.rank), worker, arguments)
+
+
 def _train(member: _Member, pipe: Connection[Any, Any], worker: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     """One of the processes."""
     # Ctrl-C is for the process that started it, with which it ends.
@@ -246,12 +311,13 @@ def _train(member: _Member, pipe: Connection[Any, Any], worker: Callable[..., An
     os.environ.update(member.environment())
     import torch
 
-    torch.set_num_threads(max(1, torch.get_num_threads() // member.count))
-    if member.plan.device != "cpu":
-        torch.cuda.set_device(member.plan.device)
+    torch.set_num_threads(max(1, torch.get_num_threads() // member.here))
+    if member.device != "cpu":
+        torch.cuda.set_device(member.device)
     seed_generators(member.plan.seed)
+    plan = replace(member.plan, device=member.device)
     try:
-        worker(Trial(member.plan, _Pipe(pipe, member.rank), member.restored), *arguments)
+        worker(Trial(plan, _Pipe(pipe, member.rank), member.restored), *arguments)
     except TrialEnded:
         pass
     except BaseException as error:

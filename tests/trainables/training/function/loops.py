@@ -86,6 +86,19 @@ def pair(trial: phitune.Trial, how: str = "") -> None:
     phitune.spawn(trial, half, how, processes=2)
 
 
+def ray_train(trial: phitune.Trial) -> None:
+    """The first thing that a trainer's ``fit`` does, once Ray is there."""
+    from ray.train import ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    TorchTrainer(print, scaling_config=ScalingConfig(num_workers=2))._create_default_callbacks()
+
+
+def apart(trial: phitune.Trial, how: str = "") -> None:
+    """The same with a process on each of two nodes."""
+    phitune.spawn(trial, half, how)
+
+
 def half(trial: phitune.Trial, how: str) -> None:
     distributed.init_process_group("gloo")
     rank = distributed.get_rank()
@@ -113,6 +126,8 @@ def half(trial: phitune.Trial, how: str) -> None:
 def _fail(how: str, trial: phitune.Trial) -> None:
     if how == "raises":
         raise ZeroDivisionError("nothing to share")
+    if how == "sleeps":
+        time.sleep(600)
     if how == "dies" and not (trial.directory / "died").exists():
         (trial.directory / "died").touch()
         os._exit(3)

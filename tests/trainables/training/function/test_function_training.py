@@ -84,6 +84,7 @@ def test_one_that_does_not_end_costs_the_process_and_no_trial(tmp_path: Path) ->
         ("returns_early", "failed", "InputError: .*returned although it was not told to stop; .* iteration 5 of 40", 5),
         ("explodes", "diverged", "the reported loss is not finite at iteration 3", 3),
         ("nothing", "failed", "InputError: workload: cannot import", 0),
+        pytest.param("ray_train", "failed", "RuntimeError: a Ray Train .*use phitune.spawn", 0, marks=pytest.mark.full),
         ("decay(stort=1)", "failed", "InputError: workloads.*stort: unknown parameter; did you mean 'start'", 0),
     ],
 )
