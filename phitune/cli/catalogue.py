@@ -26,7 +26,7 @@ def schedules(
         cls = family(name)
         summary = (cls.__doc__ or "").strip().splitlines()[0].replace("``", "")
         typer.echo(f"{name:15} {summary}")
-        parameters = ", ".join(_parameter(cls, key) for key in cls.own_fields())
+        parameters = ", ".join(_parameter(cls, key) for key in dict.fromkeys([*cls.own_fields(), *cls.parameters]))
         for line in textwrap.wrap(parameters, 100, break_on_hyphens=False):
             typer.echo(f"{'':15} {line}")
     typer.echo(
