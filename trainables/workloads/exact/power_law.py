@@ -35,6 +35,7 @@ class PowerLaw(ExactWorkload):
         self.require("source", source, math.nextafter(0.0, 1.0), math.inf, "a positive number")
         self.require("noise", noise, 0, math.inf, "a number of at least 0")
         self.require("dim", dim, 1, math.inf, "a whole number of at least 1", whole=True)
+        self.capacity, self.source = capacity, source
         order = np.arange(1.0, dim + 1)
         curvature = order**-capacity
         signal = curvature**source / order

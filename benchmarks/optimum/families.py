@@ -1,0 +1,147 @@
+"""The best base LR and parameters of a schedule family."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.stats import qmc
+
+from benchmarks.optimum.recursion import Floats, log_loss
+from phitune.trainables.schedules import Schedule, schedule
+from phitune.trainables.workloads.exact import Problem
+
+_LEAST_LR = 1e-5
+_STEP = 1e-5
+_SOBOL = 64
+_DESCENTS = 4
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A family whose base LR and parameters are chosen for each problem and budget.
+
+    Attributes:
+        family: Its name.
+        ranges: Of the parameters that are chosen, on a log scale; wider than a study's, so that they do not bind.
+        known: Parameters from which to start besides quasi-random ones, such as those that make it another family.
+        warmups: Shares of the budget, one of which is chosen.
+    """
+
+    family: str
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    known: tuple[Mapping[str, float], ...] = ()
+    warmups: tuple[float, ...] = (0.0,)
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that are chosen besides the base LR."""
+        return len(self.ranges) + (len(self.warmups) > 1)
+
+
+_SPLINE = {"time1": (0.01, 0.99), "lr1": (1e-3, 1.0), "time2": (0.01, 0.99), "lr2": (1e-3, 1.0)}
+_STRAIGHT = {"time1": 2 / 3, "lr1": 2 / 3, "time2": 0.5, "lr2": 0.5}
+_PHI = {"phi": (1e-3, 1e3)}
+_FLOOR = {"floor": (1e-5, 0.9)}
+_LOWEST = {"floor": 1e-5}
+CONTENDERS = {
+    "linear": Contender("linear"),
+    "cosine": Contender("cosine"),
+    "wsd": Contender("wsd", {"cooldown": (0.01, 1.0)}, ({"cooldown": 1.0},)),
+    "polynomial": Contender("polynomial", {"power": (0.1, 20.0)}, ({"power": 1.0},)),
+    "rex-phi": Contender("rex-phi", _PHI, ({"phi": 2.0},)),
+    "uba": Contender("uba", _PHI, ({"phi": 2.0},)),
+    "linear, floor": Contender("linear", _FLOOR, (_LOWEST,)),
+    "rex-phi, floor": Contender("rex-phi", {**_PHI, **_FLOOR}, ({"phi": 2.0, **_LOWEST},)),
+    "uba, floor": Contender("uba", {**_PHI, **_FLOOR}, ({"phi": 2.0, **_LOWEST},)),
+    "spline": Contender("spline", _SPLINE, (_STRAIGHT,)),
+    "spline, warmup": Contender("spline", _SPLINE, (_STRAIGHT,), (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)),
+    "spline, floor": Contender("spline", {**_SPLINE, **_FLOOR}, ({**_STRAIGHT, **_LOWEST},)),
+}
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best of a family in a cell: its schedule, base LR and log loss."""
+
+    schedule: Schedule
+    base_lr: float
+    log_loss: float
+
+    def lrs(self, budget: int) -> Floats:
+        """LR of every step, [T]."""
+        return self.base_lr * self.schedule.u(np.arange(budget), budget)
+
+
+def best(problem: Problem, budget: int, cap: float, contender: Contender, mean_lr: float) -> Best:
+    """The best base LR of at most ``cap`` and the best parameters, by L-BFGS from the best of many starts.
+
+    Args:
+        problem: What is trained.
+        budget: Iterations T.
+        cap: Largest base LR.
+        contender: The family.
+        mean_lr: A good mean LR to start from.
+    """
+    searches = [_Search(problem, budget, cap, contender, warmup) for warmup in contender.warmups]
+    scattered = [searches[0].start(values, mean_lr) for values in _quasi_random(contender)]
+    scattered.sort(key=lambda z: searches[0].objective(z)[0])
+    starts = [*(searches[0].start(values, mean_lr) for values in contender.known), *scattered[:_DESCENTS]]
+    first = min((searches[0].descended(z) for z in starts), key=lambda each: each.log_loss)
+    at = {name: float(getattr(first.schedule, name)) for name in contender.ranges}
+    found = [first, *(search.descended(search.start(at, mean_lr)) for search in searches[1:])]
+    return min(found, key=lambda each: each.log_loss)
+
+
+def _quasi_random(contender: Contender) -> list[dict[str, float]]:
+    """Starts: none without parameters, evenly spaced for one, otherwise a Sobol sequence."""
+    names, ends = list(contender.ranges), np.log(list(contender.ranges.values()))
+    if not names:
+        return [{}]
+    unit = np.linspace(0.1, 0.9, 5)[:, None] if len(names) == 1 else qmc.Sobol(len(names), rng=0).random(_SOBOL)
+    values = np.exp(ends[:, 0] + unit * (ends[:, 1] - ends[:, 0]))
+    return [dict(zip(names, row.tolist(), strict=True)) for row in values]
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The loss of a family with some warmup as a function of the logs of base LR and parameters, z."""
+
+    problem: Problem
+    budget: int
+    cap: float
+    contender: Contender
+    warmup: float
+
+    def start(self, values: Mapping[str, float], mean_lr: float) -> Floats:
+        """z at some parameters and a mean LR."""
+        logs = np.log([values[name] for name in self.contender.ranges])
+        base_lr = mean_lr / self.schedule(logs).mean(self.budget)
+        return np.concatenate([[math.log(min(max(base_lr, _LEAST_LR), self.cap))], logs])
+
+    def schedule(self, logs: Floats) -> Schedule:
+        """The family's schedule at the logs of its parameters."""
+        ranges = self.contender.ranges.items()
+        values = {name: min(max(math.exp(z), low), high) for z, (name, (low, high)) in zip(logs, ranges, strict=True)}
+        return schedule(self.contender.family, warmup=self.warmup, **values)
+
+    def objective(self, z: Floats) -> tuple[float, Floats]:
+        """Log loss and its gradient; the schedule's derivatives are central differences, which cost no training."""
+        steps = np.arange(self.budget)
+        base_lr, here = math.exp(z[0]), self.schedule(z[1:]).u(steps, self.budget)
+        loss, by_lr = log_loss(self.problem, base_lr * here)
+        gradient = [by_lr @ here]
+        for move in _STEP * np.eye(len(z) - 1):
+            ahead, behind = (self.schedule(z[1:] + sign * move).u(steps, self.budget) for sign in (1, -1))
+            gradient.append(by_lr @ (ahead - behind) / (2 * _STEP))
+        return loss, base_lr * np.array(gradient)
+
+    def descended(self, z: Floats) -> Best:
+        """The optimum that L-BFGS reaches from z."""
+        bounds = np.log([(_LEAST_LR, self.cap), *self.contender.ranges.values()])
+        options = {"maxiter": 200, "ftol": 1e-11}
+        result = minimize(self.objective, z, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        return Best(self.schedule(result.x[1:]), math.exp(result.x[0]), float(result.fun))
