@@ -57,10 +57,16 @@ def _descended(problem: Problem, cap: float, start: Floats, iterations: int) -> 
         loss, gradient = log_loss(problem, lrs)
         return loss, gradient * lrs
 
-    options = {"maxiter": iterations, "maxfun": 2 * iterations, "ftol": 1e-13, "gtol": 1e-9, "maxcor": 30}
     bounds = [(math.log(_LEAST), math.log(cap))] * len(start)
     first = np.log(np.clip(start, _LEAST, cap))
-    result = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    result = minimize(
+        objective,
+        first,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": iterations, "maxfun": 2 * iterations, "ftol": 1e-13, "gtol": 1e-9, "maxcor": 30},
+    )
     return np.exp(result.x), float(result.fun)
 
 

@@ -141,7 +141,9 @@ class _Search:
 
     def descended(self, z: Floats) -> Best:
         """The optimum that L-BFGS reaches from z."""
-        bounds = np.log([(_LEAST_LR, self.cap), *self.contender.ranges.values()])
-        options = {"maxiter": 200, "ftol": 1e-11}
-        result = minimize(self.objective, z, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        ends = [(_LEAST_LR, self.cap), *self.contender.ranges.values()]
+        bounds = [(math.log(low), math.log(high)) for low, high in ends]
+        result = minimize(
+            self.objective, z, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 200, "ftol": 1e-11}
+        )
         return Best(self.schedule(result.x[1:]), math.exp(result.x[0]), float(result.fun))

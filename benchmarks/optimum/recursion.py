@@ -34,7 +34,5 @@ def log_loss(problem: Problem, lrs: Floats) -> tuple[float, Floats]:
             a += squares[t] * (c * (h @ adjoint[t])) * h
     loss = 0.5 * float(h @ v[-1])
     by_decay = np.einsum("td,td,td,d->t", adjoint, decay, v[:-1], h)
-    by_noise = np.einsum(
-        "td,td->t", adjoint, problem.noise_at(v[:-1].T).T if c else np.broadcast_to(problem.noise, adjoint.shape)
-    )
+    by_noise = (adjoint * problem.noise_at(v[:-1].T).T).sum(axis=1)
     return float(np.log(loss)), 2.0 * (lrs * by_noise - by_decay) / loss

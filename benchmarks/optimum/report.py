@@ -41,18 +41,16 @@ def text(content: Mapping[str, Any]) -> str:
         "",
         _THEORY,
         _table(_THEORY_HEAD, (_theory(row) for row in rows if "kernel" in row)),
-        "Losses of the power laws fall like T^(−sβ/(1+sβ)) and peaks like T^(−ν), ν = 1 − 1/(s + 1/β), where the task is "
-        "easy (derived). Found between the two largest budgets:",
-        "",
+        _RATES,
         _table(["workload", "loss", "theory", "peak LR", "theory"], _rates(rows)),
     ]
     return "\n".join(parts)
 
 
 _METHOD = """\
-The optimum is the best schedule of all: every LR free between 0 and 2, the range of the base LR, found by L-BFGS through
-the recursion. A family has its own best base LR, at most 2 too, and its own best parameters in wide ranges. Costs are in
-per cent of the optimum's loss.
+The optimum is the best schedule of all: every LR free between 0 and 2, the range of the base LR, found by L-BFGS
+through the recursion. A family has its own best base LR, at most 2 too, and its own best parameters in wide ranges.
+Costs are in per cent of the optimum's loss.
 """
 
 _SURE = """\
@@ -67,6 +65,10 @@ _THEORY = """\
 Kernel: η ∝ K(R)^(−1/2), K(R) = Σ h s e^(−2hR), with R the sum of the LRs still to come and at most 2; one number, its
 scale, is fitted. Exponents: of the (1−x)^p closest to the optimum for x from 0.1 to 0.9. Theory for easy power laws is
 2β − 1; hard ones hold the largest LR, and the share of the budget below it vanishes.
+"""
+_RATES = """\
+Losses of easy power laws fall like T^(−sβ/(1+sβ)) and their best peaks like T^(−ν), ν = 1 − 1/(s + 1/β) (derived).
+Found between the two largest budgets:
 """
 _THEORY_HEAD = ["workload", "T", "the kernel's schedule costs", "exponent", "theory", "share below LR 2"]
 

@@ -7,6 +7,8 @@ this is (1 − x)^(2β−1); here K is what it is.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 
@@ -15,6 +17,7 @@ from phitune.trainables.workloads.exact import Problem
 
 _MIDDLE = (0.1, 0.9)
 _GRID = 400
+_LEAST = 1e-4
 
 
 def kernel_schedule(problem: Problem, budget: int, cap: float) -> tuple[Floats, float]:
@@ -31,7 +34,10 @@ def kernel_schedule(problem: Problem, budget: int, cap: float) -> tuple[Floats, 
         return made
 
     found = minimize_scalar(
-        lambda z: log_loss(problem, lrs(z))[0], bounds=np.log([1e-4, cap]), method="bounded", options={"xatol": 1e-6}
+        lambda z: log_loss(problem, lrs(z))[0],
+        bounds=(math.log(_LEAST), math.log(cap)),
+        method="bounded",
+        options={"xatol": 1e-6},
     )
     return lrs(found.x), float(found.fun)
 
