@@ -3,6 +3,8 @@
     python -m benchmarks.optimum [--processes 2] [--budgets 50 200 800 3200]
     python -m benchmarks.optimum report    # writes the tables and the figure of what is recorded
 
+Other budgets' cells stay as they are recorded.
+
 Writes benchmarks/results/optimum.json and optimum.md, and docs/figures/one-parameter.png.
 """
 
@@ -31,7 +33,8 @@ def main() -> None:
     kept = RESULTS / "optimum.json"
     if arguments.what == "all":
         cells = [Cell(workload, budget) for budget in sorted(arguments.budgets) for workload in WORKLOADS]
-        rows = []
+        before = json.loads(kept.read_text(encoding="utf-8"))["cells"] if kept.exists() else []
+        rows = [row for row in before if row["budget"] not in arguments.budgets]
         with get_context("spawn").Pool(arguments.processes) as pool:
             for row in pool.imap(measured, cells):
                 print(row["workload"], row["budget"], f"{row['loss']:.4g}", flush=True)

@@ -10,14 +10,14 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.stats import qmc
 
-from benchmarks.optimum.recursion import Floats, log_loss
+from benchmarks.optimum.recursion import Floats, log_loss, log_losses
 from phitune.trainables.schedules import Schedule, schedule
 from phitune.trainables.workloads.exact import Problem
 
 _LEAST_LR = 1e-5
 _STEP = 1e-5
-_SOBOL = 64
-_DESCENTS = 4
+_STARTS = 128
+_DESCENTS = 3
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,16 @@ class Contender:
         family: Its name.
         ranges: Of the parameters that are chosen, on a log scale; wider than a study's, so that they do not bind.
         known: Parameters from which to start besides quasi-random ones, such as those that make it another family.
-        warmups: Shares of the budget, one of which is chosen.
     """
 
     family: str
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     known: tuple[Mapping[str, float], ...] = ()
-    warmups: tuple[float, ...] = (0.0,)
-
-    @property
-    def parameters(self) -> int:
-        """Numbers that are chosen besides the base LR."""
-        return len(self.ranges) + (len(self.warmups) > 1)
 
 
 _SPLINE = {"time1": (0.01, 0.99), "lr1": (1e-3, 1.0), "time2": (0.01, 0.99), "lr2": (1e-3, 1.0)}
 _STRAIGHT = {"time1": 2 / 3, "lr1": 2 / 3, "time2": 0.5, "lr2": 0.5}
+_HELD = {"time1": 0.5, "lr1": 0.99, "time2": 0.3, "lr2": 0.1, "floor": 0.03}
 _PHI = {"phi": (1e-3, 1e3)}
 _FLOOR = {"floor": (1e-5, 0.9)}
 _LOWEST = {"floor": 1e-5}
@@ -58,8 +52,7 @@ CONTENDERS = {
     "rex-phi, floor": Contender("rex-phi", {**_PHI, **_FLOOR}, ({"phi": 2.0, **_LOWEST},)),
     "uba, floor": Contender("uba", {**_PHI, **_FLOOR}, ({"phi": 2.0, **_LOWEST},)),
     "spline": Contender("spline", _SPLINE, (_STRAIGHT,)),
-    "spline, warmup": Contender("spline", _SPLINE, (_STRAIGHT,), (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)),
-    "spline, floor": Contender("spline", {**_SPLINE, **_FLOOR}, ({**_STRAIGHT, **_LOWEST},)),
+    "spline, floor": Contender("spline", {**_SPLINE, **_FLOOR}, ({**_STRAIGHT, **_LOWEST}, _HELD)),
 }
 
 
@@ -86,35 +79,32 @@ def best(problem: Problem, budget: int, cap: float, contender: Contender, mean_l
         contender: The family.
         mean_lr: A good mean LR to start from.
     """
-    searches = [_Search(problem, budget, cap, contender, warmup) for warmup in contender.warmups]
-    scattered = [searches[0].start(values, mean_lr) for values in _quasi_random(contender)]
-    scattered.sort(key=lambda z: searches[0].objective(z)[0])
-    starts = [*(searches[0].start(values, mean_lr) for values in contender.known), *scattered[:_DESCENTS]]
-    first = min((searches[0].descended(z) for z in starts), key=lambda each: each.log_loss)
-    at = {name: float(getattr(first.schedule, name)) for name in contender.ranges}
-    found = [first, *(search.descended(search.start(at, mean_lr)) for search in searches[1:])]
-    return min(found, key=lambda each: each.log_loss)
+    search = _Search(problem, budget, cap, contender)
+    scattered = np.array([search.start(values, mean_lr) for values in _quasi_random(contender)])
+    losses = log_losses(problem, np.stack([search.lrs(z) for z in scattered], axis=1))
+    starts = [search.start(values, mean_lr) for values in contender.known]
+    starts += list(scattered[np.argsort(losses)[:_DESCENTS]])
+    return min((search.descended(z) for z in starts), key=lambda each: each.log_loss)
 
 
 def _quasi_random(contender: Contender) -> list[dict[str, float]]:
-    """Starts: none without parameters, evenly spaced for one, otherwise a Sobol sequence."""
+    """Parameters by a Sobol sequence over the ranges; nothing once if there are none."""
     names, ends = list(contender.ranges), np.log(list(contender.ranges.values()))
     if not names:
         return [{}]
-    unit = np.linspace(0.1, 0.9, 5)[:, None] if len(names) == 1 else qmc.Sobol(len(names), rng=0).random(_SOBOL)
+    unit = qmc.Sobol(len(names), rng=0).random(_STARTS)
     values = np.exp(ends[:, 0] + unit * (ends[:, 1] - ends[:, 0]))
     return [dict(zip(names, row.tolist(), strict=True)) for row in values]
 
 
 @dataclass(frozen=True)
 class _Search:
-    """The loss of a family with some warmup as a function of the logs of base LR and parameters, z."""
+    """The loss of a family as a function of the logs of base LR and parameters, z."""
 
     problem: Problem
     budget: int
     cap: float
     contender: Contender
-    warmup: float
 
     def start(self, values: Mapping[str, float], mean_lr: float) -> Floats:
         """z at some parameters and a mean LR."""
@@ -126,7 +116,11 @@ class _Search:
         """The family's schedule at the logs of its parameters."""
         ranges = self.contender.ranges.items()
         values = {name: min(max(math.exp(z), low), high) for z, (name, (low, high)) in zip(logs, ranges, strict=True)}
-        return schedule(self.contender.family, warmup=self.warmup, **values)
+        return schedule(self.contender.family, **values)
+
+    def lrs(self, z: Floats) -> Floats:
+        """LR of every step, [T]."""
+        return math.exp(z[0]) * self.schedule(z[1:]).u(np.arange(self.budget), self.budget)
 
     def objective(self, z: Floats) -> tuple[float, Floats]:
         """Log loss and its gradient; the schedule's derivatives are central differences, which cost no training."""

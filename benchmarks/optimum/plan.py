@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.optimum.best import Optimum, optimum
 from benchmarks.optimum.families import CONTENDERS, best
-from benchmarks.optimum.recursion import Floats, log_loss
+from benchmarks.optimum.recursion import Floats
 from benchmarks.optimum.theory import exponent, kernel_schedule
 from phitune.trainables.schedules import schedule
 from phitune.trainables.spec import Spec
@@ -55,6 +55,8 @@ class Cell:
         return self.exact.base_lr["sgd"][1]
 
 
+# A run that diverges overflows; the search for its LR steps back.
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def measured(cell: Cell) -> dict[str, Any]:
     """Everything that is recorded of a cell; losses relative to the optimum are in per cent above it."""
     problem, steps = cell.exact.problem, np.arange(cell.budget)
@@ -96,11 +98,7 @@ def _beyond(cell: Cell, free: Optimum) -> float:
     """The least log loss found with LRs of up to `_BEYOND`, from random changes of the optimum."""
     rng = np.random.default_rng(0)
     starts = [free.lrs * np.exp(0.5 * rng.standard_normal(cell.budget)) for _ in range(_BEYOND_STARTS)]
-    # A step too far overflows, and the line search steps back.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        found = optimum(cell.exact.problem, _BEYOND, starts, iterations=500)
-    loss, _ = log_loss(cell.exact.problem, found.lrs)
-    return min(loss, free.log_loss)
+    return min(optimum(cell.exact.problem, _BEYOND, starts, iterations=500).log_loss, free.log_loss)
 
 
 def _thinned(lrs: Floats) -> list[float]:

@@ -10,6 +10,15 @@ from phitune.trainables.workloads.exact import Problem
 Floats = NDArray[np.float64]
 
 
+def log_losses(problem: Problem, lrs: Floats) -> Floats:
+    """Logs of the expected losses [n] after the steps ``lrs`` [T, n] of n runs."""
+    h = problem.curvature[:, None]
+    v = np.repeat(problem.start[:, None], lrs.shape[1], axis=1)
+    for lr in lrs:
+        v = (1.0 - lr * h) ** 2 * v + lr**2 * problem.noise_at(v)
+    return np.log(0.5 * (h * v).sum(axis=0))
+
+
 def log_loss(problem: Problem, lrs: Floats) -> tuple[float, Floats]:
     """Log of the expected loss after the steps ``lrs`` [T], and its derivative by each of them [T].
 

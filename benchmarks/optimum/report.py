@@ -82,7 +82,7 @@ def _summary(rows: Rows) -> Iterable[list[str]]:
     for name, contender in CONTENDERS.items():
         costs = sorted(row["families"][name]["cost"] for row in rows)
         middle = 0.5 * (costs[(len(costs) - 1) // 2] + costs[len(costs) // 2])
-        yield [name, str(contender.parameters), _percent(middle), _percent(costs[-1])]
+        yield [name, str(len(contender.ranges)), _percent(middle), _percent(costs[-1])]
 
 
 def _parameters(row: Mapping[str, Any]) -> list[str]:
@@ -90,8 +90,7 @@ def _parameters(row: Mapping[str, Any]) -> list[str]:
     for name, contender in CONTENDERS.items():
         if contender.ranges:
             made = row["families"][name]["schedule"]
-            names = [*contender.ranges, *(["warmup"] if len(contender.warmups) > 1 else [])]
-            cells.append(", ".join(f"{made.get(key, 0):.3g}" for key in names))
+            cells.append(", ".join(f"{made.get(key, 0):.3g}" for key in contender.ranges))
     return [row["workload"], str(row["budget"]), *cells]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.optimum.best import optimum
 from benchmarks.optimum.families import CONTENDERS, best
-from benchmarks.optimum.recursion import Floats, log_loss
+from benchmarks.optimum.recursion import Floats, log_loss, log_losses
 from benchmarks.optimum.theory import exponent, kernel_schedule
 from phitune.trainables.schedules import Refined, schedule
 from phitune.trainables.training import Training, TrialConfig
@@ -30,6 +30,7 @@ def test_loss_is_the_workload_s_and_the_gradient_its_derivative(exact: ExactWork
     training.advance(40)
     loss, gradient = log_loss(exact.problem, lrs)
     assert math.exp(loss) == pytest.approx(training.curve[-1]["val_loss"], rel=1e-12)
+    assert log_losses(exact.problem, np.stack([lrs, 2 * lrs], axis=1))[0] == pytest.approx(loss, rel=1e-12)
     for t, move in enumerate(1e-5 * np.eye(40)):
         ahead, behind = (log_loss(exact.problem, lrs + sign * move)[0] for sign in (1, -1))
         assert gradient[t] == pytest.approx((ahead - behind) / 2e-5, rel=1e-5, abs=1e-8)
