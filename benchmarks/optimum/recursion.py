@@ -16,7 +16,8 @@ def log_losses(problem: Problem, lrs: Floats) -> Floats:
     v = np.repeat(problem.start[:, None], lrs.shape[1], axis=1)
     for lr in lrs:
         v = (1.0 - lr * h) ** 2 * v + lr**2 * problem.noise_at(v)
-    return np.log(0.5 * (h * v).sum(axis=0))
+    losses: Floats = np.log(0.5 * (h * v).sum(axis=0))
+    return losses
 
 
 def log_loss(problem: Problem, lrs: Floats) -> tuple[float, Floats]:
