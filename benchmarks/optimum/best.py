@@ -13,6 +13,8 @@ from benchmarks.optimum.recursion import Floats, log_loss
 from phitune.trainables.workloads.exact import Problem
 
 _LEAST = 1e-7
+_TOLERANCE = 1e-9
+_BEGINNINGS = 5
 _SIZES = (1e-4, 1e-3, 1e-2, 1e-1)
 _PERTURBATIONS = 10
 
@@ -43,7 +45,7 @@ def optimum(problem: Problem, cap: float, starts: Sequence[Floats], iterations: 
         problem: What is trained.
         cap: Largest LR.
         starts: LRs to start from, [T] each.
-        iterations: At most, from each start.
+        iterations: At most, each time that L-BFGS begins.
     """
     found = [_descended(problem, cap, start, iterations) for start in starts]
     losses = [loss for _, loss in found]
@@ -58,16 +60,22 @@ def _descended(problem: Problem, cap: float, start: Floats, iterations: int) -> 
         return loss, gradient * lrs
 
     bounds = [(math.log(_LEAST), math.log(cap))] * len(start)
-    first = np.log(np.clip(start, _LEAST, cap))
-    result = minimize(
-        objective,
-        first,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options={"maxiter": iterations, "maxfun": 2 * iterations, "ftol": 1e-13, "gtol": 1e-9, "maxcor": 30},
-    )
-    return np.exp(result.x), float(result.fun)
+    at, loss = np.log(np.clip(start, _LEAST, cap)), math.inf
+    # L-BFGS may end where its memory misleads it; begun anew from there, it goes on.
+    for _ in range(_BEGINNINGS):
+        before = loss
+        result = minimize(
+            objective,
+            at,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=bounds,
+            options={"maxiter": iterations, "maxfun": 2 * iterations, "ftol": 1e-13, "gtol": 1e-9, "maxcor": 30},
+        )
+        at, loss = result.x, float(result.fun)
+        if not before - loss > _TOLERANCE:
+            break
+    return np.exp(at), loss
 
 
 def _margin(problem: Problem, cap: float, lrs: Floats, loss: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,8 @@ _LEAST_LR = 1e-5
 _STEP = 1e-5
 _STARTS = 128
 _DESCENTS = 3
+# What is best for the optimum may be too large a mean LR for a family.
+_LR_FACTORS = (1.0, 0.6, 0.3)
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,9 @@ def best(problem: Problem, budget: int, cap: float, contender: Contender, mean_l
         mean_lr: A good mean LR to start from.
     """
     search = _Search(problem, budget, cap, contender)
-    scattered = np.array([search.start(values, mean_lr) for values in _quasi_random(contender)])
-    losses = log_losses(problem, np.stack([search.lrs(z) for z in scattered], axis=1))
-    starts = [search.start(values, mean_lr) for values in contender.known]
-    starts += list(scattered[np.argsort(losses)[:_DESCENTS]])
+    scattered = [search.start(values, mean_lr) for values in _quasi_random(contender)]
+    starts = [search.best_of([search.start(values, mean_lr)])[0] for values in contender.known]
+    starts += search.best_of(scattered)[:_DESCENTS]
     return min((search.descended(z) for z in starts), key=lambda each: each.log_loss)
 
 
@@ -111,6 +112,13 @@ class _Search:
         logs = np.log([values[name] for name in self.contender.ranges])
         base_lr = mean_lr / self.schedule(logs).mean(self.budget)
         return np.concatenate([[math.log(min(max(base_lr, _LEAST_LR), self.cap))], logs])
+
+    def best_of(self, starts: Sequence[Floats]) -> list[Floats]:
+        """All of them, each with its base LR and smaller ones, the least loss first and those that diverge last."""
+        smaller = [np.array([math.log(factor), *[0.0] * len(self.contender.ranges)]) for factor in _LR_FACTORS]
+        every = [z + change for z in starts for change in smaller]
+        losses = log_losses(self.problem, np.stack([self.lrs(z) for z in every], axis=1))
+        return [every[i] for i in np.argsort(losses)]
 
     def schedule(self, logs: Floats) -> Schedule:
         """The family's schedule at the logs of its parameters."""
