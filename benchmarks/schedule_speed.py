@@ -20,6 +20,7 @@ from phitune.trainables.schedules import Schedule, families, schedule
 GIVEN: dict[str, dict[str, object]] = {
     "uba": {"phi": 5.0},
     "rex-phi": {"phi": 5.0},
+    "spline": {"time1": 0.6, "lr1": 0.9, "time2": 0.4, "lr2": 0.2},
     "refined": {"values": tuple(1 - i / 100 for i in range(101))},
 }
 LIMIT_MS = 50.0

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from benchmarks.quality.curves import AVERAGES, Floats, Setting, points
 from phitune.search.study.model import Cell
 from phitune.trainables.schedules import Schedule
 from phitune.trainables.workloads import workload
-from phitune.trainables.workloads.quadratic import Quadratic
+from phitune.trainables.workloads.exact import ExactWorkload, Problem
 
 # Beyond it a run has diverged; as `trainables.training` has it, times the first loss.
 EXPLOSION = 1e3
@@ -18,42 +16,11 @@ EXPLOSION = 1e3
 _BLOCK = 128
 
 
-@dataclass(frozen=True)
-class Problem:
-    """SGD's second moments p of d independent coordinates, which all start at 1/d.
-
-    p ← (1 − ηλ)² p + η² (s + c λ Σλp), loss ½ Σλp.
-
-    Attributes:
-        curvature: λ, [d].
-        noise: s, the variance of the gradient's noise, [d].
-        proportional: c, what of the noise is proportional to the loss.
-    """
-
-    curvature: Floats
-    noise: Floats
-    proportional: float = 0.0
-
-    @property
-    def first_loss(self) -> float:
-        return 0.5 * float(self.curvature.mean())
-
-
-def quadratic(cell: Cell) -> Problem:
-    """The noisy quadratic of `trainables.workloads.quadratic`, without momentum."""
-    problem = workload(cell.workload)
-    assert isinstance(problem, Quadratic) and not problem.momentum
-    return Problem(problem.curvature, problem.noise_variance)
-
-
-def regression(dim: int = 100, exponent: float = 1.25, batch: int = 1, examples: int = 1024) -> Problem:
-    """Linear regression without label noise, batches drawn without replacement: noise is proportional to the loss.
-
-    *What do near-optimal learning rate schedules look like?* (arXiv 2603.10301). Eigenvalues fall from 1 by a power
-    law. With these defaults the best LRs are 0.3 to 0.5, and it diverges above 0.6 to 0.8.
-    """
-    curvature: Floats = np.arange(1.0, dim + 1) ** -exponent
-    return Problem(curvature, np.zeros(dim), 1 / batch - 1 / examples)
+def problem(cell: Cell) -> Problem:
+    """The problem of a cell whose workload is exact and without momentum."""
+    built = workload(cell.workload)
+    assert isinstance(built, ExactWorkload) and not built.momentum
+    return built.problem
 
 
 def quadratic_setting(kappa: float, budget: int) -> Setting:
@@ -63,8 +30,8 @@ def quadratic_setting(kappa: float, budget: int) -> Setting:
 
 
 def regression_setting(budget: int) -> Setting:
-    """Its cell lends families and ranges from the quadratic, which is a workload; the losses are `regression`'s."""
-    return Setting(f"regression-{budget}", "quadratic", "sgd", budget)
+    """A cell of the linear regression."""
+    return Setting(f"regression-{budget}", "regression", "sgd", budget)
 
 
 def losses(problem: Problem, budget: int, schedules: list[Schedule], base_lr: Floats) -> Floats:
@@ -75,18 +42,17 @@ def losses(problem: Problem, budget: int, schedules: list[Schedule], base_lr: Fl
 
 
 def _block(problem: Problem, budget: int, schedules: list[Schedule], base_lr: Floats) -> Floats:
-    h, s, proportional = problem.curvature[:, None], problem.noise[:, None], problem.proportional
+    h = problem.curvature[:, None]
     lrs = base_lr * np.stack([each.u(np.arange(budget), budget) for each in schedules], axis=1)
     rates = np.array(AVERAGES[1:], dtype=float)[:, None, None]
-    ww = np.full((h.size, base_lr.size), 1.0 / h.size)
+    ww = np.repeat(problem.start[:, None], base_lr.size, axis=1)
     wa = np.repeat(ww[None], len(rates), axis=0)
     aa = wa.copy()
     marks, at_marks = points(budget), []
     for step in range(budget):
         lr = lrs[step]
         decay = 1.0 - lr * h
-        noise = s + proportional * h * (h * ww).sum(axis=0) if proportional else s
-        ww = np.minimum(decay**2 * ww + lr**2 * noise, 1e9)
+        ww = np.minimum(decay**2 * ww + lr**2 * problem.noise_at(ww), 1e9)
         wa = np.clip(decay * wa, -1e9, 1e9)
         beta = np.minimum(1.0, rates / (step + 1))
         keep = 1.0 - beta

@@ -19,7 +19,7 @@ import optuna
 from benchmarks.quality import check, curves, exact, smooth
 from benchmarks.quality import table as tables
 from benchmarks.quality.curves import FOLDER, SETTINGS, Curves
-from benchmarks.quality.exact import quadratic, quadratic_setting, regression, regression_setting
+from benchmarks.quality.exact import problem, quadratic_setting, regression_setting
 from benchmarks.quality.own import Phitune, Settings
 from benchmarks.quality.peers.believing import Believing
 from benchmarks.quality.peers.optuna import Optuna
@@ -30,14 +30,14 @@ from benchmarks.quality.scores import Curve
 from benchmarks.quality.simulation import Method, Trace, simulate
 from benchmarks.quality.table import Table, exact_table, recorded_table
 
-_QUADRATICS = {
+_EXACT = {
     setting.name: setting
     for kappa in (100, 1000)
     for budget in (100, 200, 400, 800, 1600, 3200)
     for setting in [quadratic_setting(kappa, budget)]
 }
-_REGRESSIONS = {setting.name: setting for budget in (100, 400, 1600) for setting in [regression_setting(budget)]}
-WORKLOADS = (*_QUADRATICS, *_REGRESSIONS, *SETTINGS)
+_EXACT |= {setting.name: setting for budget in (100, 400, 1600) for setting in [regression_setting(budget)]}
+WORKLOADS = (*_EXACT, *SETTINGS)
 # Full trainings at which a search is asked for its choice.
 MARKS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112)
 
@@ -128,11 +128,9 @@ def table(name: str) -> Table:
 
 
 def _new_table(name: str) -> Table:
-    if name in _QUADRATICS:
-        setting = _QUADRATICS[name]
-        return exact_table(setting, quadratic(setting.cell()))
-    if name in _REGRESSIONS:
-        return exact_table(_REGRESSIONS[name], regression())
+    if name in _EXACT:
+        setting = _EXACT[name]
+        return exact_table(setting, problem(setting.cell()))
     return recorded_table(SETTINGS[name], Curves.load(FOLDER / f"{name}.npz"))
 
 

@@ -12,9 +12,10 @@ from scipy.spatial import cKDTree
 
 from benchmarks.quality.check import disagreement
 from benchmarks.quality.curves import AVERAGES, SHARES, Curves, Floats, Setting, points, schedule_of
-from benchmarks.quality.exact import EXPLOSION, Problem, losses
+from benchmarks.quality.exact import EXPLOSION, losses
 from benchmarks.quality.smooth import Smooth, places, squeeze, stretch
 from phitune.search.study.model import Cell
+from phitune.trainables.workloads.exact import Problem
 
 GRID = 41
 # A simulated run's noise is that of one of so many recorded runs nearby.

@@ -6,7 +6,7 @@ import time
 
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads.base import Learner
-from phitune.trainables.workloads.quadratic import Quadratic, QuadraticLearner
+from phitune.trainables.workloads.exact import MomentsLearner, Quadratic
 
 
 class Waiting(Quadratic):
@@ -24,7 +24,7 @@ class Waiting(Quadratic):
         return _WaitingLearner(self, self.seconds / horizon)
 
 
-class _WaitingLearner(QuadraticLearner):
+class _WaitingLearner(MomentsLearner):
     def __init__(self, workload: Waiting, seconds: float) -> None:
         super().__init__(workload)
         self._seconds = seconds

@@ -17,7 +17,7 @@ from phitune.analysis.answers.budget_model import BudgetModel
 from phitune.trainables.schedules import Uba
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads import workload
-from phitune.trainables.workloads.quadratic import Quadratic
+from phitune.trainables.workloads.exact import Problem, Quadratic
 
 Floats = NDArray[np.float64]
 
@@ -75,26 +75,26 @@ def search(plan: Plan, out: Path) -> Path:
     return out / "runs" / "validity" / "report" / "guidelines.json"
 
 
-def expected_losses(problem: Quadratic, horizon: int, phi: Floats, base_lr: Floats) -> Floats:
+def expected_losses(problem: Problem, horizon: int, phi: Floats, base_lr: Floats) -> Floats:
     """Exact expected losses for arrays of φ and base LR, both [n], by the recursion of docs/method/quadratic.md."""
-    h = problem.curvature[:, None]
-    v = np.full((h.size, phi.size), 1.0 / h.size)
+    h, s = problem.curvature[:, None], problem.noise[:, None]
+    v = np.repeat(problem.start[:, None], phi.size, axis=1)
     u = np.stack([Uba(float(p)).u(np.arange(horizon), horizon) for p in phi])
     for step in range(horizon):
         lr = base_lr * u[:, step]
-        v = np.minimum((1 - lr * h) ** 2 * v + lr**2 * problem.noise_variance[:, None], 1e6)
+        v = np.minimum((1 - lr * h) ** 2 * v + lr**2 * s, 1e6)
     losses: Floats = 0.5 * (h * v).sum(axis=0)
     return losses
 
 
-def truth(problem: Quadratic, horizon: int) -> Truth:
+def truth(quadratic: Quadratic, horizon: int) -> Truth:
     """By grids that close in; φ* is known to a thousandth."""
-    lows, highs = (np.log([PHI[i], problem.base_lr["sgd"][i]]) for i in (0, 1))
+    lows, highs = (np.log([PHI[i], quadratic.base_lr["sgd"][i]]) for i in (0, 1))
     low, high = lows.copy(), highs.copy()
     best = Truth(math.nan, math.nan, math.inf)
     for _ in range(ZOOMS):
         phi, lr = (a.ravel() for a in np.meshgrid(*(np.exp(np.linspace(low[i], high[i], GRID)) for i in (0, 1))))
-        losses = expected_losses(problem, horizon, phi, lr)
+        losses = expected_losses(quadratic.problem, horizon, phi, lr)
         i = int(losses.argmin())
         best = Truth(float(phi[i]), float(lr[i]), float(losses[i]))
         # Two steps of the grid on either side: the valley is slanted.
@@ -135,10 +135,11 @@ def score(guidelines: Path) -> dict[str, object]:
 
 def _cell(cell: dict[str, object]) -> dict[str, float | str | bool]:
     values = json.loads(json.dumps(cell))
-    problem = workload(Spec.of(values["workload"]))
-    assert isinstance(problem, Quadratic)
-    known = truth(problem, values["budget"])
-    at = expected_losses(problem, values["budget"], np.array([values["phi"]]), np.array([values["uba_base_lr"]]))[0]
+    quadratic = workload(Spec.of(values["workload"]))
+    assert isinstance(quadratic, Quadratic)
+    known = truth(quadratic, values["budget"])
+    phi, lr = np.array([values["phi"]]), np.array([values["uba_base_lr"]])
+    at = expected_losses(quadratic.problem, values["budget"], phi, lr)[0]
     low, high = values["phi_interval"]
     return {
         "workload": values["label"],

@@ -26,7 +26,7 @@ def schedules(
         cls = family(name)
         summary = (cls.__doc__ or "").strip().splitlines()[0].replace("``", "")
         typer.echo(f"{name:15} {summary}")
-        parameters = ", ".join(_parameter(cls, key) for key in cls.own_fields())
+        parameters = ", ".join(_parameter(cls, key) for key in dict.fromkeys([*cls.own_fields(), *cls.parameters]))
         for line in textwrap.wrap(parameters, 100, break_on_hyphens=False):
             typer.echo(f"{'':15} {line}")
     typer.echo(
@@ -62,7 +62,7 @@ def workloads(
         )
     typer.echo(
         "\nFor *: mlp, cnn, resnet8 to resnet110, vit-tiny, or any classifier of torchvision.models, such as resnet18."
-        f"\nAll but quadratic also take the recipe: {', '.join(Recipe.names())}."
+        f"\nAll but quadratic, regression and power-law also take the recipe: {', '.join(Recipe.names())}."
         "\nYour own: module:function, any training loop that takes a phitune.Trial, or module:Class, a subclass of"
         "\nphitune.trainables.workloads.Workload (docs/workloads.md). phitune workloads module:function shows one."
     )

@@ -98,7 +98,10 @@ def _parameters(space: FamilySpace, unit: Sequence[float] | NDArray[np.float64])
 
 
 def _mean_lr_range(space: FamilySpace, cell: Cell) -> tuple[float, float]:
-    """Range of the mean LR over all allowed base LRs and parameters; the corners suffice, as means are monotone."""
+    """Range of the mean LR over all allowed base LRs and parameters; the corners suffice, as means are monotone.
+
+    A spline's mean is not: with one parameter searched alone it may reach some per cent beyond.
+    """
     ends = [[(key, parameter.low), (key, parameter.high)] for key, parameter in space.searched.items()]
     means = [space.schedule(**dict(corner)).mean(cell.budget) for corner in product(*ends)]
     return cell.base_lr[0] * min(means), cell.base_lr[1] * max(means)

@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 from benchmarks.quality.curves import AVERAGES, SHARES, Floats, points, schedule_of
-from benchmarks.quality.exact import Problem, losses, quadratic, quadratic_setting, regression
+from benchmarks.quality.exact import losses, problem, quadratic_setting, regression_setting
 from benchmarks.quality.own import Phitune, Settings
 from benchmarks.quality.peers.optuna import Optuna
 from benchmarks.quality.peers.recipe import Recipe
@@ -20,6 +20,7 @@ from benchmarks.quality.table import GRID, FamilyTable, Table, grids
 from phitune.trainables.schedules import schedule
 from phitune.trainables.training import Training, TrialConfig
 from phitune.trainables.workloads import workload
+from phitune.trainables.workloads.exact import Problem
 
 BEST_LR = 0.1
 LAST = len(SHARES) - 1
@@ -170,13 +171,13 @@ def test_exact_losses_agree_with_the_workload() -> None:
     for point, step in enumerate(points(cell.budget)):
         training.advance(step)
         last = training.curve[-1]
-        exact = losses(quadratic(cell), cell.budget, [uba], np.array([0.5]))[0, point]
+        exact = losses(problem(cell), cell.budget, [uba], np.array([0.5]))[0, point]
         assert exact == pytest.approx([last["val_loss"], last["ema_val_loss"]], rel=1e-9)
 
 
 def test_losses_of_a_regression_are_means_over_runs_of_sgd() -> None:
     rng = np.random.default_rng(0)
-    problem = Problem(np.array([1.0, 0.5, 0.2]), np.zeros(3), 0.25)
+    made = Problem(np.array([1.0, 0.5, 0.2]), np.full(3, 1 / 3), np.zeros(3), 0.25)
     budget, lr, runs = 40, 0.6, 200_000
     linear = schedule("linear")
     # Noise of the variance that the recursion has: c λᵢ Σλp, independent of the weights' signs.
@@ -184,19 +185,19 @@ def test_losses_of_a_regression_are_means_over_runs_of_sgd() -> None:
     a = w.copy()
     for step in range(budget):
         rate = lr * float(linear.u(np.array([step]), budget)[0])
-        spread = np.sqrt(problem.proportional * problem.curvature * (problem.curvature * w**2).sum(1)[:, None])
-        w = w - rate * (problem.curvature * w + spread * rng.standard_normal(w.shape))
+        spread = np.sqrt(made.proportional * made.curvature * (made.curvature * w**2).sum(1)[:, None])
+        w = w - rate * (made.curvature * w + spread * rng.standard_normal(w.shape))
         share = min(1.0, AVERAGES[1] / (step + 1))
         a = (1 - share) * a + share * w
-    simulated = [0.5 * (problem.curvature * each**2).sum(1).mean() for each in (w, a)]
-    exact = losses(problem, budget, [linear], np.array([lr]))[0, -1]
+    simulated = [0.5 * (made.curvature * each**2).sum(1).mean() for each in (w, a)]
+    exact = losses(made, budget, [linear], np.array([lr]))[0, -1]
     assert exact == pytest.approx(simulated, rel=0.03)
 
 
 def test_the_optimum_of_the_regression_is_inside_the_range() -> None:
-    cell = quadratic_setting(1000, 400).cell()
+    cell = regression_setting(400).cell()
     lrs = np.geomspace(*cell.base_lr, GRID)
-    final = losses(regression(), 400, [schedule("linear")] * GRID, lrs)[:, -1, 0]
+    final = losses(problem(cell), 400, [schedule("linear")] * GRID, lrs)[:, -1, 0]
     cliff = int(np.flatnonzero(final > final[0])[0])
     assert 5 < final.argmin() < cliff - 2
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.validity import quadratics, simulated, trends
 from benchmarks.validity.surfaces import PHI_RANGE, Landscape, search
-from phitune.trainables.workloads.quadratic import Quadratic
+from phitune.trainables.workloads.exact import Quadratic
 from tests.analysis.quadratic_twin import truth
 
 

@@ -21,7 +21,7 @@ import signal
 import time
 from pathlib import Path
 
-from phitune.trainables.workloads.quadratic import Quadratic, QuadraticLearner
+from phitune.trainables.workloads.exact import Quadratic, MomentsLearner
 
 HERE = Path(__file__).parent
 
@@ -47,7 +47,7 @@ class Faulty(Quadratic):
         return learner
 
 
-class Learner(QuadraticLearner):
+class Learner(MomentsLearner):
     how = ""
 
     def step(self, lr, momentum=None):
@@ -142,7 +142,7 @@ def test_the_study_goes_on_and_says_why_each_trial_failed(tmp_path: Path, phitun
 
 GREEDY = """
 import time
-from phitune.trainables.workloads.quadratic import Quadratic
+from phitune.trainables.workloads.exact import Quadratic
 
 
 class Greedy(Quadratic):

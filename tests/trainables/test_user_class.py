@@ -33,7 +33,7 @@ class Power(Schedule):
 
 WORKLOAD = """
 from analysis import POWER
-from phitune.trainables.workloads.quadratic import Quadratic
+from phitune.trainables.workloads.exact import Quadratic
 
 
 class Mine(Quadratic):

@@ -26,6 +26,7 @@ from phitune.trainables.schedules.refinement import refine
 from phitune.trainables.schedules.rex import Rex
 from phitune.trainables.schedules.rex_phi import RexPhi
 from phitune.trainables.schedules.sgdr import Sgdr
+from phitune.trainables.schedules.spline import Spline
 from phitune.trainables.schedules.step import Step
 from phitune.trainables.schedules.uba import Uba
 from phitune.trainables.schedules.wsd import Wsd
@@ -47,6 +48,7 @@ __all__ = [
     "RexPhi",
     "Schedule",
     "Sgdr",
+    "Spline",
     "Step",
     "Uba",
     "Wsd",

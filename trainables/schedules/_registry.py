@@ -23,13 +23,25 @@ from phitune.trainables.schedules.refined import Refined
 from phitune.trainables.schedules.rex import Rex
 from phitune.trainables.schedules.rex_phi import RexPhi
 from phitune.trainables.schedules.sgdr import Sgdr
+from phitune.trainables.schedules.spline import Spline
 from phitune.trainables.schedules.step import Step
 from phitune.trainables.schedules.uba import Uba
 from phitune.trainables.schedules.wsd import Wsd
 from phitune.trainables.suggestion import did_you_mean
 from phitune.trainables.user_class import import_class
 
-_DECAYS: tuple[type[Schedule], ...] = (Uba, RexPhi, Rex, Linear, Cosine, Step, MultiStep, Exponential, Polynomial)
+_DECAYS: tuple[type[Schedule], ...] = (
+    Uba,
+    RexPhi,
+    Rex,
+    Linear,
+    Cosine,
+    Step,
+    MultiStep,
+    Exponential,
+    Polynomial,
+    Spline,
+)
 _PHASES: tuple[type[Schedule], ...] = (OneCycle, Wsd, Sgdr, DelayedLinear, InverseSqrt, Constant)
 _FROM_A_RUN: tuple[type[Schedule], ...] = (Plateau, Refined)
 _FAMILIES = {cls.family: cls for cls in (*_DECAYS, *_PHASES, *_FROM_A_RUN)}

@@ -84,7 +84,7 @@ class ScheduleConformance:
 
     def draw_schedule(self, data: st.DataObject) -> Schedule:
         """A schedule of the family with random parameters, warmup, floor and sampling."""
-        return schedule(self.family, **data.draw(self.parameters()), **data.draw(_COMPOSITION))
+        return schedule(self.family, **{**data.draw(_COMPOSITION), **data.draw(self.parameters())})
 
     def test_family_is_declared_in_full(self) -> None:
         cls = family(self.family)
@@ -92,7 +92,7 @@ class ScheduleConformance:
         assert "__dataclass_params__" in vars(cls), "decorate it with @dataclass(frozen=True)"
         assert (cls.__doc__ or "").strip(), "say in its docstring what it is and where it comes from"
         for name, parameter in cls.parameters.items():
-            assert name in cls.own_fields(), f"{name} is no field"
+            assert name in cls.__dataclass_fields__, f"{name} is no field"
             assert 0 < parameter.low < parameter.high < math.inf, f"{name}: a log-uniform range"
 
     @_FEW

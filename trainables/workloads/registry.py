@@ -29,7 +29,9 @@ _WORKLOADS = {
     **{f"{gpt}/stdlib": "phitune.trainables.workloads.language:Gpt" for gpt in _GPTS},
     **{f"{gpt}/text": "phitune.trainables.workloads.language:Gpt" for gpt in _GPTS},
     **{f"*/{images}": "phitune.trainables.workloads.vision:Vision" for images in _IMAGES},
-    "quadratic": "phitune.trainables.workloads.quadratic:Quadratic",
+    "quadratic": "phitune.trainables.workloads.exact:Quadratic",
+    "regression": "phitune.trainables.workloads.exact:Regression",
+    "power-law": "phitune.trainables.workloads.exact:PowerLaw",
 }
 
 

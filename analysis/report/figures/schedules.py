@@ -72,6 +72,7 @@ def _panels() -> dict[str, list[Curve]]:
         "hold, then decay": [
             *_named("wsd", "delayed-linear"),
             ("wsd, shape sqrt", schedule("wsd", shape="sqrt")),
+            ("spline", schedule("spline", time1=0.7, lr1=0.95, time2=0.4, lr2=0.2)),
         ],
         "cycles": [
             *_named("onecycle", "sgdr"),

@@ -162,7 +162,7 @@ WATCHED = """
 import os, time
 from pathlib import Path
 import ray
-from phitune.trainables.workloads.quadratic import Quadratic
+from phitune.trainables.workloads.exact import Quadratic
 
 
 class Watched(Quadratic):

@@ -62,7 +62,7 @@ WORKLOAD = '''
 import time
 from pathlib import Path
 
-from phitune.trainables.workloads.quadratic import Quadratic
+from phitune.trainables.workloads.exact import Quadratic
 
 HOLD, JOURNAL = Path("{folder}/hold"), Path("{folder}/runs/s/trials.jsonl")
 

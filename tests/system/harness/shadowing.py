@@ -8,7 +8,7 @@ _BOWL = '''
 """A workload of the user's own that uses the user's own ``analysis``."""
 
 import analysis
-from phitune.trainables.workloads.quadratic import Quadratic
+from phitune.trainables.workloads.exact import Quadratic
 
 
 class Bowl(Quadratic):

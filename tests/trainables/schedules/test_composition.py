@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 
 from phitune.trainables.schedules import Schedule, families, schedule
 
-EVERY = [
-    schedule(name, **{"uba": {"phi": 3.0}, "rex-phi": {"phi": 3.0}, "refined": {"values": [0.5, 1, 0]}}.get(name, {}))
-    for name in families()
-]
+REQUIRED: dict[str, dict[str, object]] = {
+    "uba": {"phi": 3.0},
+    "rex-phi": {"phi": 3.0},
+    "spline": {"time1": 0.6, "lr1": 0.9, "time2": 0.4, "lr2": 0.2},
+    "refined": {"values": [0.5, 1, 0]},
+}
+EVERY = [schedule(name, **REQUIRED.get(name, {})) for name in families()]
 
 
 def test_straight_to_zero_is_linear_with_warmup() -> None:

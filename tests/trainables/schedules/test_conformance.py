@@ -71,6 +71,14 @@ class TestPolynomial(ToZero):
     bad = ({"power": 0}, {"power": -1.0})
 
 
+class TestSpline(ToZero):
+    family = "spline"
+    bad = (
+        *({name: value} for name in ("time1", "time2") for value in (0.0, 1.0, -0.1)),
+        *({name: value} for name in ("lr1", "lr2") for value in (0.0, 1.1, -0.1)),
+    )
+
+
 class TestOneCycle(ScheduleConformance):
     family = "onecycle"
     bad = (

@@ -43,7 +43,8 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_families_by_these_names() -> None:
-    decays = ["uba", "rex-phi", "rex", "linear", "cosine", "step", "multistep", "exponential", "polynomial"]
+    mobius = ["uba", "rex-phi", "rex", "linear", "cosine"]
+    decays = [*mobius, "step", "multistep", "exponential", "polynomial", "spline"]
     phases = ["onecycle", "wsd", "sgdr", "delayed-linear", "inverse-sqrt", "constant"]
     assert families() == [*decays, *phases, "plateau", "refined"]
     assert all(family(name).family == name for name in families())

@@ -98,6 +98,43 @@ def test_wsd_holds_then_cools_down() -> None:
     assert schedule("wsd", shape="sqrt").mean(100) == pytest.approx(0.8 + 0.2 / 3)
 
 
+shares = st.floats(0.02, 0.95)
+
+
+@given(time1=shares, lr1=shares, time2=shares, lr2=shares)
+def test_spline_passes_its_points_and_never_rises(time1: float, lr1: float, time2: float, lr2: float) -> None:
+    made = schedule("spline", time1=time1, lr1=lr1, time2=time2, lr2=lr2)
+    points = made.profile(1 - np.array([time1, time1 * time2]))
+    assert points == pytest.approx([lr1, lr1 * lr2], abs=1e-12)
+    assert np.diff(made.profile(X)).max() <= 1e-15
+
+
+def test_spline_holds_and_then_follows_fritsch_and_butland() -> None:
+    held = profile("spline", time1=0.4, lr1=1.0, time2=0.5, lr2=0.6)
+    np.testing.assert_array_equal(held[:601], 1.0)
+    # Time left 0, .2, .4, 1 and u 0, .6, 1, 1: secants 3, 2, 0. Slope at .2: harmonic mean, weights 1 to 1 as both
+    # sides are as long; at .4 a side is flat; at 0 the parabola's through three points, ((2·.2+.2)·3 − .2·2)/.4.
+    left, (end, middle) = 0.1, (3.5, 2.4)
+    hermite = 0.5 * 0.6 + 0.2 / 8 * (end - middle)
+    assert profile("spline", 1 - left, time1=0.4, lr1=1.0, time2=0.5, lr2=0.6) == pytest.approx(hermite)
+
+
+@pytest.mark.parametrize(
+    ("family", "parameters", "spline", "within"),
+    [
+        ("linear", {}, (0.3, 0.3, 0.7, 0.7), 1e-12),
+        ("cosine", {}, (0.92, 0.983, 0.1, 0.0246), 0.006),
+        ("polynomial", {"power": 3.0}, (0.657, 0.282, 0.5015, 0.121), 0.01),
+        ("wsd", {}, (0.2, 1.0, 0.9, 0.9), 0.02),
+    ],
+)
+def test_spline_is_close_to(
+    family: str, parameters: dict[str, float], spline: tuple[float, ...], within: float
+) -> None:
+    values = dict(zip(("time1", "lr1", "time2", "lr2"), spline, strict=True))
+    np.testing.assert_allclose(profile("spline", **values), profile(family, **parameters), rtol=0, atol=within)
+
+
 def test_families_that_meet() -> None:
     for delay in (0.0, 0.3, 0.9):
         np.testing.assert_allclose(
@@ -128,7 +165,13 @@ def test_inverse_sqrt_with_its_warmup_is_the_transformers() -> None:
 def test_defaults_of_every_family_have_a_mean_in_closed_form() -> None:
     for name in families():
         instance = schedule(
-            name, **{"uba": {"phi": 3}, "rex-phi": {"phi": 3}, "refined": {"values": [0, 1, 0.5]}}.get(name, {})
+            name,
+            **{
+                "uba": {"phi": 3},
+                "rex-phi": {"phi": 3},
+                "refined": {"values": [0, 1, 0.5]},
+                "spline": {"time1": 0.8, "lr1": 0.3, "time2": 0.2, "lr2": 0.5},
+            }.get(name, {}),
         )
         middles = (np.arange(200_000) + 0.5) / 200_000
         assert instance.mean(100) == pytest.approx(float(instance.profile(middles).mean()), rel=1e-5)
@@ -136,7 +179,8 @@ def test_defaults_of_every_family_have_a_mean_in_closed_form() -> None:
 
 def test_required_parameters_are_those_without_a_default() -> None:
     required = {name: family(name).required() for name in families() if family(name).required()}
-    assert required == {"uba": ["phi"], "rex-phi": ["phi"], "refined": ["values"]}
+    spline = ["time1", "lr1", "time2", "lr2"]
+    assert required == {"uba": ["phi"], "rex-phi": ["phi"], "refined": ["values"], "spline": spline}
 
 
 def test_what_a_person_reads() -> None:

@@ -16,7 +16,7 @@ from phitune.trainables.training.checkpoint import Checkpoint, CheckpointFolder
 from phitune.trainables.trial.actor import TrialActor
 from phitune.trainables.workloads.base import Learner
 from phitune.trainables.workloads.digits import MlpDigits
-from phitune.trainables.workloads.quadratic import Quadratic
+from phitune.trainables.workloads.exact import Quadratic
 
 
 class Power:

@@ -8,7 +8,7 @@ from phitune.trainables.schedules import schedule
 from phitune.trainables.spec import Spec
 from phitune.trainables.training import Training, TrialConfig
 from phitune.trainables.workloads import workload
-from phitune.trainables.workloads.quadratic import Quadratic
+from phitune.trainables.workloads.exact import Quadratic
 
 
 def expected_loss(kappa: float, noise: float, dim: int, lrs: np.ndarray) -> float:
@@ -32,11 +32,11 @@ def test_is_exactly_the_recursion(kappa: float, noise: float, horizon: int) -> N
 
 def test_momentum_and_average_agree_with_simulation() -> None:
     """200 000 simulated runs of heavy-ball SGD, their average included, against the second moments."""
-    problem = Quadratic(kappa=5, noise=0.5, dim=3, momentum=0.8)
-    learner = problem.learner("sgd", 0, 40)
+    quadratic = Quadratic(kappa=5, noise=0.5, dim=3, momentum=0.8)
+    learner = quadratic.learner("sgd", 0, 40)
     rng = np.random.default_rng(0)
     runs = 200_000
-    h, s = problem.curvature, problem.noise_variance
+    h, s = quadratic.problem.curvature, quadratic.problem.noise
     w = rng.choice([-1.0, 1.0], size=(runs, 3)) / np.sqrt(3)
     m, a = np.zeros_like(w), w.copy()
     for step in range(40):

@@ -87,6 +87,19 @@ class TestQuadraticWithMomentum(WorkloadConformance):
     workload = "quadratic(kappa=10,noise=0.5,momentum=0.8)"
 
 
+class TestRegression(WorkloadConformance):
+    workload = "regression(dim=20)"
+
+
+@pytest.mark.full
+class TestRegressionWithMomentum(WorkloadConformance):
+    workload = "regression(dim=20,batch=8,momentum=0.5)"
+
+
+class TestPowerLaw(WorkloadConformance):
+    workload = "power-law(dim=50)"
+
+
 class GlobalDraws(MlpDigits):
     def batch(self, seed: int, step: int, device: str) -> Batch:
         inputs, targets = super().batch(seed, step, device)

@@ -17,9 +17,9 @@ from phitune.trainables.spec import Spec
 from phitune.trainables.training import Diagnostics, Training, TrialConfig
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.base import Diagnosis, Split
+from phitune.trainables.workloads.exact import Quadratic
 from phitune.trainables.workloads.learning.full_batch import measure
 from phitune.trainables.workloads.learning.supervised import Data, SupervisedWorkload
-from phitune.trainables.workloads.quadratic import Quadratic
 from tests.trainables.population.twins import gpt
 
 ALL = Diagnosis(gradient=True, hessian=True)

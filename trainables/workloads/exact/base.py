@@ -1,4 +1,4 @@
-"""The noisy quadratic: the workload whose best schedule is known exactly."""
+"""The base class of exact workloads, and the learner that they share."""
 
 from __future__ import annotations
 
@@ -12,66 +12,63 @@ from numpy.typing import NDArray
 from phitune.trainables.errors import InputError
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads.base import Diagnosis, Evaluation, Learner, Norms, Split, Workload, average_weight
+from phitune.trainables.workloads.exact.problem import Problem
 
 
-class Quadratic(Workload):
-    """SGD on ``½ Σ hᵢ wᵢ²`` with gradient noise; second moments instead of samples, so exact.
+class ExactWorkload(Workload):
+    """SGD on a `Problem`, perhaps with momentum; `val_loss` is the exact expected loss, the metric the same number.
 
-    ``dim`` eigenvalues hᵢ log-spaced in [1/κ, 1], start ``E[wᵢ²] = 1/dim``, gradient noise of variance
-    ``c·hᵢ/dim`` a step. `val_loss` is the exact expected loss; the metric is the same number.
-
-    Args:
-        kappa: Condition number κ ≥ 1.
-        noise: Noise scale c ≥ 0.
-        dim: Number of eigenvalues, at least 1.
+    Attributes:
+        name: The workload's name in messages.
+        problem: Curvature, start and noise.
         momentum: Heavy-ball momentum in [0, 1), as in torch's SGD: ``m ← μm + g``, ``w ← w − ηm``.
-
-    Source: the noisy quadratic model, as in Zhang et al., arXiv 1907.04164.
     """
 
+    name: str
     full_budget = 3200
     metric_name = "expected loss"
     metric_mode = "min"
     base_lr: Mapping[str, tuple[float, float]] = {"sgd": (0.005, 2.0)}
     deterministic = True
 
-    def __init__(self, kappa: float = 100.0, noise: float = 0.03, dim: int = 60, momentum: float = 0.0) -> None:
-        _require("kappa", kappa, 1, math.inf, "a number of at least 1")
-        _require("noise", noise, 0, math.inf, "a number of at least 0")
-        _require("dim", dim, 1, math.inf, "a whole number of at least 1", whole=True)
-        _require("momentum", momentum, 0, 1, "a number in [0, 1)")
-        self.curvature = np.logspace(-math.log10(kappa), 0.0, dim)
-        self.noise_variance = noise * self.curvature / dim
+    def __init__(self, problem: Problem, momentum: float) -> None:
+        self.require("momentum", momentum, 0, 1, "a number in [0, 1)")
+        self.problem = problem
         self.momentum = momentum
 
     def learner(self, optimizer: Spec, seed: int, horizon: int, device: str = "cpu") -> Learner:
-        return QuadraticLearner(self)
+        return MomentsLearner(self)
+
+    @classmethod
+    def require(cls, name: str, value: object, low: float, below: float, allowed: str, whole: bool = False) -> None:
+        """Checks a parameter's value.
+
+        Raises:
+            InputError: It is no number, or not in [low, below).
+        """
+        kinds = int if whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value < below:
+            raise InputError(f"workloads.{cls.name}.{name}: {value!r} is not allowed; it must be {allowed}")
 
 
-def _require(name: str, value: object, low: float, below: float, allowed: str, whole: bool = False) -> None:
-    kinds = int if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value < below:
-        raise InputError(f"workloads.quadratic.{name}: {value!r} is not allowed; it must be {allowed}")
-
-
-class QuadraticLearner(Learner):
+class MomentsLearner(Learner):
     """Second moments of weight w, momentum buffer m and averaged weight a, one column a coordinate.
 
-    ``moments`` is [6, dim]: E[ww], E[wm], E[mm], E[wa], E[ma], E[aa]. All updates are linear in them.
+    ``moments`` is [6, d]: E[ww], E[wm], E[mm], E[wa], E[ma], E[aa]. All updates are linear in them.
     """
 
-    def __init__(self, workload: Quadratic) -> None:
-        self._workload = workload
-        dim = workload.curvature.size
-        self._moments: NDArray[np.float64] = np.zeros((6, dim))
-        self._moments[0] = self._moments[3] = self._moments[5] = 1.0 / dim
+    def __init__(self, workload: ExactWorkload) -> None:
+        self._problem, self._momentum = workload.problem, workload.momentum
+        self._moments: NDArray[np.float64] = np.zeros((6, self._problem.curvature.size))
+        self._moments[0] = self._moments[3] = self._moments[5] = self._problem.start
         self._steps = 0
 
     def step(self, lr: float, momentum: float | None = None) -> float:
-        h, s = self._workload.curvature, self._workload.noise_variance
+        h = self._problem.curvature
         # Plain SGD stays plain under a schedule that cycles momentum.
-        mu = momentum if momentum is not None and self._workload.momentum else self._workload.momentum
+        mu = momentum if momentum is not None and self._momentum else self._momentum
         ww, wm, mm, wa, ma, aa = self._moments
+        s = self._problem.noise_at(ww)
         loss = float(0.5 * (h @ ww))
         # m' = μm + hw + ξ,  w' = w − η m',  a' = (1−β) a + β w'
         new_mm = mu * mu * mm + 2.0 * mu * h * wm + h * h * ww + s
@@ -90,16 +87,16 @@ class QuadraticLearner(Learner):
         return loss
 
     def evaluate(self, split: Split, averaged: bool = False) -> Evaluation:
-        loss = float(0.5 * (self._workload.curvature @ self._moments[5 if averaged else 0]))
+        loss = float(0.5 * (self._problem.curvature @ self._moments[5 if averaged else 0]))
         return Evaluation(loss, loss)
 
     def norms(self) -> Norms:
-        h = self._workload.curvature
+        h = self._problem.curvature
         gradient = float(h @ (h * self._moments[0]))
         return Norms(math.sqrt(gradient), math.sqrt(float(self._moments[0].sum())))
 
     def diagnose(self, diagnosis: Diagnosis) -> dict[str, float]:
-        h = self._workload.curvature
+        h = self._problem.curvature
         measured: dict[str, float] = {}
         if diagnosis.gradient:
             measured |= {"full_train_loss": self.evaluate("train").loss, "full_grad_norm": self.norms().grad}
