@@ -186,9 +186,9 @@ class _Group:
                     self._answer(rank, *message)
 
     def kill(self) -> None:
-        """Ends all processes."""
-        for process in self._processes:
-            process.kill()
+        """Ends all processes, those that have not reported yet too."""
+        for each in (*self._processes, *self._others):
+            each.kill()
         for process, pipe in zip(self._processes, self._pipes, strict=True):
             process.join()
             pipe.close()
