@@ -64,7 +64,7 @@ def launch(
     with owned(out):
         before = claim(study, out)
         journal = Journal(out / "trials.jsonl")
-        earlier = earlier_cells(study.warm_start, out, study.cells)
+        earlier = earlier_cells(study.earlier, out, study.cells)
         for change in before.changes:
             console.print(f"study changed: {change}", soft_wrap=True)
         tracker = Tracker(verbose)

@@ -38,6 +38,7 @@ FIT = 150
 # Draws of the hyperparameters over which a choice takes the mean.
 DRAWS = 8
 
+
 class Group:
     """The cells of one workload and optimizer.
 
