@@ -47,7 +47,7 @@ def test_from_a_study_of_over_a_thousand_trials(tmp_path: Path) -> None:
     finished(tmp_path / "earlier", 1200)
     study = make_study(workloads=["mlp/digits"], budgets=[100], families=["uba"], trials=6)
     began = monotonic()
-    earlier = earlier_cells("earlier", tmp_path / "s", study.cells)
+    earlier = earlier_cells(["earlier"], tmp_path / "s", study.cells)
     assert sum(len(cell.records) for cell in earlier) == 1200
     assert not any(record.curve for cell in earlier for record in cell.records), "curves would fill memory"
     with threadpool_limits(1, "blas"):
@@ -69,17 +69,17 @@ def test_from_a_study_of_over_a_thousand_trials(tmp_path: Path) -> None:
 def test_a_study_of_another_objective_is_refused(tmp_path: Path) -> None:
     finished(tmp_path / "earlier", 4, objective="val_metric")
     same = make_study(workloads=["mlp/digits"], budgets=[100], objective="val_metric")
-    assert len(earlier_cells("earlier", tmp_path / "s", same.cells)) == 4
+    assert len(earlier_cells(["earlier"], tmp_path / "s", same.cells)) == 4
     other = make_study(workloads=["mlp/digits"], budgets=[100])
     message = (
         "warm_start: 'earlier' is not allowed; its objective for 'mlp/digits sgd' is val_metric, and this study's is "
         "val_loss"
     )
     with pytest.raises(InputError) as refusal:
-        earlier_cells("earlier", tmp_path / "s", other.cells)
+        earlier_cells(["earlier"], tmp_path / "s", other.cells)
     assert str(refusal.value) == message
     unrelated = make_study(workloads=["quadratic"], budgets=[100])
-    assert earlier_cells("earlier", tmp_path / "s", unrelated.cells) == []
+    assert earlier_cells(["earlier"], tmp_path / "s", unrelated.cells) == []
 
 
 @pytest.mark.parametrize("name", ["study.yaml", "trials.jsonl"])
@@ -88,4 +88,4 @@ def test_a_damaged_study_is_refused_by_the_files_name(tmp_path: Path, name: str)
     (tmp_path / "earlier" / name).write_text("garbage\n", encoding="utf-8")
     study = make_study(workloads=["mlp/digits"], budgets=[100])
     with pytest.raises(InputError, match=rf"earlier/{name}'? ?.*damaged"):
-        earlier_cells("earlier", tmp_path / "s", study.cells)
+        earlier_cells(["earlier"], tmp_path / "s", study.cells)
