@@ -82,6 +82,48 @@ def test_a_study_of_another_objective_is_refused(tmp_path: Path) -> None:
     assert earlier_cells(["earlier"], tmp_path / "s", unrelated.cells) == []
 
 
+def described(folder: Path) -> None:
+    """Adds what a search says of its cells."""
+    facts = {"workload": "mlp/digits", "mode": "min", "deterministic": False}
+    cells = {f"{GROUP} {budget}": facts for budget in BUDGETS}
+    (folder / "study.json").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+
+
+def test_another_workload_is_guided_from_its_first_trial(tmp_path: Path) -> None:
+    finished(tmp_path / "earlier", 160)
+    described(tmp_path / "earlier")
+    (tmp_path / "earlier/report").mkdir()
+    study = make_study(workloads=["cnn/digits"], budgets=[100], families=["uba"], trials=8)
+    by_name = earlier_cells(["earlier"], tmp_path / "s", study.cells)
+    assert {cell.group for cell in by_name} == {GROUP} and sum(len(cell.records) for cell in by_name) == 160
+    file = str(tmp_path / "earlier/report/guidelines.json")
+    assert earlier_cells([file, file], tmp_path / "s", study.cells) == 2 * by_name
+    with threadpool_limits(1, "blas"):
+        [cell] = proposers(study, InMemoryStorage(), earlier=by_name)
+        first = cell.propose()
+    assert first is not None and first.origin == "surrogate"
+    low, high = cell.cell.base_lr
+    assert low < first.mean_lr < high and 0.05 < first.mean_lr / math.sqrt(low * high) < 20.0
+
+
+def test_trials_of_ones_own_need_no_guide(tmp_path: Path) -> None:
+    finished(tmp_path / "earlier", 160)
+    study = make_study(workloads=["mlp/digits", "cnn/digits"], budgets=[64], families=["uba"], trials=8)
+    described(tmp_path / "earlier")
+    own, new = proposers(study, InMemoryStorage(), earlier=earlier_cells(["earlier"], tmp_path / "s", study.cells))
+    assert own.group.completed(own.cell) == 0
+    origins = [trial.origin for cell in (own, new) for trial in [cell.propose()] if trial is not None]
+    assert origins == ["quasi-random", "surrogate"]
+
+
+def test_a_damaged_description_is_refused(tmp_path: Path) -> None:
+    finished(tmp_path / "earlier", 4)
+    (tmp_path / "earlier/study.json").write_text("garbage", encoding="utf-8")
+    study = make_study(workloads=["cnn/digits"], budgets=[100])
+    with pytest.raises(InputError, match=r"warm_start: .*earlier/study.json' is damaged"):
+        earlier_cells(["earlier"], tmp_path / "s", study.cells)
+
+
 @pytest.mark.parametrize("name", ["study.yaml", "trials.jsonl"])
 def test_a_damaged_study_is_refused_by_the_files_name(tmp_path: Path, name: str) -> None:
     finished(tmp_path / "earlier", 4)
