@@ -53,7 +53,7 @@ def table(evidence: Evidence, cell: int, h: Hyperparameters) -> Array:
     lrs = np.linspace(seen.min(), seen.max(), len(AXES[0]))
     over_range = mean(lrs)
     best = lrs[np.unravel_index(over_range.argmin(), over_range.shape)[0]]
-    return np.clip(mean(best + AXES[0]) - over_range.min(), 0.0, FAR)
+    return np.asarray(np.clip(mean(best + AXES[0]) - over_range.min(), 0.0, FAR), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -135,10 +135,12 @@ class GuidedBelief(Belief):
         return np.asarray(self._components(at) @ self._mixture, dtype=np.float64)
 
     def variance(self, at: Points, half: Array | None = None) -> Array:
-        return super().variance(at, half) + np.square(self._beside(at)) @ self._mixture
+        between = np.square(self._beside(at)) @ self._mixture
+        return np.asarray(super().variance(at, half) + between, dtype=np.float64)
 
     def covariance(self, a: Points, b: Points, half_a: Array | None = None, half_b: Array | None = None) -> Array:
-        return super().covariance(a, b, half_a, half_b) + (self._beside(a) * self._mixture) @ self._beside(b).T
+        between = (self._beside(a) * self._mixture) @ self._beside(b).T
+        return np.asarray(super().covariance(a, b, half_a, half_b) + between, dtype=np.float64)
 
     def _components(self, at: Points) -> Array:
         """Posterior mean of each component at points, shape (m, kept); kept for the points asked for last."""
@@ -172,4 +174,4 @@ def average(tables: Iterable[tuple[str, Array]]) -> Array:
     by_name: dict[str, list[Array]] = {}
     for name, each in tables:
         by_name.setdefault(name, []).append(each)
-    return np.mean([np.mean(each, axis=0) for each in by_name.values()], axis=0)
+    return np.asarray(np.mean([np.mean(each, axis=0) for each in by_name.values()], axis=0), dtype=np.float64)

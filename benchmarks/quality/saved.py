@@ -19,35 +19,18 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine
-from benchmarks.quality.curves import SETTINGS, Floats
-from benchmarks.quality.exact import Problem, quadratic, regression
+from benchmarks.quality import lr_transfer
+from benchmarks.quality.curves import Floats
+from benchmarks.quality.lr_transfer import range_test, workload_of
 from benchmarks.quality.own import Phitune, Settings
 from benchmarks.quality.plan import table
 from benchmarks.quality.simulation import simulate
 from benchmarks.quality.table import Table
 from phitune.search.proposing.warm_start import EarlierCell
-from phitune.trainables.spec import Spec
-from phitune.trainables.workloads import workload
 
-NAMES = (
-    "quadratic-10-200",
-    "quadratic-100-200",
-    "quadratic-100-800",
-    "quadratic-1000-200",
-    "quadratic-1000-800",
-    "regression-400",
-    "logreg-150",
-    "mlp-150",
-    "mlp-600",
-    "cnn-150",
-    "gpt-150",
-)
-# Iterations of a range test, LRs of it, and the base LRs to search, as multiples of what it finds.
-ITERATIONS = 20
-LRS = tuple(2.0 ** (number / 2) for number in range(-24, 5))
+NAMES = (*lr_transfer.NAMES, "gpt-150")
+# Base LRs to search, as multiples of what a range test finds.
 RANGE = (0.25, 3.0)
-# Of the least fall of the loss, as Adam has a plateau: the smallest LR within it counts.
-ALIKE = 1.02
 TRIALS = 30
 MARKS = tuple(range(1, 17))
 GOALS = (0.10, 0.05, 0.02)
@@ -69,42 +52,6 @@ VARIANTS = {
     "guide": Variant(guided=True),
     "range and guide, none of its name": Variant(ranged=True, guided=True, strangers=True),
 }
-
-
-def workload_of(name: str) -> str:
-    """What has a name's cells in common: all but the budget."""
-    return name.rpartition("-")[0]
-
-
-@cache
-def range_test(name: str) -> float:
-    """The constant LR after whose 20 iterations the training loss is lowest."""
-    if workload_of(name) in {workload_of(each) for each in SETTINGS}:
-        losses = _trained(name)
-    else:
-        losses = _exact(regression() if name.startswith("regression") else quadratic(table(name).cell))
-    least = min(losses.values())
-    return min(lr for lr, loss in losses.items() if loss <= ALIKE * least)
-
-
-def _trained(name: str) -> dict[float, float]:
-    setting, losses = SETTINGS[name], {}
-    built = workload(Spec.of(setting.workload))
-    for lr in LRS:
-        learner = built.learner(Spec(setting.optimizer), 0, ITERATIONS)
-        seen = [float(learner.step(lr)) for _ in range(ITERATIONS)]
-        losses[lr] = float(np.mean(seen[-5:])) if math.isfinite(seen[-1]) else math.inf
-    return losses
-
-
-def _exact(problem: Problem) -> dict[float, float]:
-    losses, h = {}, problem.curvature
-    for lr in LRS:
-        p = np.full(h.size, 1.0 / h.size)
-        for _ in range(ITERATIONS):
-            p = (1.0 - lr * h) ** 2 * p + lr**2 * (problem.noise + problem.proportional * h * (h * p).sum())
-        losses[lr] = 0.5 * float((h * p).sum())
-    return losses
 
 
 @cache
@@ -165,24 +112,31 @@ def ratio(alone: dict[str, Floats], helped: dict[str, Floats], goal: float, seed
     return {"ratio": mean(False), "low": float(low), "high": float(high)}
 
 
+Rows = list[list[float | None]]
+
+
 def run(repeats: int, out: Path) -> None:
     """Searches every cell with every variant and writes `saved.json` and `saved.md`; goes on where it was."""
     path = out / "saved.json"
     kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    curves: dict[str, dict[str, list[list[float]]]] = kept.get("regret", {})
+    curves: dict[str, dict[str, Rows]] = kept.get("regret", {})
     for label, variant in VARIANTS.items():
         for name in NAMES:
             if variant.strangers and not name.startswith("quadratic"):
                 continue
             known = curves.setdefault(label, {}).setdefault(name, [])
             if len(known) < repeats:
-                known += regrets(name, variant, range(len(known), repeats)).round(5).tolist()
+                more = regrets(name, variant, range(len(known), repeats)).round(5)
+                known += [[each if math.isfinite(each) else None for each in row] for row in more.tolist()]
                 _write(curves, repeats, out)
                 print(label, name, flush=True)
 
 
-def _write(curves: dict[str, dict[str, list[list[float]]]], repeats: int, out: Path) -> None:
-    arrays = {label: {name: np.array(rows) for name, rows in cells.items() if rows} for label, cells in curves.items()}
+def _write(curves: dict[str, dict[str, Rows]], repeats: int, out: Path) -> None:
+    arrays = {
+        label: {name: np.nan_to_num(np.array(rows, dtype=np.float64), nan=np.inf) for name, rows in cells.items()}
+        for label, cells in curves.items()
+    }
     saved = {
         label: {f"{goal:.0%}": ratio(arrays["nothing"], cells, goal) for goal in GOALS}
         for label, cells in arrays.items()
@@ -192,7 +146,7 @@ def _write(curves: dict[str, dict[str, list[list[float]]]], repeats: int, out: P
     header["command"] = f"python -m benchmarks.quality saved --repeats {repeats}"
     tests = {name: range_test(name) for name in NAMES}
     content = {"header": header, "saved": saved, "range_test": tests, "regret": curves}
-    (out / "saved.json").write_text(json.dumps(content, allow_nan=True) + "\n", encoding="utf-8")
+    (out / "saved.json").write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
     lines = ["# Trainings saved by other workloads' trials", "", *(f"- {key}: {each}" for key, each in header.items())]
     lines += ["", "Trainings with help over those without, geometric mean over cells (90 % bootstrap interval):", ""]
     lines += ["| | " + " | ".join(f"to {goal:.0%}" for goal in GOALS) + " |", "|---" * (len(GOALS) + 1) + "|"]

@@ -100,8 +100,8 @@ class Group:
         """
         index = self._index[cell.key]
         others = sum(self._completed) - self._completed[index]
-        start = START if others < ENOUGH else WARM
-        if self._guide is None and (number < start or sum(self._completed) < 2):
+        at_random = START if others < ENOUGH else WARM
+        if self._guide is None and (number < at_random or sum(self._completed) < 2):
             count = 1 << max(3, number.bit_length())
             start = self._spaces[index].quasi_random(count, stable_seed(self._seed, cell.key, "start"), INNER)
             return Proposal(start.take(np.array([number])), None)
@@ -133,8 +133,9 @@ class Group:
         return AtRung(*policy.values_at_rung(place, spread, running, self._rng(trial_id, len(judged))))
 
     def choice(self, cell: Cell, family: str | None = None) -> Configurations | None:
-        """The configuration of a cell that is best by all trials; None before two trials have been completed
-        (one, under a guide).
+        """The configuration of a cell that is best by all trials.
+
+        None before two trials have been completed; under a guide, before one.
 
         Args:
             cell: One of the group's.
