@@ -8,7 +8,7 @@ that the whole is a mixture whose weights follow from the trials.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,7 @@ class Guide:
     tables: Array
     lrs: Array
     log_weights: Array
+    _recent: list[tuple[Evidence, Points, Array]] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def of(cls, tables: Array, base_lr: tuple[float, float]) -> Guide:
@@ -84,14 +85,20 @@ class Guide:
         """Prior mean at points for each component, shape (m, 1 + k).
 
         Values count from the best completed trial of a cell, so what the table says of that trial is taken off.
+        Those asked for last are kept: several beliefs ask for the same ones.
         """
+        for known, points, means in self._recent:
+            if known is evidence and points is at:
+                return means
         cell = at.levels[:, : len(self.tables)].argmax(axis=1)
         excess = stretched(self._squeezed(cell, at.x[:, :3]))
         cells = np.flatnonzero(np.isfinite(evidence.best))
         reference = np.zeros((len(self.tables), len(self.lrs)))
         reference[cells] = stretched(self._squeezed(cells, evidence.best_place[cells]))
         means = squeezed(np.minimum(excess - reference[cell], CLIFF)) - MIDDLE
-        return np.column_stack([np.zeros(len(means)), means])
+        means = np.column_stack([np.zeros(len(means)), means])
+        self._recent[:] = [*self._recent[-2:], (evidence, at, means)]
+        return means
 
     def _squeezed(self, cell: NDArray[np.int64], place: Array) -> Array:
         """The tables' values at places (m, 3) for each of `lrs`, shape (m, k)."""

@@ -120,8 +120,8 @@ def run(repeats: int, out: Path) -> None:
     path = out / "saved.json"
     kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     curves: dict[str, dict[str, Rows]] = kept.get("regret", {})
-    for label, variant in VARIANTS.items():
-        for name in NAMES:
+    for name in NAMES:
+        for label, variant in VARIANTS.items():
             if variant.strangers and not name.startswith("quadratic"):
                 continue
             known = curves.setdefault(label, {}).setdefault(name, [])
