@@ -318,11 +318,11 @@ def proposers(
     before: dict[str, list[EarlierCell]] = {}
     for other in earlier:
         before.setdefault(other.group, []).append(other)
-    others = [each for name, members in before.items() if name not in cells for each in members]
+    everything = [each for members in before.values() for each in members]
     groups = {
         name: Group(members, study.seed, before[name])
         if name in before
-        else Group(members, study.seed, guide=guide_of(members, others))
+        else Group(members, study.seed, guide=guide_of(members, everything))
         for name, members in cells.items()
     }
     own: dict[str, list[Record]] = {cell.key: [] for cell in study.cells}
