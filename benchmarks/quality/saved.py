@@ -87,8 +87,8 @@ def _search(made: Table, others: Sequence[EarlierCell], seed: int) -> Floats:
 
 
 def trainings(regret: Floats, goal: float) -> Floats:
-    """Trainings after which the choice was first within a goal, [searches]; beyond the last mark: infinite."""
-    within = regret <= goal
+    """Trainings from which on the choice was within a goal, [searches]; beyond the last mark: infinite."""
+    within = np.logical_and.accumulate((regret <= goal)[:, ::-1], axis=1)[:, ::-1]
     return np.where(within.any(axis=1), np.array(MARKS, dtype=np.float64)[within.argmax(axis=1)], np.inf)
 
 

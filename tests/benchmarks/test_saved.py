@@ -17,10 +17,10 @@ def falling(*reached: int) -> Floats:
     return np.array([[1.0] * min(n - 1, MARKS) + [0.0] * max(MARKS - n + 1, 0) for n in reached])
 
 
-def test_trainings_are_those_after_which_the_goal_was_first_met() -> None:
-    regret = falling(1, 5, MARKS + 1)
-    regret[1, 7] = 1.0
-    assert saved.trainings(regret, 0.05).tolist() == [1.0, 5.0, np.inf]
+def test_trainings_are_those_after_which_the_goal_stays_met() -> None:
+    regret = falling(1, 5, 5, MARKS + 1)
+    regret[2, 7] = 1.0
+    assert saved.trainings(regret, 0.05).tolist() == [1.0, 5.0, 9.0, np.inf]
 
 
 def test_the_ratio_is_of_medians_over_cells() -> None:
