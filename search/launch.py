@@ -64,7 +64,7 @@ def launch(
     with owned(out):
         before = claim(study, out)
         journal = Journal(out / "trials.jsonl")
-        earlier = earlier_cells(study.warm_start, out, study.cells)
+        earlier = earlier_cells(study.earlier, out, study.cells)
         for line in (before.damage, *(f"study changed: {change}" for change in before.changes)):
             if line:
                 console.print(line, soft_wrap=True)

@@ -270,7 +270,7 @@ def _require_known(journal: Journal, known: Container[str]) -> None:
 
 def _proposers(study: Study, out: Path, journal: Journal, earlier: Iterable[EarlierCell]) -> list[CellProposer]:
     """The study's cells as the records and Optuna's journal left them."""
-    cells, groups = {cell.key for cell in study.cells}, {cell.group for cell in study.cells}
+    cells, groups = {cell.key for cell in study.cells}, {cell.group: cell for cell in study.cells}
     own = [record for record in journal.records if record.trial.cell in cells]
     left_out = cells_of((record for record in journal.records if record.trial.cell not in cells), groups)
     history = open_history(out / "optuna.log", journal.records)

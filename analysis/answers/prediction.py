@@ -1,9 +1,10 @@
 """Recommendations where no cell was searched: between budgets, beyond them, and for a workload never searched."""
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from phitune.analysis.answers.budget_model import MEAN_LR, NORMAL_90, BudgetModel
 from phitune.analysis.answers.cell import Cell
@@ -17,6 +18,8 @@ from phitune.trainables.schedules import Schedule, from_dict
 
 # Where no slope could be fitted, it may be anything like this (standard deviation), and extrapolation says so.
 UNKNOWN_SLOPE_SD = 0.5
+# The best LR of a new workload may be this many times higher or lower than that of others (benchmarks/NOTES.md).
+UNKNOWN_LR = 20.0
 
 
 @dataclass(frozen=True)
@@ -148,8 +151,29 @@ def for_new_workload(workload: str, cells: Sequence[Cell], steps: int, file: Gui
         warnings.append(f"extrapolated: the budgets searched are {min(budgets)} to {max(budgets)} iterations")
     fitted = [c for c in cells if _fitted(c.of(family))]
     nearest = min(fitted, key=lambda c: abs(math.log(c.budget / steps)))
+    warnings.append(
+        "base LRs do not carry over between workloads: take the schedule's shape from here, and search the LR"
+    )
     answer = _along(trend, family, fitted, nearest, steps)
-    return _recommendation(answer, workload, steps, fitted, file, warnings)
+    advice = _recommendation(answer, workload, steps, fitted, file, warnings)
+    return replace(advice, study=_study(workload, optimizer, steps, answer.base_lr, file.source))
+
+
+def _study(workload: str, optimizer: str, steps: int, base_lr: float, source: str) -> str:
+    """The study file that searches a workload's LR, guided by the studies of others."""
+    # Functions make their optimizer, and say nothing of their budget and LRs.
+    function = ":" in workload
+    low, high = (float(f"{base_lr * factor:.2g}") for factor in (1.0 / UNKNOWN_LR, UNKNOWN_LR))
+    own = {"name": workload, "full_budget": steps, "base_lr": [low, high]}
+    values = {
+        "name": "new",
+        "workloads": [own if function else workload],
+        **({} if function else {"optimizers": [optimizer]}),
+        "budgets": [steps],
+        "trials": 12,
+        "warm_start": [source],
+    }
+    return "\n".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
 
 
 def _recommendation(

@@ -43,6 +43,7 @@ class Recommendation:
         evidence: The cells and trials behind it.
         warnings: In plain words, what to be careful about.
         schedule: Ready for use: `recommendation.schedule.lr_scheduler(optimizer, horizon=recommendation.budget)`.
+        study: For a workload that was not searched, the study file that finds its LR in a dozen trials; else empty.
     """
 
     workload: str
@@ -57,6 +58,7 @@ class Recommendation:
     evidence: Evidence
     warnings: tuple[str, ...]
     schedule: Schedule
+    study: str = ""
 
     @classmethod
     def of(
@@ -125,7 +127,8 @@ class Recommendation:
         values: dict[str, Any] = {key: getattr(self, key) for key in fields}
         values |= {"expected_metric": self.expected_metric, "evidence": vars(self.evidence)}
         values |= {"warnings": list(self.warnings), "schedule": self.schedule.to_dict()}
-        return values | {"parameter": self.parameter, "value": self.value, "interval": self.interval}
+        values |= {"parameter": self.parameter, "value": self.value, "interval": self.interval}
+        return values | ({"study": self.study} if self.study else {})
 
     def to_json(self) -> str:
         """`to_dict` as strict JSON."""
@@ -148,7 +151,8 @@ class Recommendation:
             *(("note", warning) for warning in self.warnings),
         ]
         head = f"{self.workload} with {self.optimizer} for {self.budget} iterations"
-        return "\n".join([head, *(f"  {name:9} {text}" for name, text in rows)])
+        next_step = ["its LR is found by `phitune search` of:", *self.study.splitlines()] if self.study else []
+        return "\n".join([head, *(f"  {name:9} {text}" for name, text in rows), *next_step])
 
 
 def symbol(parameter: str) -> str:

@@ -79,6 +79,7 @@ class Evidence:
         families: Number of families.
         common: Number of errors that foretold ends share.
         exact: Whether trials have no seed noise.
+        best_place: Of each cell, the coordinates of that lowest value's trial, shape (c, 3).
     """
 
     data: Data
@@ -89,6 +90,7 @@ class Evidence:
     families: int
     common: int
     exact: bool
+    best_place: Array
 
     @classmethod
     def of(cls, outcomes: Outcomes, families: int) -> Evidence:
@@ -96,7 +98,7 @@ class Evidence:
         cells = len(outcomes.budgets)
         n = len(outcomes.cell)
         y, extra = np.full(n, np.nan), np.zeros(n)
-        best = np.full(cells, np.nan)
+        best, best_place = np.full(cells, np.nan), np.full((cells, 3), np.nan)
         scales, shared = [], [np.zeros((n, 0))]
         completed = (outcomes.status == "completed") & np.isfinite(outcomes.objective)
         diverged = outcomes.status == "diverged"
@@ -110,6 +112,7 @@ class Evidence:
                 continue
             value = scale.forward(outcomes.objective)
             best[cell] = value[done].min()
+            best_place[cell] = outcomes.place[np.flatnonzero(done)[value[done].argmin()]]
             y[done] = squeezed(np.minimum(value[done] - best[cell], CLIFF))
             stopped = mine & (outcomes.status == "stopped")
             if stopped.any():
@@ -127,7 +130,7 @@ class Evidence:
         log_budgets = np.log2(np.asarray(outcomes.budgets, dtype=np.float64))
         errors = np.concatenate(shared, axis=1)[rows]
         common = errors.shape[1]
-        bare = cls(_NONE, rows, tuple(scales), best, log_budgets, families, common, outcomes.exact)
+        bare = cls(_NONE, rows, tuple(scales), best, log_budgets, families, common, outcomes.exact, best_place)
         points = bare.points(outcomes.cell[rows], outcomes.family[rows], outcomes.place[rows])
         points.levels[:, cells + families :] = errors
         return replace(bare, data=Data(points.x, points.levels, y[rows] - MIDDLE, extra[rows], outcomes.seed[rows]))

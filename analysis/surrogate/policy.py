@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from phitune.analysis.surrogate.belief import Belief, Points
+from phitune.analysis.surrogate.belief import Points
 from phitune.analysis.surrogate.evidence import Evidence
 from phitune.analysis.surrogate.gaussian_process import Hyperparameters
+from phitune.analysis.surrogate.guide import Guide, belief_of
 from phitune.analysis.surrogate.knowledge_gradient import knowledge_gradient
 from phitune.analysis.surrogate.space import Configurations, Space
 
@@ -52,11 +53,14 @@ class CellPolicy:
         cell: Its index among the evidence's cells.
         evidence: The points.
         h: The hyperparameters.
+        guide: What other workloads say; None where nothing is asked of them.
     """
 
-    def __init__(self, space: Space, cell: int, evidence: Evidence, h: Hyperparameters) -> None:
-        self.space, self.cell, self.evidence = space, cell, evidence
-        self.belief = Belief(evidence.data, h)
+    def __init__(
+        self, space: Space, cell: int, evidence: Evidence, h: Hyperparameters, guide: Guide | None = None
+    ) -> None:
+        self.space, self.cell, self.evidence, self.guide = space, cell, evidence, guide
+        self.belief = belief_of(evidence, h, guide)
         self._on_grid = self.belief.mean(self.points(space.grid))
 
     @property
@@ -114,7 +118,7 @@ class CellPolicy:
             among: Indices of the families to choose from; all by default.
             settings: Draws of the hyperparameters, over which the mean is taken; by default the policy's own alone.
         """
-        beliefs = [Belief(self.evidence.data, h) for h in settings] or [self.belief]
+        beliefs = [belief_of(self.evidence, h, self.guide) for h in settings] or [self.belief]
 
         def lowest(at: Configurations, count: int) -> Configurations:
             points = self.points(at)

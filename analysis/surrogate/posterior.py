@@ -37,12 +37,16 @@ def factor(covariance: Array) -> Array | None:
 
     Calls LAPACK directly: there are many small matrices, for which SciPy's checks take longer than the work.
     """
+    if not len(covariance):
+        return covariance
     lower, failed = dpotrf(covariance.T, lower=True)
     return None if failed else np.asarray(lower, dtype=np.float64)
 
 
 def half_solve(lower: Array, right: Array, transposed: bool = False) -> Array:
     """Solves lower @ x = right, or lower' @ x = right, for a triangle (n, n) and right sides (n,) or (n, k)."""
+    if not len(lower):
+        return right
     return np.asarray(dtrtrs(lower, right, lower=True, trans=int(transposed))[0], dtype=np.float64)
 
 

@@ -4,6 +4,8 @@ python -m benchmarks.quality record               # one core; goes on where it w
 python -m benchmarks.quality check                # how far the recorded truths can be trusted
 python -m benchmarks.quality simulate             # all workloads; writes results/quality.md and .json
 python -m benchmarks.quality vary                 # phitune's settings, one changed at a time
+python -m benchmarks.quality lrs                  # what carries over of the best LR; writes results/lrs.md, .json
+python -m benchmarks.quality saved                # trainings that other workloads' trials save; results/saved.md, .json
 
 BoTorch, one of the peers, is in the extra `bench`; without it, leave it out with --peers.
 """
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
+from benchmarks.quality import lr_transfer, saved
 from benchmarks.quality.check import disagreement
 from benchmarks.quality.curves import FOLDER, SETTINGS, Curves
 from benchmarks.quality.plan import CONTENDERS, WORKLOADS, curve, recorded, table
@@ -38,6 +41,10 @@ def main() -> None:
                 print(f"{name}: {len(curves)} runs; {disagreement(SETTINGS[name], curves)}", flush=True)
     elif arguments.command == "simulate":
         simulate_all(arguments)
+    elif arguments.command == "lrs":
+        lr_transfer.run(arguments.out)
+    elif arguments.command == "saved":
+        saved.run(arguments.repeats, arguments.out)
     else:
         vary(arguments.workloads, arguments.repeats, arguments.processes, arguments.only)
 
@@ -58,6 +65,11 @@ def parse() -> argparse.Namespace:
         each.add_argument("--processes", type=int, default=2)
     simulating.add_argument("--only", nargs="+", default=list(CONTENDERS), choices=CONTENDERS, metavar="method")
     simulating.add_argument("--out", type=Path, default=FOLDER.parent)
+    saving = commands.add_parser("saved", help="trainings that other workloads' trials save a new one")
+    saving.add_argument("--repeats", type=int, default=20)
+    transferring = commands.add_parser("lrs", help="what carries over of the best LR between workloads")
+    for each in (saving, transferring):
+        each.add_argument("--out", type=Path, default=FOLDER.parent)
     varying.add_argument("--only", nargs="+", default=None, help="parts of the variations' names")
     return parser.parse_args()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,6 +15,8 @@ from benchmarks.quality.table import Table
 from phitune.search.proposing.cell import CellProposer
 from phitune.search.proposing.finalists import chosen
 from phitune.search.proposing.group import Group
+from phitune.search.proposing.guides import guide_of
+from phitune.search.proposing.warm_start import EarlierCell
 from phitune.search.records.record import Record, Trial
 from phitune.search.stopping.ladder import FAIR, Ladder, Stopping
 from phitune.search.stopping.predict import Prediction
@@ -62,9 +64,17 @@ class Phitune(Method):
     Args:
         tables: Of each cell.
         trials: Explore trials a cell, at most.
+        guided_by: Cells of other workloads.
     """
 
-    def __init__(self, tables: Table | Sequence[Table], seed: int, trials: int, settings: Settings) -> None:
+    def __init__(
+        self,
+        tables: Table | Sequence[Table],
+        seed: int,
+        trials: int,
+        settings: Settings,
+        guided_by: Iterable[EarlierCell] = (),
+    ) -> None:
         tables = [tables] if isinstance(tables, Table) else list(tables)
         # Simulated runs have seed noise even where real ones have not.
         cells = [replace(table.cell, deterministic=False) for table in tables]
@@ -82,11 +92,25 @@ class Phitune(Method):
         )
         self._settings = settings
         self._marks = [table.points for table in tables]
-        group, storage = Group(cells, seed), optuna.storages.InMemoryStorage()
+        group, storage = Group(cells, seed, guide=guide_of(cells, guided_by)), optuna.storages.InMemoryStorage()
         self._proposers = [CellProposer(study, cell, storage, [], group) for cell in cells]
         self._stopping = [settings.stopping(proposer) for proposer in self._proposers]
         self._trials: dict[str, Trial] = {}
         self._judged: dict[str, list[tuple[int, float]]] = {}
+
+    def earlier(self) -> list[EarlierCell]:
+        """Its cells, for a search of another workload."""
+        return [
+            EarlierCell(
+                proposer.cell.group,
+                proposer.cell.budget,
+                tuple(proposer.ended),
+                proposer.cell.workload.name,
+                proposer.cell.mode,
+                exact=False,
+            )
+            for proposer in self._proposers
+        ]
 
     def propose(self) -> Proposal | None:
         """As `phitune.search.tune.searcher.Proposer` does."""

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,7 @@ from benchmarks.quality.table import Table, exact_table, recorded_table
 
 _EXACT = {
     setting.name: setting
-    for kappa in (100, 1000)
-    for budget in (100, 200, 400, 800, 1600, 3200)
+    for kappa, budget in ((10, 200), *product((100, 1000), (100, 200, 400, 800, 1600, 3200)))
     for setting in [quadratic_setting(kappa, budget)]
 }
 _EXACT |= {setting.name: setting for budget in (100, 400, 1600) for setting in [regression_setting(budget)]}

@@ -84,7 +84,7 @@ def _print_plan(study: Study, out: Path) -> None:
     cells = study.cells
     for change in claim(study, out).changes:
         typer.echo(f"study changed: {change}")
-    earlier_cells(study.warm_start, out, cells)
+    earlier_cells(study.earlier, out, cells)
     at_most = "at most " if study.auto else ""
     for cell in cells:
         judged = ", ".join(map(str, rungs(cell, study))) or "nowhere"

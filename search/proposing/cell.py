@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import optuna
@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 
 from phitune.search.proposing.finalists import Finalist, finalists
 from phitune.search.proposing.group import Group
+from phitune.search.proposing.guides import guide_of
 from phitune.search.proposing.sampler import CONFIGURATION, ORIGIN, VALUE, CellSampler, direction, tell
 from phitune.search.proposing.space import FAMILY, all_distributions, stable_seed
 from phitune.search.proposing.warm_start import EarlierCell
@@ -308,15 +309,22 @@ def proposers(
         study: The study.
         storage: Holds the cells' Optuna studies.
         records: The study's ended trials, in the order of their ends.
-        earlier: Cells of an earlier study, which are evidence for those of the same workload and optimizer.
+        earlier: Cells of earlier studies: evidence for those of the same workload and optimizer; where a workload and
+            optimizer has none, those of others guide its search.
     """
     cells: dict[str, list[Cell]] = {}
     for cell in study.cells:
         cells.setdefault(cell.group, []).append(cell)
-    before: Mapping[str, list[EarlierCell]] = {name: [] for name in cells}
+    before: dict[str, list[EarlierCell]] = {}
     for other in earlier:
-        before[other.group].append(other)
-    groups = {name: Group(members, study.seed, before[name]) for name, members in cells.items()}
+        before.setdefault(other.group, []).append(other)
+    everything = [each for members in before.values() for each in members]
+    groups = {
+        name: Group(members, study.seed, before[name])
+        if name in before
+        else Group(members, study.seed, guide=guide_of(members, everything))
+        for name, members in cells.items()
+    }
     own: dict[str, list[Record]] = {cell.key: [] for cell in study.cells}
     for record in records:
         own[record.trial.cell].append(record)

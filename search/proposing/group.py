@@ -8,23 +8,22 @@ from __future__ import annotations
 import math
 from bisect import insort
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from phitune.analysis.surrogate.belief import Points
-from phitune.analysis.surrogate.coordinates import coordinates
-from phitune.analysis.surrogate.evidence import Evidence, Outcomes
-from phitune.analysis.surrogate.gaussian_process import Hyperparameters, most_probable, settings, unpack
+from phitune.analysis.surrogate.evidence import Evidence
+from phitune.analysis.surrogate.gaussian_process import Hyperparameters, settings
+from phitune.analysis.surrogate.guide import Guide, residual
 from phitune.analysis.surrogate.policy import CellPolicy, Proposal
 from phitune.analysis.surrogate.space import Configurations
+from phitune.search.proposing.rows import GOLDEN, Row, fitted, outcomes, spread_over_time
 from phitune.search.proposing.space import stable_seed, surrogate_space
 from phitune.search.proposing.warm_start import EarlierCell
 from phitune.search.records.record import Record, Trial
 from phitune.search.stopping.predict import AtRung
 from phitune.search.study.model import Cell
-from phitune.trainables.schedules import from_dict
 
 # Quasi-random trials with which a cell begins; so many, where other cells of the group have ENOUGH completed ones.
 START = 4
@@ -39,21 +38,6 @@ FIT = 150
 # Draws of the hyperparameters over which a choice takes the mean.
 DRAWS = 8
 
-_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A trial as the surrogate sees it; of one in flight, the last three are not known."""
-
-    cell: int
-    place: NDArray[np.float64]
-    family: int
-    seed: int
-    status: str = "running"
-    objective: float = math.nan
-    rungs: tuple[float, ...] = ()
-
 
 class Group:
     """The cells of one workload and optimizer.
@@ -67,10 +51,14 @@ class Group:
         cells: Of the study.
         seed: Of the study.
         earlier: Cells of an earlier study, whose trials are evidence too.
+        guide: What other workloads say, for a workload without earlier trials of its own.
     """
 
-    def __init__(self, cells: Sequence[Cell], seed: int, earlier: Iterable[EarlierCell] = ()) -> None:
+    def __init__(
+        self, cells: Sequence[Cell], seed: int, earlier: Iterable[EarlierCell] = (), guide: Guide | None = None
+    ) -> None:
         earlier = list(earlier)
+        self._guide = guide
         self._seed = seed
         self._mode = cells[0].mode
         self._exact = cells[0].deterministic
@@ -79,11 +67,11 @@ class Group:
         self._spaces = [surrogate_space(cell) for cell in cells]
         self._families = {space.label: number for number, space in enumerate(cells[0].families)}
         self._budgets = [*(cell.budget for cell in cells), *(other.budget for other in earlier)]
-        self._rows: list[_Row] = []
+        self._rows: list[Row] = []
         # Of each cell its rows, in an order in which every beginning is spread evenly over the times of their ends.
         self._spread: list[list[tuple[float, int]]] = [[] for _ in self._budgets]
         self._completed = [0] * len(self._budgets)
-        self._running: dict[str, _Row] = {}
+        self._running: dict[str, Row] = {}
         self._fitted: tuple[int, Hyperparameters] | None = None
         self._drawn: tuple[int, tuple[Hyperparameters, ...]] | None = None
         self._milestone = 4
@@ -112,7 +100,8 @@ class Group:
         """
         index = self._index[cell.key]
         others = sum(self._completed) - self._completed[index]
-        if number < (START if others < ENOUGH else WARM) or sum(self._completed) < 2:
+        at_random = START if others < ENOUGH else WARM
+        if self._guide is None and (number < at_random or sum(self._completed) < 2):
             count = 1 << max(3, number.bit_length())
             start = self._spaces[index].quasi_random(count, stable_seed(self._seed, cell.key, "start"), INNER)
             return Proposal(start.take(np.array([number])), None)
@@ -131,26 +120,28 @@ class Group:
         index = row.cell
         judged_row = replace(row, status="stopped", rungs=tuple(judged))
         rows = [*(self._rows[number] for number in self._window(index)), judged_row]
-        evidence = Evidence.of(self._outcomes(rows), len(self._families))
+        evidence = self._evidence(rows)
         if not len(evidence.rows) or evidence.rows[-1] != len(rows) - 1:
             return None
         h, spread = self._hyperparameters(), evidence.uncertainty(-1)
         distance = float(evidence.data.y[-1]) - self._policy_of(index).least
         if distance < behind * math.sqrt(spread**2 + h.variance):
             return None
-        policy = CellPolicy(self._spaces[index], index, evidence, h)
+        policy = CellPolicy(self._spaces[index], index, evidence, h, self._guide)
         running = self._in_flight(policy, index, trial_id)
         place = evidence.points(np.array([index]), np.array([row.family]), row.place[None])
         return AtRung(*policy.values_at_rung(place, spread, running, self._rng(trial_id, len(judged))))
 
     def choice(self, cell: Cell, family: str | None = None) -> Configurations | None:
-        """The configuration of a cell that is best by all trials; None before two trials have been completed.
+        """The configuration of a cell that is best by all trials.
+
+        None before two trials have been completed; under a guide, before one.
 
         Args:
             cell: One of the group's.
             family: Label of the family to choose from; all by default.
         """
-        if sum(self._completed) < 2:
+        if sum(self._completed) < (2 if self._guide is None else 1):
             return None
         index = self._index[cell.key]
         policy = self._policy_of(index) if len(self._rows) <= WINDOW else self._believe(index, self._rows)
@@ -164,22 +155,19 @@ class Group:
     def _rng(self, *parts: object) -> np.random.Generator:
         return np.random.default_rng(stable_seed(self._seed, *parts))
 
-    def _row_of(self, trial: Trial) -> _Row:
+    def _row_of(self, trial: Trial) -> Row:
         index = self._index[trial.cell]
         return self._row(index, trial, self._budgets[index])
 
-    def _row(self, cell: int, trial: Trial, budget: int) -> _Row:
+    def _row(self, cell: int, trial: Trial, budget: int) -> Row:
         family = self._families.setdefault(trial.family, len(self._families))
-        return _Row(cell, coordinates(from_dict(trial.schedule), budget, trial.base_lr), family, trial.seed)
+        return Row.of(cell, trial, budget, family)
 
-    def _add(self, row: _Row, record: Record) -> None:
-        completed = record.status == "completed"
-        objective = record.final["objective"] if completed else math.nan
-        judged = tuple(value for _, value in record.rungs)
+    def _add(self, row: Row, record: Record) -> None:
         number = len(self._rows)
-        self._rows.append(replace(row, status=record.status, objective=objective, rungs=judged))
-        insort(self._spread[row.cell], (number * _GOLDEN % 1.0, number))
-        self._completed[row.cell] += completed
+        self._rows.append(row.ended(record))
+        insort(self._spread[row.cell], (number * GOLDEN % 1.0, number))
+        self._completed[row.cell] += record.status == "completed"
 
     def _window(self, cell: int) -> list[int]:
         """The rows that the cell's proposals see, in the order of their ends."""
@@ -192,23 +180,8 @@ class Group:
             chosen += [number for _, number in self._spread[other][: WINDOW - len(chosen)]]
         return sorted(chosen)
 
-    def _outcomes(self, rows: Sequence[_Row]) -> Outcomes:
-        width = max((len(row.rungs) for row in rows), default=0)
-        rungs = np.full((len(rows), width), np.nan)
-        for number, row in enumerate(rows):
-            rungs[number, : len(row.rungs)] = row.rungs
-        return Outcomes(
-            budgets=self._budgets,
-            cell=np.array([row.cell for row in rows], dtype=np.int64),
-            place=np.array([row.place for row in rows]).reshape(len(rows), 3),
-            family=np.array([row.family for row in rows], dtype=np.int64),
-            seed=np.array([row.seed for row in rows], dtype=np.int64),
-            status=np.array([row.status for row in rows], dtype=np.str_),
-            objective=np.array([row.objective for row in rows], dtype=np.float64),
-            rungs=rungs,
-            mode=self._mode,
-            exact=self._exact,
-        )
+    def _evidence(self, rows: Sequence[Row]) -> Evidence:
+        return Evidence.of(outcomes(rows, self._budgets, self._mode, self._exact), len(self._families))
 
     def _hyperparameters(self) -> Hyperparameters:
         """The most probable ones after the last milestone of ended trials."""
@@ -217,17 +190,17 @@ class Group:
             self._milestone = following
         count = min(self._milestone, ended)
         if self._fitted is None or self._fitted[0] != count:
-            spread = sorted(range(count), key=lambda number: number * _GOLDEN % 1.0)
-            evidence = Evidence.of(self._outcomes([self._rows[i] for i in sorted(spread[:FIT])]), len(self._families))
-            fit = len(evidence.rows) > 1
-            theta = most_probable(evidence.data, evidence.priors) if fit else evidence.priors.centre_and_spread()[0]
-            self._fitted = count, unpack(theta, evidence.priors)
+            evidence = self._evidence([self._rows[number] for number in spread_over_time(count, FIT)])
+            self._fitted = count, fitted(evidence, self._guide)
         return self._fitted[1]
 
     def _settings(self, policy: CellPolicy) -> tuple[Hyperparameters, ...]:
-        """Draws of the hyperparameters; the last ones are kept."""
+        """Draws of the hyperparameters; the last ones are kept. None from a single trial."""
+        if len(policy.evidence.rows) < 2:
+            return ()
         if self._drawn is None or self._drawn[0] != len(self._rows):
-            data, rng = policy.evidence.data, self._rng("settings", len(self._rows))
+            data = residual(policy.evidence, policy.belief.h, self._guide)
+            rng = self._rng("settings", len(self._rows))
             if len(data.y) > FIT:
                 data = data.take(np.sort(rng.choice(len(data.y), FIT, replace=False)))
             self._drawn = len(self._rows), settings(data, policy.evidence.priors, rng, DRAWS).draws
@@ -240,9 +213,9 @@ class Group:
             self._policy = key, self._believe(cell, [self._rows[number] for number in self._window(cell)])
         return self._policy[1]
 
-    def _believe(self, cell: int, rows: Sequence[_Row]) -> CellPolicy:
-        evidence = Evidence.of(self._outcomes(rows), len(self._families))
-        return CellPolicy(self._spaces[cell], cell, evidence, self._hyperparameters())
+    def _believe(self, cell: int, rows: Sequence[Row]) -> CellPolicy:
+        evidence = self._evidence(rows)
+        return CellPolicy(self._spaces[cell], cell, evidence, self._hyperparameters(), self._guide)
 
     def _in_flight(self, policy: CellPolicy, cell: int, without: str = "") -> Points | None:
         """The trials in flight, the cell's own first."""

@@ -133,7 +133,7 @@ class Study(Section):
     sampler: Sampler = "surrogate"
     trials: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | Literal["auto"] | Auto = 40
     replicates: StrictInt = Field(3, ge=0, le=1000)
-    warm_start: StrictStr | None = None
+    warm_start: StrictStr | list[StrictStr] | None = None
     early_stopping: Literal["asha", "predict", "none"] | Asha = "predict"
     objective: Literal["val_loss", "val_metric"] | None = None
     diagnostics: Diagnostics = Diagnostics()
@@ -164,6 +164,11 @@ class Study(Section):
         if isinstance(self.early_stopping, Asha):
             return self.early_stopping
         return None if self.early_stopping == "none" else Asha()
+
+    @property
+    def earlier(self) -> tuple[str, ...]:
+        """The studies that `warm_start` names."""
+        return (self.warm_start,) if isinstance(self.warm_start, str) else tuple(self.warm_start or ())
 
     @property
     def auto(self) -> bool:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import phitune
 from phitune.analysis import recommend
 from phitune.analysis.answers.budget_model import BudgetModel
+from phitune.search.study.model import parse_study
 from phitune.trainables.errors import InputError
 from tests.conftest import environment
 
@@ -180,6 +182,18 @@ def test_a_workload_never_searched_gets_the_model_of_the_population(
     general, own = (next(m for m in models if (m.quantity, m.workload) == ("phi", w)) for w in (None, NOISY))
     assert answer.phi_interval == pytest.approx(general.interval(200))
     assert general.predict(200)[1] > own.predict(200)[1]
+
+
+def test_a_new_workload_gets_the_study_file_that_finds_its_lr(guidelines_file: Path) -> None:
+    answer = recommend("mlp/digits", 200, guidelines=guidelines_file)
+    study = parse_study(yaml.safe_load(answer.study))
+    assert [cell.key for cell in study.cells] == ["mlp/digits sgd 200"]
+    assert study.earlier == (str(guidelines_file),) and study.most == 12
+    assert str(answer).endswith(answer.study) and answer.to_dict()["study"] == answer.study
+    own = yaml.safe_load(recommend("my_module:train", 200, guidelines=guidelines_file).study)
+    low, high = own["workloads"][0]["base_lr"]
+    assert low < answer.base_lr < high and "optimizers" not in own
+    assert recommend(NOISY, 200, guidelines=guidelines_file).study == ""
 
 
 @pytest.mark.parametrize("workload", ["resnet20/cifar10", "resnet8/cifar100", "cnn/cifar10"])

@@ -55,7 +55,7 @@ def test_a_family_that_was_hardly_tried_is_not_thought_best_where_others_are() -
     rows = table(Recipe(1000, 0.03, 96, stop=False, noise=0.0, families=("step",), lr_range=(1e-3, 2.0)), seed=0)
     steps = rows[rows["family"] == "step"].sort_values("base_lr")
     once = steps[steps["base_lr"] < 0.1].tail(1)
-    best = fit_cell(pd.concat([rows[rows["family"] != "step"], once], ignore_index=True), PHI_RANGE).bests
+    best = fit_cell(pd.concat([rows[rows["family"] != "step"], once], ignore_index=True), {"phi": PHI_RANGE}).bests
     assert best["step"].base_lr < 1.5 * once["base_lr"].item()
     assert np.median(best["step"].fitted) > np.median(best["uba"].fitted)
 

@@ -217,7 +217,7 @@ def test_a_neighbouring_budget_and_an_earlier_study_shorten_the_start(tmp_path: 
     for record in small.ended:
         journal.append(record)
     (tmp_path / "earlier/study.yaml").write_text(study.to_yaml(), encoding="utf-8")
-    earlier = earlier_cells("earlier", tmp_path / "s", study.cells)
+    earlier = earlier_cells(["earlier"], tmp_path / "s", study.cells)
     assert [(other.group, other.budget, len(other.records)) for other in earlier] == [("mlp/digits sgd", 64, 14)]
     cells = proposers(make_study(workloads=["mlp/digits"], budgets=[64, 256]), InMemoryStorage(), earlier=earlier)
     for cell in cells:
@@ -226,7 +226,7 @@ def test_a_neighbouring_budget_and_an_earlier_study_shorten_the_start(tmp_path: 
         assert all(0.02 < trial.mean_lr < 0.5 for trial in trials[WARM:]), "near the best of the earlier study"
     for wrong in ("nowhere", str(tmp_path / "nowhere")):
         with pytest.raises(InputError, match="warm_start: "):
-            earlier_cells(wrong, tmp_path / "s", study.cells)
+            earlier_cells([wrong], tmp_path / "s", study.cells)
 
 
 def test_neighbouring_budgets_save_trials(tmp_path: Path) -> None:
