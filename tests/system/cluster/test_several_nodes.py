@@ -17,9 +17,8 @@ from tests.system.test_function import PROCESSES, TOGETHER
 STUDY = TOGETHER.replace("wait: 0.05", "processes: 1, wait: 0.05").replace("{cpu: 2}", "{cpu: 2, nodes: 2}")
 
 
-@pytest.mark.parametrize(
-    "victim", [pytest.param("process", marks=pytest.mark.full), pytest.param("machine", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["process", "machine"])
 def test_a_trial_on_two_nodes_of_which_one_loses_a_process_or_its_power_is_resumed_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: str
 ) -> None:

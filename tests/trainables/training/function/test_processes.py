@@ -53,6 +53,7 @@ def far(how: str, folder: Path) -> tuple[FunctionTraining, LocalNode]:
     return FunctionTraining(function(Spec.parse(f'{loops.__name__}:apart(how="{how}")')), plan, nodes), other
 
 
+@pytest.mark.full
 def test_a_process_on_another_node_trains_the_same_and_its_death_is_told(tmp_path: Path) -> None:
     whole, _ = far("", tmp_path)
     serve(whole.requests(20), lambda request: None)
@@ -62,6 +63,7 @@ def test_a_process_on_another_node_trains_the_same_and_its_death_is_told(tmp_pat
         serve(cut.requests(20), lambda request: None)
 
 
+@pytest.mark.slow
 def test_a_node_that_goes_silent_ends_the_trial_for_another_try(tmp_path: Path) -> None:
     training, other = far("sleeps", tmp_path)
     threading.Timer(0.5, lambda: setattr(other, "gone", True)).start()
