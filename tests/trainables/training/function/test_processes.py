@@ -53,7 +53,6 @@ def far(how: str, folder: Path) -> tuple[FunctionTraining, LocalNode]:
     return FunctionTraining(function(Spec.parse(f'{loops.__name__}:apart(how="{how}")')), plan, nodes), other
 
 
-@pytest.mark.full
 def test_a_process_on_another_node_trains_the_same_and_its_death_is_told(tmp_path: Path) -> None:
     whole, _ = far("", tmp_path)
     serve(whole.requests(20), lambda request: None)
