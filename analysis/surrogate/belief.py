@@ -1,12 +1,13 @@
 """What the trials say of the function f + levels: its mean, covariance and whole functions drawn from its posterior.
 
-Up to `MOST` points the posterior is exact. Beyond, it is that of the variational sparse process (Titsias, AISTATS 2009)
-whose inducing points are chosen by place alone, so that every trial counts, good or bad.
+Up to a number of points the posterior is exact. Beyond, it is that of the variational sparse process (Titsias, AISTATS
+2009) whose inducing points are chosen by place alone, so that every trial counts, good or bad.
 Functions are drawn by pathwise conditioning (Wilson et al., ICML 2020, eq. 13) on random Fourier features.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ Array = NDArray[np.float64]
 MOST = 400
 INDUCING = 160
 FEATURES = 300
+CAUTION = 0.5
 _JITTER = 1e-6
 
 
@@ -55,17 +57,19 @@ class Belief:
     Args:
         data: The points.
         h: The hyperparameters.
+        most: Points up to which the posterior is exact.
+        inducing: Inducing points beyond.
 
     Raises:
         LinAlgError: The covariance of the points is not positive definite.
     """
 
-    def __init__(self, data: Data, h: Hyperparameters) -> None:
+    def __init__(self, data: Data, h: Hyperparameters, most: int = MOST, inducing: int = INDUCING) -> None:
         self.data, self.h = data, h
         self._places = Points(data.x, data.levels)
-        self._sparse = len(data.y) > MOST
+        self._sparse = len(data.y) > most
         if self._sparse:
-            self._condition_sparsely()
+            self._condition_sparsely(inducing)
         else:
             self._lower = factor(data, h)
             self._half = posterior.half_solve(self._lower, data.y)
@@ -131,7 +135,7 @@ class Belief:
         smooth += a.levels @ b.levels.T
         return smooth
 
-    def _condition_sparsely(self) -> None:
+    def _condition_sparsely(self, inducing: int) -> None:
         """Conditions on all points through inducing points.
 
         With K the covariance of the inducing points u, L its factor and A = L^-1 K_ux the whitened covariance with the
@@ -139,7 +143,7 @@ class Belief:
         share counts as noise of each; with so many trials it averages out.
         """
         data, h = self.data, self.h
-        rows = spread_out(data.x / h.lengths, INDUCING)
+        rows = spread_out(data.x / h.lengths, inducing)
         self._places = Points(data.x[rows], data.levels[rows])
         covariance = self._prior(self._places, self._places)
         covariance.flat[:: len(rows) + 1] += _JITTER
@@ -157,6 +161,17 @@ class Belief:
         self._inner = factored
         solved = posterior.half_solve(factored, weighted @ data.y)
         self._half = posterior.half_solve(factored, solved, transposed=True)
+
+
+def cautious(beliefs: Sequence[Belief], at: Points) -> Array:
+    """What is to be lowest where a configuration is chosen: mean plus `CAUTION` standard deviations, shape (m,).
+
+    Both are over the beliefs' settings of the hyperparameters, too. The lowest mean alone may lie where nothing was
+    tried, and what is chosen there would be a guess.
+    """
+    means = np.array([belief.mean(at) for belief in beliefs])
+    variance = np.mean([belief.variance(at) for belief in beliefs], axis=0) + means.var(axis=0)
+    return np.asarray(means.mean(axis=0) + CAUTION * np.sqrt(variance), dtype=np.float64)
 
 
 def spread_out(x: Array, count: int) -> NDArray[np.int64]:
