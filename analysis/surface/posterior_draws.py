@@ -111,7 +111,8 @@ class PosteriorDraws:
         at = self._on(lines, log_lr)
         # What is recommended keeps to LRs that the trials support; intervals do not.
         supported = self._windows(lines, self._highest(lines))
-        value, lr_of_value = _over_lr(cautious(self.group.beliefs, self._on(lines, supported))[None], supported)
+        value = cautious(self.group.mode, self.group.beliefs, self._on(lines, supported))
+        value, lr_of_value = _over_lr(value[None], supported)
         first = 0
         chosen: list[tuple[str, slice, float, float]] = []
         for label, own in self.trials.lines.items():

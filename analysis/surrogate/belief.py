@@ -163,15 +163,18 @@ class Belief:
         self._half = posterior.half_solve(factored, solved, transposed=True)
 
 
-def cautious(beliefs: Sequence[Belief], at: Points) -> Array:
+def cautious(mode: Belief, beliefs: Sequence[Belief], at: Points) -> Array:
     """What is to be lowest where a configuration is chosen: mean plus `CAUTION` standard deviations, shape (m,).
 
-    Both are over the beliefs' settings of the hyperparameters, too. The lowest mean alone may lie where nothing was
-    tried, and what is chosen there would be a guess.
+    The lowest mean alone may lie where nothing was tried, and what is chosen there would be a guess.
+
+    Args:
+        mode: The belief by the most probable hyperparameters.
+        beliefs: Those by draws of the hyperparameters, over which the mean is taken; their differences are uncertainty.
+        at: The configurations, m of them.
     """
     means = np.array([belief.mean(at) for belief in beliefs])
-    variance = np.mean([belief.variance(at) for belief in beliefs], axis=0) + means.var(axis=0)
-    return np.asarray(means.mean(axis=0) + CAUTION * np.sqrt(variance), dtype=np.float64)
+    return np.asarray(means.mean(axis=0) + CAUTION * np.sqrt(mode.variance(at) + means.var(axis=0)), dtype=np.float64)
 
 
 def spread_out(x: Array, count: int) -> NDArray[np.int64]:

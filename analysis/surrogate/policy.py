@@ -121,7 +121,7 @@ class CellPolicy:
         beliefs = [belief_of(self.evidence, h, self.guide) for h in settings] or [self.belief]
 
         def lowest(at: Configurations, count: int) -> Configurations:
-            return at.take(np.argsort(cautious(beliefs, self.points(at)), kind="stable")[:count])
+            return at.take(np.argsort(cautious(self.belief, beliefs, self.points(at)), kind="stable")[:count])
 
         grid = self.space.grid
         best = lowest(grid if among is None else grid.take(np.flatnonzero(np.isin(grid.family, among))), BEST)
