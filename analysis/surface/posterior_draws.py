@@ -88,7 +88,8 @@ class PosteriorDraws:
     def noise(self) -> float:
         """Standard deviation between seeds."""
         spreads = [float(np.hypot(h.noise, h.shared)) for h in self.group.settings.draws]
-        return 0.0 if self.group.evidence.exact else float(np.median(spreads))
+        evidence = self.group.evidence
+        return 0.0 if evidence.exact else evidence.unit * float(np.median(spreads))
 
     @property
     def scale(self) -> Scale:
