@@ -38,7 +38,8 @@ def probability_of_no_effect(data: gp.Data, priors: gp.Priors) -> float:
     distance = data.y - data.y.min()
     data = replace(data, extra=data.extra + (MISFIT * distance) ** 2 + (distance > FAR))
     # Of the LR and, where there are several, of the budget.
-    small = replace(priors, lengths=(priors.lengths[0], *priors.lengths[3:]))
+    budget = None if priors.budget is None else 1
+    small = replace(priors, lengths=(priors.lengths[0], *priors.lengths[3:]), budget=budget)
 
     def without(theta: Array) -> tuple[gp.Data, Array]:
         lr = data.x[:, :1] - data.x[:, 1:3] @ theta[-2:, None]

@@ -72,7 +72,8 @@ class GroupBelief:
         if len(self.cells) == 1:
             return self
         mode, *draws = (
-            replace(h, lengths=h.lengths[: len(LENGTHS)]) for h in (self.settings.mode, *self.settings.draws)
+            replace(h, lengths=h.lengths[: len(LENGTHS)], budget=None)
+            for h in (self.settings.mode, *self.settings.draws)
         )
         return GroupBelief([self.cells[cell]], rng, gp.Settings(mode, tuple(draws), self.settings.log_evidence))
 

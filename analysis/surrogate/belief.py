@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
 from phitune.analysis.surrogate import posterior
-from phitune.analysis.surrogate.gaussian_process import Data, Hyperparameters, factor, matern52
+from phitune.analysis.surrogate.gaussian_process import Data, Hyperparameters, factor, in_common, matern52
 
 Array = NDArray[np.float64]
 
@@ -107,13 +107,21 @@ class Belief:
         h, d = self.h, self.data.x.shape[1]
         # Matern-5/2's spectral density is a multivariate Student-t with five degrees of freedom.
         omega = rng.standard_normal((FEATURES, d)) * np.sqrt(5.0 / rng.chisquare(5.0, (FEATURES, 1))) / h.lengths
-        weights = rng.standard_normal((2 * FEATURES, draws)) * (h.signal * np.sqrt(1.0 / FEATURES))
+        signal = h.signal / np.sqrt(FEATURES)
+        shape = 2 * FEATURES, draws
+        weights = (signal * np.sqrt(1.0 - h.own)) * rng.standard_normal(shape)
         levels = rng.standard_normal((at.levels.shape[1], draws))
+        budgets = [] if h.budget is None else np.union1d(at.x[:, h.budget], self._places.x[:, h.budget]).tolist()
+        of_budget = {budget: signal * np.sqrt(h.own) * rng.standard_normal(shape) for budget in budgets}
 
         def prior(points: Points) -> Array:
             angle = (points.x @ omega.T).astype(np.float32)
             waves = np.concatenate([np.cos(angle), np.sin(angle)], axis=1)
-            return np.asarray(waves @ weights.astype(np.float32) + points.levels @ levels, dtype=np.float64)
+            values = waves @ weights.astype(np.float32) + points.levels @ levels
+            for budget, own in of_budget.items():
+                rows = np.flatnonzero(points.x[:, h.budget] == budget)
+                values[rows] += waves[rows] @ own.astype(np.float32)
+            return np.asarray(values, dtype=np.float64)
 
         if self._sparse:
             p = len(self._lower)
@@ -131,7 +139,7 @@ class Belief:
 
     def _prior(self, a: Points, b: Points) -> Array:
         smooth = matern52(a.x, b.x, self.h.lengths)
-        smooth *= self.h.signal**2
+        smooth *= self.h.signal**2 * in_common(a.x, b.x, self.h)
         smooth += a.levels @ b.levels.T
         return smooth
 

@@ -169,11 +169,13 @@ class Evidence:
     @cached_property
     def priors(self) -> Priors:
         """The priors for these data."""
-        lengths = LENGTHS if len(self.log_budgets) == 1 else (*LENGTHS, BUDGET_LENGTH)
+        several = len(self.log_budgets) > 1
+        lengths = (*LENGTHS, BUDGET_LENGTH) if several else LENGTHS
+        budget = len(LENGTHS) if several else None
         # Of one seed alone nothing tells what it shares from the level of all.
         repeated = 1 < len(np.unique(self.data.seed)) < len(self.data.seed)
         shared = (0.03, 1.0) if repeated and not self.exact else None
-        return Priors(lengths, noise=None if self.exact else (0.07, 1.0), shared=shared)
+        return Priors(lengths, noise=None if self.exact else (0.07, 1.0), shared=shared, budget=budget)
 
     def excess(self, y: Array) -> Array:
         """Excess over the cell's best observed value, on its scale, from values of the model."""
