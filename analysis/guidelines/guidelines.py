@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
 from typing import Any
 
 import pandas as pd
@@ -16,7 +17,7 @@ from phitune.analysis.guidelines.equal import SHARE, equal_differences
 from phitune.analysis.guidelines.recommendation import recommend_for_cell
 from phitune.analysis.guidelines.searched_parameter import SearchedParameter, searched_parameters
 from phitune.analysis.results.table import CELL, CellKey
-from phitune.analysis.surface import CellFit, CellSurface, fit_cell
+from phitune.analysis.surface import CellFit, CellSurface, fit_cells
 from phitune.analysis.trends import curvature, fit_models, fit_trend, quantities, trend_data, validation
 
 # With fewer cells than this, another process takes longer to start than it saves.
@@ -93,7 +94,9 @@ def _build(
     keys: list[CellKey] = [
         (str(g["workload"].iloc[0]), str(g["optimizer"].iloc[0]), int(g["budget"].iloc[0])) for g in groups
     ]
-    fits = dict(zip(keys, pool(delayed(_fit)(cell, ranges, seed) for cell in groups), strict=True))
+    together = [[groups[keys.index(key)] for key in each] for _, each in groupby(keys, key=lambda key: key[:2])]
+    fitted_cells = pool(delayed(_fit)(cells, ranges, seed) for cells in together)
+    fits = dict(zip(keys, chain.from_iterable(fitted_cells), strict=True))
     equals = equal_differences(fits, equal)
     fits = {key: fit.judged(equals[key].delta) for key, fit in fits.items()}
     by_key = {key: compare_cell(cell, fits[key]) for key, cell in zip(keys, groups, strict=True)}
@@ -140,7 +143,7 @@ def _curvature(
     return curvature.held_out_gains(main.draws, main.parameter, curvature.log_curvatures(table), sloped)
 
 
-def _fit(cell: pd.DataFrame, ranges: Mapping[str, tuple[float, float]] | None, seed: int) -> CellFit:
+def _fit(cells: Sequence[pd.DataFrame], ranges: Mapping[str, tuple[float, float]] | None, seed: int) -> list[CellFit]:
     # In a process of its own too.
     with threadpool_limits(1, "blas"):
-        return fit_cell(cell, ranges, seed)
+        return fit_cells(cells, ranges, seed)

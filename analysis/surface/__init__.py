@@ -1,7 +1,7 @@
-"""One cell's belief: each family's best configuration, phi* with its interval, and whether phi matters."""
+"""What is believed of cells: each family's best configuration, phi* with its interval, and whether phi matters."""
 
 from phitune.analysis.surface.cell_surface import CellSurface
-from phitune.analysis.surface.fit import CellFit, FamilyBest, fit_cell
+from phitune.analysis.surface.fit import CellFit, FamilyBest, fit_cell, fit_cells
 from phitune.analysis.surface.shapes import COSINE_PHI, Shape
 
-__all__ = ["COSINE_PHI", "CellFit", "CellSurface", "FamilyBest", "Shape", "fit_cell"]
+__all__ = ["COSINE_PHI", "CellFit", "CellSurface", "FamilyBest", "Shape", "fit_cell", "fit_cells"]

@@ -53,9 +53,10 @@ class CellSurface:
         excess: Profile less its lowest point (fit), median draw, shape (g,).
         excess_band: 5 % and 95 % of it, shape (2, g).
         best_base_lr: Best base LR at each phi, shape (g,).
-        log_phi_draws: Draws of log phi*, shape (s,); those at an end of the grid mean "there or beyond".
-        log_mean_lr_draws: Draws of the log mean LR at `phi`, shape (s,).
-        belief: The cell's belief; None when thin.
+        log_phi_draws: Draws of log phi* by the cell's own trials alone, for trends over cells, shape (s,); those at an
+            end of the grid mean "there or beyond".
+        log_mean_lr_draws: Draws of the log mean LR at it, as well by the cell's own trials, shape (s,).
+        belief: What is believed of the cell; None when thin.
     """
 
     shape: Shape | None
@@ -99,8 +100,7 @@ class CellSurface:
         budget = int(self.belief.trials.outcomes.budgets[0])
         values, back = np.unique(np.clip(phi, self.shape.low, self.shape.high), return_inverse=True)
         shapes = np.array([shape_of(from_dict(self.shape.schedule(float(v))), budget) for v in values])
-        at = self.belief.points(self.shape.family, shapes[back], np.log(base_lr))
-        return self.belief.evidence.excess(self.belief.mode.mean(at))
+        return self.belief.mean(self.shape.family, shapes[back], np.log(base_lr))
 
     def judged(self, delta: float) -> "CellSurface":
         """The surface with its verdict, given what counts as equal."""

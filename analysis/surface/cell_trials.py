@@ -45,10 +45,10 @@ class CellTrials:
     """The trials of a cell.
 
     Attributes:
-        outcomes: As the surrogate takes them, n of them.
-        labels: Families, in the order of `group`.
+        outcomes: As the surrogate takes them, n of them; their families are indices of `labels`.
+        labels: Families.
         family: Each trial's family, shape (n,).
-        group: Of each family, the index of the one that it is at a value of that one's parameter, or its own.
+        group: Of each family, the one that it is at a value of that one's parameter, or itself.
         log_lr: Log base LR, shape (n,).
         lines: Of each family with a completed trial, its candidates: along its parameter if it has one.
         shapes: The families of which exactly one parameter was searched.
@@ -57,7 +57,7 @@ class CellTrials:
     outcomes: Outcomes
     labels: tuple[str, ...]
     family: NDArray[np.object_]
-    group: dict[str, int]
+    group: dict[str, str]
     log_lr: Array
     lines: dict[str, list[Line]]
     shapes: dict[str, Shape]
@@ -74,8 +74,7 @@ class CellTrials:
         number = {c: cell[c].to_numpy(dtype=np.float64, na_value=np.nan) for c in ("base_lr", "mean_lr", "objective")}
         budget = int(cell["budget"].iloc[0])
         labels = tuple(sorted(set(words["family"])))
-        kin = {f: next((k for k in SAME.get(f, ()) if k in labels), f) for f in labels}
-        group = {f: labels.index(kin[f]) for f in labels}
+        group = {f: next((k for k in SAME.get(f, ()) if k in labels), f) for f in labels}
         schedules = [json.loads(text or "{}") for text in words["schedule"]]
         shapes = [
             _shape(s, budget, ratio) for s, ratio in zip(schedules, number["mean_lr"] / number["base_lr"], strict=True)
@@ -88,7 +87,7 @@ class CellTrials:
             budgets=[budget],
             cell=np.zeros(n, dtype=np.int64),
             place=placed(np.array(shapes), log_lr),
-            family=np.array([group[f] for f in words["family"]], dtype=np.int64),
+            family=np.array([labels.index(group[f]) for f in words["family"]], dtype=np.int64),
             seed=cell["seed"].to_numpy(dtype=np.int64, na_value=0),
             status=words["status"].astype(np.str_),
             objective=number["objective"],
@@ -119,7 +118,7 @@ class CellTrials:
 
     def in_group(self, label: str) -> NDArray[np.bool_]:
         """Which trials lie on a family's surface, shape (n,)."""
-        return np.asarray(self.outcomes.family == self.group[label])
+        return np.asarray(self.outcomes.family == self.labels.index(self.group[label]))
 
 
 def _shape(schedule: Mapping[str, Any], budget: int, mean: float) -> tuple[float, float, float]:

@@ -1,11 +1,11 @@
-"""What one cell's trials say: each family's best configuration, and the best values of shape parameters.
+"""What the trials say of each cell: each family's best configuration, and the best values of shape parameters.
 
 Assumptions: on the fitting scale (`surrogate.scale`) quality is a smooth function of the schedule and the LR, with
 Gaussian trial noise; sampling may depend on observed results but on nothing else. The intervals' coverage is tested by
 simulation (`benchmarks.validity`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from phitune.analysis.surface.cell_surface import EDGE, CellSurface
 from phitune.analysis.surface.cell_trials import CellTrials
 from phitune.analysis.surface.flatness import probability_of_no_effect
-from phitune.analysis.surface.posterior_draws import Best, PosteriorDraws, minimise, subset
+from phitune.analysis.surface.group_belief import GroupBelief, subset
+from phitune.analysis.surface.posterior_draws import Best, PosteriorDraws, Profile, minimise
 from phitune.analysis.surface.shapes import Shape
 from phitune.analysis.surrogate.scale import Scale
 
@@ -51,7 +52,7 @@ class FamilyBest:
 
 @dataclass(frozen=True)
 class CellFit:
-    """What a cell's trials say.
+    """What the trials say of a cell.
 
     Attributes:
         bests: Of each family with a completed trial; empty if there is none.
@@ -83,46 +84,65 @@ class CellFit:
 
 
 def fit_cell(cell: pd.DataFrame, ranges: Mapping[str, tuple[float, float]] | None = None, seed: int = 0) -> CellFit:
-    """Fit one cell.
+    """Fit one cell by its own trials; see `fit_cells`."""
+    return fit_cells([cell], ranges, seed)[0]
+
+
+def fit_cells(
+    cells: Sequence[pd.DataFrame], ranges: Mapping[str, tuple[float, float]] | None = None, seed: int = 0
+) -> list[CellFit]:
+    """Fit the cells of one workload and optimizer together.
 
     Args:
-        cell: Rows of the results table (`analysis.results`), one cell.
+        cells: Of each its rows of the results table (`analysis.results`).
         ranges: The ranges searched, by parameter or by `label.parameter`; by default those of each family's trials.
         seed: Of the posterior draws; the same rows and seed give the same answer.
 
     Returns:
-        What the trials say. A surface is "thin" when none of the family's trials completed, under ten of the cell say
-        something, under five completed, or their schedules are hardly different.
+        What the trials say of each cell. A surface is "thin" when none of the family's trials in the cell completed,
+        under ten of the cell say something, under five completed, or their schedules are hardly different.
     """
-    trials = CellTrials.of(cell, ranges)
-    groups = {family: trials.labels[index] for family, index in trials.group.items()}
-    thin = {family: CellSurface(shape, "thin", 0) for family, shape in trials.shapes.items()}
-    if not trials.lines:
-        return CellFit({}, thin, Scale("linear"), float("nan"), groups)
+    trials = [CellTrials.of(cell, ranges) for cell in cells]
+    known = [each for each in trials if each.lines]
+    if not known:
+        return [_nothing(each) for each in trials]
     rng = np.random.default_rng(seed)
-    belief = PosteriorDraws(trials, rng)
-    surfaces = thin
+    group = GroupBelief(known, rng)
+    labels = dict.fromkeys(label for each in known for label in each.shapes if label in each.lines)
+    no_effect = {label: _no_effect(group, label, rng) for label in labels}
+    fits = iter([_fit(group, index, no_effect, rng) for index in range(len(known))])
+    return [next(fits) if each.lines else _nothing(each) for each in trials]
+
+
+def _nothing(trials: CellTrials) -> CellFit:
+    thin = {family: CellSurface(shape, "thin", 0) for family, shape in trials.shapes.items()}
+    return CellFit({}, thin, Scale("linear"), float("nan"), trials.group)
+
+
+def _no_effect(group: GroupBelief, label: str, rng: np.random.Generator) -> float:
+    """The probability that a family's parameter has no effect, by the trials of all budgets."""
+    own = group.on_surface(label)
+    # A few trials of the family show nothing by themselves; other families' are schedules, too.
+    data = group.evidence.data.take(own) if len(own) >= MIN_POINTS else group.evidence.data
+    return probability_of_no_effect(subset(data, rng), group.evidence.priors)
+
+
+def _fit(group: GroupBelief, index: int, no_effect: Mapping[str, float], rng: np.random.Generator) -> CellFit:
+    belief, trials = PosteriorDraws(group, index, rng), group.cells[index]
+    own = belief if len(group.cells) == 1 else PosteriorDraws(group.alone(index, rng), 0, rng)
+    surfaces: dict[str, CellSurface] = {}
     bests = dict(belief.bests)
-    enough = _enough(trials, belief.evidence.rows)
+    enough = _enough(trials, group.evidence.rows[group.rows(index)] - group.first(index))
     for family, shape in trials.shapes.items():
-        own = np.flatnonzero(trials.in_group(family)[belief.evidence.rows])
+        points = len(group.rows(index, family))
         if not enough or family not in bests:
-            surfaces[family] = CellSurface(shape, "thin", len(own))
+            surfaces[family] = CellSurface(shape, "thin", points)
             continue
-        # A few trials of the family show nothing by themselves; other families' are schedules, too.
-        data = belief.evidence.data.take(own) if len(own) >= MIN_POINTS else belief.evidence.data
-        probability = probability_of_no_effect(subset(data, rng), belief.evidence.priors)
-        surfaces[family] = _surface(belief, family, shape, len(own), probability)
-        others = [f for f, group in groups.items() if group == family != f and f in bests]
-        _mixed(bests, family, others, probability, rng)
-    scale, lowest = belief.evidence.scales[0], float(belief.evidence.best[0])
-    return CellFit(
-        {family: _family_best(trials, family, best, lowest) for family, best in bests.items()},
-        surfaces,
-        scale,
-        belief.noise,
-        groups,
-    )
+        surfaces[family] = _surface(belief, own, family, shape, points, no_effect[family])
+        others = [f for f, kin in trials.group.items() if kin == family != f and f in bests]
+        _mixed(bests, family, others, no_effect[family], rng)
+    bests_of = {family: _family_best(trials, family, best, belief.lowest) for family, best in bests.items()}
+    return CellFit(bests_of, surfaces, belief.scale, belief.noise, trials.group)
 
 
 def _enough(trials: CellTrials, rows: NDArray[np.int64]) -> bool:
@@ -155,13 +175,14 @@ def _family_best(trials: CellTrials, family: str, best: Best, lowest: float) -> 
     return FamilyBest(family, schedule, value, float(np.exp(best.log_lr)), interval, best.excess + lowest)
 
 
-def _surface(belief: PosteriorDraws, family: str, shape: Shape, points: int, probability: float) -> CellSurface:
-    profile, best = belief.profiles[family], belief.bests[family]
-    assert best.log_value is not None
-    scale, lowest_seen = belief.evidence.scales[0], float(belief.evidence.best[0])
-    lowest, where = minimise(profile.excess)
+def _surface(
+    belief: PosteriorDraws, own: PosteriorDraws, family: str, shape: Shape, points: int, probability: float
+) -> CellSurface:
+    profile, best, alone = belief.profiles[family], belief.bests[family], own.bests[family]
+    assert best.log_value is not None and alone.log_value is not None
+    scale, lowest_seen = belief.scale, belief.lowest
     grid = profile.log_value
-    stars = grid[0] + (grid[1] - grid[0]) * where
+    lowest, stars = _stars(profile)
     excess = np.maximum(profile.excess - lowest[:, None], 0.0)
     inverse = np.vectorize(scale.inverse, otypes=[np.float64])
     q05, q50, q95 = inverse(lowest_seen + np.quantile(profile.excess, QUANTILES, axis=0))
@@ -185,10 +206,16 @@ def _surface(belief: PosteriorDraws, family: str, shape: Shape, points: int, pro
         excess=np.median(excess, axis=0),
         excess_band=np.quantile(excess, [0.05, 0.95], axis=0),
         best_base_lr=np.exp(profile.best_log_lr),
-        log_phi_draws=stars,
-        log_mean_lr_draws=best.log_lr_draws + float(shape.log_mean(np.array([best.log_value]))[0]),
+        log_phi_draws=_stars(own.profiles[family])[1],
+        log_mean_lr_draws=alone.log_lr_draws + float(shape.log_mean(np.array([alone.log_value]))[0]),
         belief=belief,
     )
+
+
+def _stars(profile: Profile) -> tuple[Array, Array]:
+    """Of each draw the lowest excess and the log of the parameter's value there: both (s,)."""
+    lowest, where = minimise(profile.excess)
+    return lowest, profile.log_value[0] + (profile.log_value[1] - profile.log_value[0]) * where
 
 
 def _interval(logs: Array, chosen: float) -> tuple[float, float]:

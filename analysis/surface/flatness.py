@@ -1,8 +1,9 @@
 """How probable it is that a shape parameter has no effect once the LR is at its best.
 
 A surface on which it matters fits any cell at least as well as one on which it does not; the evidence (the probability
-of the points under each model, hyperparameters integrated out) says whether it needs to. Without an effect, quality is
-a function of one number: log mean LR less a drift with the schedule's shape, as the best LR may still move with it.
+of the points under each model, hyperparameters integrated out) says whether it needs to. Without an effect, quality
+at a budget is a function of one number: log mean LR less a drift with the schedule's shape, as the best LR may still
+move with it.
 """
 
 from dataclasses import replace
@@ -31,16 +32,18 @@ def probability_of_no_effect(data: gp.Data, priors: gp.Priors) -> float:
     """Posterior probability of the model without an effect, even odds beforehand.
 
     Args:
-        data: The points of the parameter's family.
+        data: The points of the parameter's family, of one budget or several.
         priors: Of the model on which the parameter matters.
     """
     distance = data.y - data.y.min()
     data = replace(data, extra=data.extra + (MISFIT * distance) ** 2 + (distance > FAR))
-    small = replace(priors, lengths=priors.lengths[:1])
+    # Of the LR and, where there are several, of the budget.
+    budget = None if priors.budget is None else 1
+    small = replace(priors, lengths=(priors.lengths[0], *priors.lengths[3:]), budget=budget)
 
     def without(theta: Array) -> tuple[gp.Data, Array]:
-        x = data.x[:, :1] - data.x[:, 1:3] @ theta[-2:, None]
-        return replace(data, x=x), theta[:-2]
+        lr = data.x[:, :1] - data.x[:, 1:3] @ theta[-2:, None]
+        return replace(data, x=np.concatenate([lr, data.x[:, 3:]], axis=1)), theta[:-2]
 
     def value(theta: Array) -> float:
         points, h = without(theta)
@@ -59,6 +62,6 @@ def probability_of_no_effect(data: gp.Data, priors: gp.Priors) -> float:
     )
     starts = [np.append(centre, [drift, 0.0]) for drift in (-DRIFT_SD, DRIFT_SD)]
     alone = posterior.mode(target, starts, float(spread.max())).log_evidence
-    with_effect = replace(priors, lengths=(priors.lengths[0], LENGTH, LENGTH))
+    with_effect = replace(priors, lengths=(priors.lengths[0], LENGTH, LENGTH, *priors.lengths[3:]))
     full = gp.settings(data, with_effect, np.random.default_rng(0), draws=0).log_evidence
     return float(1.0 / (1.0 + np.exp(np.clip(full - alone, -700.0, 700.0))))

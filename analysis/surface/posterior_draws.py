@@ -1,8 +1,7 @@
-"""What a cell's belief says of its families: each one's best configuration, and whole functions drawn round it.
+"""What a belief says of a cell's families: each one's best configuration, and whole functions drawn round it.
 
-The belief (`analysis.surrogate`) has all trials of the cell. Its hyperparameters are integrated over, and whole
-functions are drawn on lines of LRs: base LR is a nuisance parameter, so every function is minimised over it, schedule
-by schedule. Excesses count from the lowest value seen, on the fitting scale.
+Whole functions are drawn on lines of LRs: base LR is a nuisance parameter, so every function is minimised over it,
+schedule by schedule. Excesses count from the lowest value seen, on the fitting scale.
 """
 
 from dataclasses import dataclass
@@ -10,15 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from phitune.analysis.surface.cell_trials import CellTrials, Line
-from phitune.analysis.surrogate import gaussian_process as gp
-from phitune.analysis.surrogate.belief import Belief, Points
+from phitune.analysis.surface.cell_trials import Line
+from phitune.analysis.surface.group_belief import GroupBelief
+from phitune.analysis.surrogate.belief import Points, cautious
 from phitune.analysis.surrogate.coordinates import placed
-from phitune.analysis.surrogate.evidence import Evidence
+from phitune.analysis.surrogate.scale import Scale
 
 Array = NDArray[np.float64]
 
-SETTINGS = 12
 DRAWS = 24
 LR_POINTS = 15
 COARSE = 33
@@ -29,13 +27,11 @@ NEAR = 0.25
 NEIGHBOURS = 5
 # The best log mean LR of a schedule is within a factor of 10 of the best one's; in units of the coordinate.
 WITHIN = 1.15
-# Trials from which hyperparameters are learnt, at most; drawn at random.
-MOST = 200
 
 
 @dataclass(frozen=True)
 class Best:
-    """A family's best configuration: the lowest posterior mean.
+    """A family's best configuration, as `surrogate.belief.cautious` judges.
 
     Attributes:
         line: Its schedule; of a family with one searched parameter the nearest on the grid.
@@ -60,7 +56,7 @@ class Profile:
         log_value: Grid, shape (g,).
         excess: Shape (s, g).
         log_lr: Log base LR of it, shape (s, g).
-        best_log_lr: Log base LR of the lowest posterior mean, shape (g,).
+        best_log_lr: Log base LR of the best one, shape (g,).
     """
 
     log_value: Array
@@ -70,60 +66,68 @@ class Profile:
 
 
 class PosteriorDraws:
-    """The belief of one cell.
+    """What a belief says of one of its cells.
 
     Args:
-        trials: The cell's trials, of which one at least completed.
+        group: The belief.
+        cell: Index of the cell.
         rng: Source of randomness.
     """
 
-    def __init__(self, trials: CellTrials, rng: np.random.Generator) -> None:
-        self.trials = trials
-        self.evidence = Evidence.of(trials.outcomes, len(trials.labels))
-        self.subset = subset(self.evidence.data, rng)
-        self.settings = gp.settings(self.subset, self.evidence.priors, rng, SETTINGS)
-        self.mode = Belief(self.evidence.data, self.settings.mode)
-        tried = Points(self.mode.data.x, self.mode.data.levels)
-        self._best_mean_lr = float(tried.x[self.mode.mean(tried).argmin(), 0])
-        self._range = float(trials.log_lr.min()), float(trials.log_lr.max())
+    def __init__(self, group: GroupBelief, cell: int, rng: np.random.Generator) -> None:
+        self.group, self.cell, self.trials = group, cell, group.cells[cell]
+        rows = group.rows(cell)
+        tried = Points(group.mode.data.x, group.mode.data.levels).take(rows)
+        self._best_mean_lr = float(tried.x[group.mode.mean(tried).argmin(), 0])
+        self._range = float(self.trials.log_lr.min()), float(self.trials.log_lr.max())
         self.bests: dict[str, Best] = {}
         self.profiles: dict[str, Profile] = {}
-        self._draw([Belief(self.evidence.data, h) for h in self.settings.draws], rng)
+        self._draw(rng)
 
     @property
     def noise(self) -> float:
         """Standard deviation between seeds."""
-        spreads = [float(np.hypot(h.noise, h.shared)) for h in self.settings.draws]
-        return 0.0 if self.evidence.exact else float(np.median(spreads))
+        spreads = [float(np.hypot(h.noise, h.shared)) for h in self.group.settings.draws]
+        evidence = self.group.evidence
+        return 0.0 if evidence.exact else evidence.unit * float(np.median(spreads))
 
-    def points(self, label: str, shape: Array, log_lr: Array) -> Points:
-        """A family's configurations, shapes (m, 3) and log base LRs (m,), as points of the model."""
-        m = len(log_lr)
-        group = np.full(m, self.trials.group[label])
-        return self.evidence.points(np.zeros(m, dtype=np.int64), group, placed(shape.copy(), log_lr))
+    @property
+    def scale(self) -> Scale:
+        """The cell's scale."""
+        return self.group.evidence.scales[self.cell]
 
-    def _draw(self, beliefs: list[Belief], rng: np.random.Generator) -> None:
+    @property
+    def lowest(self) -> float:
+        """The lowest value seen in the cell, on its scale, from which excesses count."""
+        return float(self.group.evidence.best[self.cell])
+
+    def mean(self, label: str, shape: Array, log_lr: Array) -> Array:
+        """Posterior mean of the excess of a family's configurations: shapes (m, 3) and log base LRs (m,)."""
+        at = self.group.points(self.cell, [label] * len(log_lr), shape, log_lr)
+        return self.group.evidence.excess(self.group.mode.mean(at))
+
+    def _draw(self, rng: np.random.Generator) -> None:
         lines = [line for family in self.trials.lines.values() for line in family]
         log_lr = self._windows(lines)
         at = self._on(lines, log_lr)
         # What is recommended keeps to LRs that the trials support; intervals do not.
         supported = self._windows(lines, self._highest(lines))
-        near = self._on(lines, supported)
-        mean, lr_of_mean = _over_lr(np.mean([belief.mean(near) for belief in beliefs], axis=0)[None], supported)
+        value = cautious(self.group.mode, self.group.beliefs, self._on(lines, supported))
+        value, lr_of_value = _over_lr(value[None], supported)
         first = 0
         chosen: list[tuple[str, slice, float, float]] = []
         for label, own in self.trials.lines.items():
             rows = slice(first, first + len(own))
             first += len(own)
             where = (
-                float(minimise(mean[:, rows])[1][0]) if label in self.trials.shapes else float(mean[0, rows].argmin())
+                float(minimise(value[:, rows])[1][0]) if label in self.trials.shapes else float(value[0, rows].argmin())
             )
-            chosen.append((label, rows, where, float(np.interp(where, np.arange(len(own)), lr_of_mean[0, rows]))))
+            chosen.append((label, rows, where, float(np.interp(where, np.arange(len(own)), lr_of_value[0, rows]))))
         best = Points.join(*(self._best_point(*each) for each in chosen))
         both = Points.join(at, best)
-        drawn = np.concatenate([belief.draw(both, DRAWS, rng) for belief in beliefs])
+        drawn = np.concatenate([belief.draw(both, DRAWS, rng) for belief in self.group.beliefs])
         lowest, log_lrs = _over_lr(drawn[:, : len(at)], log_lr)
-        excess = self.evidence.excess(lowest)
+        excess = self.group.evidence.excess(lowest)
         for i, (label, rows, where, lr) in enumerate(chosen):
             shape = self.trials.shapes.get(label)
             columns = log_lrs[:, rows]
@@ -131,8 +135,8 @@ class PosteriorDraws:
             if shape is not None:
                 grid = np.linspace(np.log(shape.low), np.log(shape.high), columns.shape[1])
                 log_value = float(np.interp(where, np.arange(len(grid)), grid))
-                self.profiles[label] = Profile(grid, excess[:, rows], columns, lr_of_mean[0, rows])
-            at_best = self.evidence.excess(drawn[:, len(at) + i])
+                self.profiles[label] = Profile(grid, excess[:, rows], columns, lr_of_value[0, rows])
+            at_best = self.group.evidence.excess(drawn[:, len(at) + i])
             line = lines[rows.start + round(where)]
             self.bests[label] = Best(line, log_value, lr, column(columns, where), at_best)
 
@@ -140,14 +144,14 @@ class PosteriorDraws:
         shapes = np.array([line.shape for line in self.trials.lines[label]])
         index = np.arange(len(shapes))
         shape = np.array([[np.interp(where, index, shapes[:, k]) for k in range(3)]])
-        return self.points(label, shape, np.array([log_lr]))
+        return self.group.points(self.cell, [label], shape, np.array([log_lr]))
 
     def _on(self, lines: list[Line], log_lr: Array) -> Points:
         """Points on lines at log base LRs (lines, m), line after line."""
         m = log_lr.shape[1]
         shape = np.repeat(np.array([line.shape for line in lines]), m, axis=0)
-        group = np.repeat([self.trials.group[line.family] for line in lines], m)
-        return self.evidence.points(np.zeros(len(group), dtype=np.int64), group, placed(shape, log_lr.ravel()))
+        labels = [line.family for line in lines for _ in range(m)]
+        return self.group.points(self.cell, labels, shape, log_lr.ravel())
 
     def _windows(self, lines: list[Line], highest: Array | None = None) -> Array:
         """The log base LRs that could be the best of each line, evenly spaced: shape (lines, LR_POINTS).
@@ -159,8 +163,8 @@ class PosteriorDraws:
         ends = np.full(len(lines), high) if highest is None else np.clip(highest, low + MARGIN, high)
         coarse = np.linspace(np.full(len(lines), low), ends, COARSE, axis=1)
         at = self._on(lines, coarse)
-        mean = self.mode.mean(at).reshape(coarse.shape)
-        sd = np.sqrt(self.mode.variance(at)).reshape(coarse.shape)
+        mean = self.group.mode.mean(at).reshape(coarse.shape)
+        sd = np.sqrt(self.group.mode.variance(at)).reshape(coarse.shape)
         away = np.abs(at.x[:, 0] - self._best_mean_lr).reshape(coarse.shape)
         near = away <= np.maximum(WITHIN, away.min(axis=1, keepdims=True))
         possible = near & (mean - 2.0 * sd <= np.where(near, mean + 2.0 * sd, np.inf).min(axis=1, keepdims=True))
@@ -178,7 +182,7 @@ class PosteriorDraws:
         trials = self.trials
         area = np.array([line.shape[1] for line in lines])
         place = placed(np.column_stack([area, area, area]), 0.0)[:, 1]
-        group = np.array([trials.group[line.family] for line in lines])
+        group = np.array([trials.labels.index(trials.group[line.family]) for line in lines])
         completed = trials.outcomes.status == "completed"
         highest = np.empty(len(lines))
         for own in np.unique(group):
@@ -188,12 +192,6 @@ class PosteriorDraws:
             least = np.minimum(place[mine] - NEAR, np.sort(late)[-NEIGHBOURS:][0])
             highest[mine] = np.where(late >= least[:, None], lr, -np.inf).max(axis=1) + MARGIN
         return highest
-
-
-def subset(data: gp.Data, rng: np.random.Generator) -> gp.Data:
-    """The points from which hyperparameters are learnt: all, or `MOST` drawn at random."""
-    n = len(data.y)
-    return data if n <= MOST else data.take(np.sort(rng.choice(n, MOST, replace=False)))
 
 
 def _over_lr(values: Array, log_lr: Array) -> tuple[Array, Array]:

@@ -1,12 +1,13 @@
 """What the trials say of the function f + levels: its mean, covariance and whole functions drawn from its posterior.
 
-Up to `MOST` points the posterior is exact. Beyond, it is that of the variational sparse process (Titsias, AISTATS 2009)
-whose inducing points are chosen by place alone, so that every trial counts, good or bad.
+Up to a number of points the posterior is exact. Beyond, it is that of the variational sparse process (Titsias, AISTATS
+2009) whose inducing points are chosen by place alone, so that every trial counts, good or bad.
 Functions are drawn by pathwise conditioning (Wilson et al., ICML 2020, eq. 13) on random Fourier features.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +15,14 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
 from phitune.analysis.surrogate import posterior
-from phitune.analysis.surrogate.gaussian_process import Data, Hyperparameters, factor, matern52
+from phitune.analysis.surrogate.gaussian_process import Data, Hyperparameters, factor, in_common, matern52
 
 Array = NDArray[np.float64]
 
 MOST = 400
 INDUCING = 160
 FEATURES = 300
+CAUTION = 0.5
 _JITTER = 1e-6
 
 
@@ -55,17 +57,19 @@ class Belief:
     Args:
         data: The points.
         h: The hyperparameters.
+        most: Points up to which the posterior is exact.
+        inducing: Inducing points beyond.
 
     Raises:
         LinAlgError: The covariance of the points is not positive definite.
     """
 
-    def __init__(self, data: Data, h: Hyperparameters) -> None:
+    def __init__(self, data: Data, h: Hyperparameters, most: int = MOST, inducing: int = INDUCING) -> None:
         self.data, self.h = data, h
         self._places = Points(data.x, data.levels)
-        self._sparse = len(data.y) > MOST
+        self._sparse = len(data.y) > most
         if self._sparse:
-            self._condition_sparsely()
+            self._condition_sparsely(inducing)
         else:
             self._lower = factor(data, h)
             self._half = posterior.half_solve(self._lower, data.y)
@@ -103,13 +107,21 @@ class Belief:
         h, d = self.h, self.data.x.shape[1]
         # Matern-5/2's spectral density is a multivariate Student-t with five degrees of freedom.
         omega = rng.standard_normal((FEATURES, d)) * np.sqrt(5.0 / rng.chisquare(5.0, (FEATURES, 1))) / h.lengths
-        weights = rng.standard_normal((2 * FEATURES, draws)) * (h.signal * np.sqrt(1.0 / FEATURES))
+        signal = h.signal / np.sqrt(FEATURES)
+        shape = 2 * FEATURES, draws
+        weights = (signal * np.sqrt(1.0 - h.own)) * rng.standard_normal(shape)
         levels = rng.standard_normal((at.levels.shape[1], draws))
+        budgets = [] if h.budget is None else np.union1d(at.x[:, h.budget], self._places.x[:, h.budget]).tolist()
+        of_budget = {budget: signal * np.sqrt(h.own) * rng.standard_normal(shape) for budget in budgets}
 
         def prior(points: Points) -> Array:
             angle = (points.x @ omega.T).astype(np.float32)
             waves = np.concatenate([np.cos(angle), np.sin(angle)], axis=1)
-            return np.asarray(waves @ weights.astype(np.float32) + points.levels @ levels, dtype=np.float64)
+            values = waves @ weights.astype(np.float32) + points.levels @ levels
+            for budget, own in of_budget.items():
+                rows = np.flatnonzero(points.x[:, h.budget] == budget)
+                values[rows] += waves[rows] @ own.astype(np.float32)
+            return np.asarray(values, dtype=np.float64)
 
         if self._sparse:
             p = len(self._lower)
@@ -127,11 +139,11 @@ class Belief:
 
     def _prior(self, a: Points, b: Points) -> Array:
         smooth = matern52(a.x, b.x, self.h.lengths)
-        smooth *= self.h.signal**2
+        smooth *= self.h.signal**2 * in_common(a.x, b.x, self.h)
         smooth += a.levels @ b.levels.T
         return smooth
 
-    def _condition_sparsely(self) -> None:
+    def _condition_sparsely(self, inducing: int) -> None:
         """Conditions on all points through inducing points.
 
         With K the covariance of the inducing points u, L its factor and A = L^-1 K_ux the whitened covariance with the
@@ -139,7 +151,7 @@ class Belief:
         share counts as noise of each; with so many trials it averages out.
         """
         data, h = self.data, self.h
-        rows = spread_out(data.x / h.lengths, INDUCING)
+        rows = spread_out(data.x / h.lengths, inducing)
         self._places = Points(data.x[rows], data.levels[rows])
         covariance = self._prior(self._places, self._places)
         covariance.flat[:: len(rows) + 1] += _JITTER
@@ -157,6 +169,20 @@ class Belief:
         self._inner = factored
         solved = posterior.half_solve(factored, weighted @ data.y)
         self._half = posterior.half_solve(factored, solved, transposed=True)
+
+
+def cautious(mode: Belief, beliefs: Sequence[Belief], at: Points) -> Array:
+    """What is to be lowest where a configuration is chosen: mean plus `CAUTION` standard deviations, shape (m,).
+
+    The lowest mean alone may lie where nothing was tried, and what is chosen there would be a guess.
+
+    Args:
+        mode: The belief by the most probable hyperparameters.
+        beliefs: Those by draws of the hyperparameters, over which the mean is taken; their differences are uncertainty.
+        at: The configurations, m of them.
+    """
+    means = np.array([belief.mean(at) for belief in beliefs])
+    return np.asarray(means.mean(axis=0) + CAUTION * np.sqrt(mode.variance(at) + means.var(axis=0)), dtype=np.float64)
 
 
 def spread_out(x: Array, count: int) -> NDArray[np.int64]:

@@ -33,6 +33,8 @@ DIVERGED = 0.05
 # surface follows it only in part: else, where all that completed differ by a few per cent, one failure bends it.
 CLIFF_FROM, MOST_OF = 4.0, 0.9
 CLIFF_MISFIT = 0.25
+# What nine tenths of a search's trials are usually within; fewer completed trials than FEWEST do not tell.
+USUAL, FEWEST = 0.5, 5
 # Medians and spreads of lengthscales: of log mean LR, area and tail; of log2 of the budget.
 LENGTHS = ((1.2, 0.7), (5.0, 0.9), (5.0, 0.9))
 BUDGET_LENGTH = (8.0, 0.7)
@@ -80,6 +82,8 @@ class Evidence:
         common: Number of errors that foretold ends share.
         exact: Whether trials have no seed noise.
         best_place: Of each cell, the coordinates of that lowest value's trial, shape (c, 3).
+        unit: What excesses are divided by before they are squeezed: 1, or less where nine tenths of the trials lie
+            close together, as losses of language models do; the priors are for differences of some tenths.
     """
 
     data: Data
@@ -91,6 +95,7 @@ class Evidence:
     common: int
     exact: bool
     best_place: Array
+    unit: float = 1.0
 
     @classmethod
     def of(cls, outcomes: Outcomes, families: int) -> Evidence:
@@ -103,24 +108,30 @@ class Evidence:
         completed = (outcomes.status == "completed") & np.isfinite(outcomes.objective)
         diverged = outcomes.status == "diverged"
         y[diverged], extra[diverged] = squeezed(CLIFF), DIVERGED**2
+        values, far = [], []
         for cell in range(cells):
-            mine = outcomes.cell == cell
-            done = mine & completed
+            done = completed & (outcomes.cell == cell)
             scale = Scale.of(outcomes.objective[done], outcomes.mode)
             scales.append(scale)
+            values.append(scale.forward(outcomes.objective))
             if not done.any():
                 continue
-            value = scale.forward(outcomes.objective)
-            best[cell] = value[done].min()
-            best_place[cell] = outcomes.place[np.flatnonzero(done)[value[done].argmin()]]
-            y[done] = squeezed(np.minimum(value[done] - best[cell], CLIFF))
+            best[cell] = values[cell][done].min()
+            best_place[cell] = outcomes.place[np.flatnonzero(done)[values[cell][done].argmin()]]
+            if done.sum() >= FEWEST:
+                far.append(float(np.quantile(values[cell][done] - best[cell], MOST_OF)))
+        unit = min(1.0, float(np.median(far)) / USUAL or 1.0) if far else 1.0
+        for cell in np.flatnonzero(np.isfinite(best)).tolist():
+            mine = outcomes.cell == cell
+            done, value = mine & completed, values[cell]
+            y[done] = squeezed(np.minimum((value[done] - best[cell]) / unit, CLIFF))
             stopped = mine & (outcomes.status == "stopped")
             if stopped.any():
-                ends = predicted_ends(outcomes.place, scale.forward(outcomes.rungs), value, done, stopped)
-                excess = np.minimum(ends.value - best[cell], CLIFF)
+                ends = predicted_ends(outcomes.place, scales[cell].forward(outcomes.rungs), value, done, stopped)
+                excess = np.minimum((ends.value - best[cell]) / unit, CLIFF)
                 y[stopped] = squeezed(excess)
                 # On the squeezed scale an uncertainty far from the best is a small one.
-                slope = np.minimum(np.exp(-excess / FAR), 1.0)
+                slope = np.minimum(np.exp(-excess / FAR), 1.0) / unit
                 extra[stopped] = (ends.spread * slope) ** 2
                 shared.append(np.zeros((n, ends.shared.shape[1])))
                 shared[-1][stopped] = ends.shared * slope[:, None]
@@ -130,7 +141,7 @@ class Evidence:
         log_budgets = np.log2(np.asarray(outcomes.budgets, dtype=np.float64))
         errors = np.concatenate(shared, axis=1)[rows]
         common = errors.shape[1]
-        bare = cls(_NONE, rows, tuple(scales), best, log_budgets, families, common, outcomes.exact, best_place)
+        bare = cls(_NONE, rows, tuple(scales), best, log_budgets, families, common, outcomes.exact, best_place, unit)
         points = bare.points(outcomes.cell[rows], outcomes.family[rows], outcomes.place[rows])
         points.levels[:, cells + families :] = errors
         return replace(bare, data=Data(points.x, points.levels, y[rows] - MIDDLE, extra[rows], outcomes.seed[rows]))
@@ -158,15 +169,21 @@ class Evidence:
     @cached_property
     def priors(self) -> Priors:
         """The priors for these data."""
-        lengths = LENGTHS if len(self.log_budgets) == 1 else (*LENGTHS, BUDGET_LENGTH)
+        several = len(self.log_budgets) > 1
+        lengths = (*LENGTHS, BUDGET_LENGTH) if several else LENGTHS
+        budget = len(LENGTHS) if several else None
         # Of one seed alone nothing tells what it shares from the level of all.
         repeated = 1 < len(np.unique(self.data.seed)) < len(self.data.seed)
         shared = (0.03, 1.0) if repeated and not self.exact else None
-        return Priors(lengths, noise=None if self.exact else (0.07, 1.0), shared=shared)
+        return Priors(lengths, noise=None if self.exact else (0.07, 1.0), shared=shared, budget=budget)
 
     def excess(self, y: Array) -> Array:
         """Excess over the cell's best observed value, on its scale, from values of the model."""
-        return stretched(y + MIDDLE)
+        return self.unit * stretched(y + MIDDLE)
+
+    def value(self, excess: Array) -> Array:
+        """Undoes `excess`, up to that of a cliff."""
+        return squeezed(np.minimum(excess / self.unit, CLIFF)) - MIDDLE
 
 
 _NONE = Data(

@@ -5,7 +5,8 @@ each draw can be minimised; levels that trials share (a family's, a cell's, a se
 likelihood with gradient takes four times as long. It is the reference twin in the tests.
 
 Model: y = levels w + f(x) + own noise + noise shared by a seed, with w ~ N(0, 1), f ~ GP(0, signal^2 Matern-5/2, one
-lengthscale a dimension).
+lengthscale a dimension). Where one of the inputs is the budget, a share of f's variance is each budget's own: what is
+best moves from one budget to the next, and not only smoothly.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from phitune.analysis.surrogate import posterior
 Array = NDArray[np.float64]
 
 SQRT5 = 5.0**0.5
+MOST_OWN = 0.9
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Priors:
         noise: Of the standard deviation of a trial's own noise; None when trials are deterministic.
         shared: Of the standard deviation of what all trials of a seed share; None when no seed repeats.
         floor: Added in quadrature to every point's noise: the misfit that a smooth surface cannot follow.
+        budget: Which input is the budget; None where there is one budget.
+        own: Of the share of f's variance that is each budget's own.
     """
 
     lengths: tuple[tuple[float, float], ...]
@@ -39,11 +43,14 @@ class Priors:
     noise: tuple[float, float] | None = (0.07, 1.0)
     shared: tuple[float, float] | None = None
     floor: float = 1e-3
+    budget: int | None = None
+    own: tuple[float, float] = (0.003, 1.5)
 
     @property
     def items(self) -> list[tuple[float, float]]:
         """All hyperparameters' priors, in `theta`'s order."""
-        return [*self.lengths, self.signal, *(each for each in (self.noise, self.shared) if each is not None)]
+        own = None if self.budget is None else self.own
+        return [*self.lengths, self.signal, *(each for each in (self.noise, self.shared, own) if each is not None)]
 
     def centre_and_spread(self) -> tuple[Array, Array]:
         """Medians (as logarithms) and standard deviations of all hyperparameters, in `theta`'s order."""
@@ -98,6 +105,8 @@ class Hyperparameters:
         noise: Standard deviation of a trial's own noise.
         shared: Standard deviation of what trials of a seed share.
         floor: Standard deviation of the misfit.
+        budget: Which input is the budget; None where there is one budget.
+        own: Share of f's variance that is each budget's own.
     """
 
     lengths: Array
@@ -105,6 +114,8 @@ class Hyperparameters:
     noise: float
     shared: float = 0.0
     floor: float = 1e-3
+    budget: int | None = None
+    own: float = 0.0
 
     @property
     def own_variance(self) -> float:
@@ -120,9 +131,12 @@ class Hyperparameters:
 def unpack(theta: Array, priors: Priors) -> Hyperparameters:
     """Hyperparameters from their logarithms in the order of `Priors.items`."""
     d = len(priors.lengths)
-    noise = float(np.exp(theta[d + 1])) if priors.noise is not None else 0.0
-    shared = float(np.exp(theta[-1])) if priors.shared is not None else 0.0
-    return Hyperparameters(np.exp(theta[:d]), float(np.exp(theta[d])), noise, shared, priors.floor)
+    rest = iter(np.exp(theta[d:]).tolist())
+    signal = next(rest)
+    noise = next(rest) if priors.noise is not None else 0.0
+    shared = next(rest) if priors.shared is not None else 0.0
+    own = min(next(rest), MOST_OWN) if priors.budget is not None else 0.0
+    return Hyperparameters(np.exp(theta[:d]), signal, noise, shared, priors.floor, priors.budget, own)
 
 
 def matern52(a: Array, b: Array, lengths: Array) -> Array:
@@ -133,10 +147,15 @@ def matern52(a: Array, b: Array, lengths: Array) -> Array:
     return np.asarray((1.0 + scaled * (1.0 + scaled / 3.0)) * np.exp(-scaled), dtype=np.float64)
 
 
+def in_common(a: Array, b: Array, h: Hyperparameters) -> Array | float:
+    """The share of f's variance that rows of a (n, d) and b (m, d) have in common, wherever they are: shape (n, m)."""
+    return 1.0 if h.budget is None else 1.0 - h.own * (a[:, h.budget, None] != b[:, h.budget])
+
+
 def covariance(data: Data, h: Hyperparameters) -> Array:
     """Covariance of the values, noise included, shape (n, n)."""
     smooth = matern52(data.x, data.x, h.lengths)
-    smooth *= h.signal**2
+    smooth *= h.signal**2 * in_common(data.x, data.x, h)
     smooth += data.level_covariance
     if h.shared:
         smooth += h.shared**2 * data.same_seed
@@ -154,7 +173,8 @@ def log_marginal_slope(data: Data, priors: Priors, theta: Array) -> tuple[float,
     h = unpack(theta, priors)
     squares = [square / length**2 for square, length in zip(data.squares, h.lengths, strict=True)]
     scaled = SQRT5 * np.sqrt(sum(squares))
-    decay = h.signal**2 * np.exp(-scaled)
+    common = in_common(data.x, data.x, h)
+    decay = h.signal**2 * common * np.exp(-scaled)
     slope = decay * (1.0 + scaled)
     smooth = slope + decay * np.square(scaled) / 3.0
     slope *= 5.0 / 3.0
@@ -163,9 +183,11 @@ def log_marginal_slope(data: Data, priors: Priors, theta: Array) -> tuple[float,
         derivatives.append(np.full(len(data.y), 2.0 * h.noise**2))
     whole = smooth + data.level_covariance
     if priors.shared is not None:
-        common = h.shared**2 * data.same_seed
-        derivatives.append(2.0 * common)
-        whole += common
+        of_seed = h.shared**2 * data.same_seed
+        derivatives.append(2.0 * of_seed)
+        whole += of_seed
+    if h.budget is not None:
+        derivatives.append(smooth * (1.0 - 1.0 / common))
     whole.flat[:: len(whole) + 1] += h.own_variance + data.extra
     return posterior.log_normal_slope(data.y, whole, derivatives)
 

@@ -16,9 +16,9 @@ from scipy.ndimage import map_coordinates
 
 from phitune.analysis.surrogate import posterior
 from phitune.analysis.surrogate.belief import MOST, Belief, Points
-from phitune.analysis.surrogate.evidence import MIDDLE, Evidence
+from phitune.analysis.surrogate.evidence import Evidence
 from phitune.analysis.surrogate.gaussian_process import Data, Hyperparameters
-from phitune.analysis.surrogate.scale import CLIFF, FAR, squeezed, stretched
+from phitune.analysis.surrogate.scale import FAR, stretched
 
 Array = NDArray[np.float64]
 
@@ -95,7 +95,7 @@ class Guide:
         cells = np.flatnonzero(np.isfinite(evidence.best))
         reference = np.zeros((len(self.tables), len(self.lrs)))
         reference[cells] = stretched(self._squeezed(cells, evidence.best_place[cells]))
-        means = squeezed(np.minimum(excess - reference[cell], CLIFF)) - MIDDLE
+        means = evidence.value(excess - reference[cell])
         means = np.column_stack([np.zeros(len(means)), means])
         self._recent[:] = [*self._recent[-2:], (evidence, at, means)]
         return means

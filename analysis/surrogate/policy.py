@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from phitune.analysis.surrogate.belief import Points
+from phitune.analysis.surrogate.belief import Points, cautious
 from phitune.analysis.surrogate.evidence import Evidence
 from phitune.analysis.surrogate.gaussian_process import Hyperparameters
 from phitune.analysis.surrogate.guide import Guide, belief_of
@@ -111,19 +111,17 @@ class CellPolicy:
         among: NDArray[np.int64] | None = None,
         settings: Sequence[Hyperparameters] = (),
     ) -> Configurations:
-        """The configuration with the least posterior mean.
+        """The best configuration, as `surrogate.belief.cautious` judges.
 
         Args:
             rng: Source of randomness.
             among: Indices of the families to choose from; all by default.
-            settings: Draws of the hyperparameters, over which the mean is taken; by default the policy's own alone.
+            settings: Draws of the hyperparameters; by default the policy's own alone.
         """
         beliefs = [belief_of(self.evidence, h, self.guide) for h in settings] or [self.belief]
 
         def lowest(at: Configurations, count: int) -> Configurations:
-            points = self.points(at)
-            mean = np.mean([belief.mean(points) for belief in beliefs], axis=0)
-            return at.take(np.argsort(mean, kind="stable")[:count])
+            return at.take(np.argsort(cautious(self.belief, beliefs, self.points(at)), kind="stable")[:count])
 
         grid = self.space.grid
         best = lowest(grid if among is None else grid.take(np.flatnonzero(np.isin(grid.family, among))), BEST)

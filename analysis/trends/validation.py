@@ -189,7 +189,7 @@ def _left_out(
     log_value = float(np.clip(log_value, math.log(shape.low), math.log(shape.high)))
     logs = np.array([log_value, log_value if usual is None else math.log(usual[1])])
     lrs = np.exp(log_mean_lr - shape.log_mean(logs))
-    own, at_usual = float(surface.belief.evidence.best[0]) + surface.mean(np.exp(logs), lrs)
+    own, at_usual = surface.belief.lowest + surface.mean(np.exp(logs), lrs)
     reached = {family: float(np.median(draws)) for family, draws in comparison.fitted.items()}
     oracle = min(reached.values())
 

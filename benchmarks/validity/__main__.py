@@ -1,7 +1,7 @@
 """Whether the analysis is right where the answer is known.
 
     python -m benchmarks.validity quadratics [--out DIR] [--trials 50] [--small]   # searches 75 cells, then scores them
-    python -m benchmarks.validity simulated [--cells 300] [--studies 300]          # the analysis alone
+    python -m benchmarks.validity simulated [--cells 300] [--studies 300]          # a budget a workload, or four
     python -m benchmarks.validity trials [--seeds 5]                               # 20 to 20,000 trials of one cell
 
 Writes benchmarks/results/validity-<kind>.json with machine, versions and n.
@@ -45,7 +45,11 @@ def main() -> None:
         pool, one = Parallel(n_jobs=-1), delayed(simulated.one)
         outcomes = pool(one(seed) for seed in range(arguments.cells))
         flats = pool(one(seed, flat=True) for seed in range(arguments.cells // 2))
-        summary = simulated.summary(outcomes, flats) | trends.coverage(arguments.studies)
+        fours = [
+            each for four in pool(delayed(simulated.several)(s) for s in range(arguments.cells // 4)) for each in four
+        ]
+        together = {f"four budgets: {name}": share for name, share in simulated.summary(fours, []).items()}
+        summary = simulated.summary(outcomes, flats) | together | trends.coverage(arguments.studies)
         content = {"summary": summary, "n": {"cells": len(outcomes), "flat": len(flats), "studies": arguments.studies}}
     print(json.dumps(content["summary"], indent=1))
     if not getattr(arguments, "small", False):

@@ -157,7 +157,8 @@ def _cell(cell: dict[str, object]) -> dict[str, float | str | bool]:
 
 
 def _slope(model: BudgetModel, cells: list[dict[str, float | str | bool]]) -> dict[str, float | str | bool]:
-    mine = [c for c in cells if c["workload"] == model.workload]
+    # Where the true φ* is beyond the range searched, it is not on the curve whose slope is estimated.
+    mine = [c for c in cells if c["workload"] == model.workload and float(c["true_phi"]) < 0.99 * PHI[1]]
     t, log_phi = (np.log([float(c[key]) for c in mine]) for key in ("budget", "true_phi"))
     true = float(np.polyfit(t, log_phi, 1)[0])
     low, high = model.slope_interval or (math.nan, math.nan)

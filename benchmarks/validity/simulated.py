@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from benchmarks.validity.surfaces import PHI_RANGE, Landscape, log_mean, search
+from benchmarks.validity.surfaces import BUDGET, PHI_RANGE, Landscape, log_mean, search
 from phitune.analysis.families.compare import compare_cell
 from phitune.analysis.guidelines.equal import equal_differences
-from phitune.analysis.surface import COSINE_PHI, CellSurface, fit_cell
+from phitune.analysis.surface import COSINE_PHI, CellFit, CellSurface, fit_cells
 
+BUDGETS = (50, 100, 200, 400)
 # Not flat: over the range of φ, quality varies by this much and by this many standard deviations of a seed.
 CLEARLY, CLEARLY_NOISES = 0.02, 2.4
 
@@ -41,11 +44,27 @@ class Outcome:
 def one(seed: int, flat: bool = False) -> Outcome:
     """Simulate a cell and analyse it."""
     rng = np.random.default_rng([seed, int(flat)])
-    land = Landscape.random(rng, flat)
-    rows = search(land, rng)
-    fit = fit_cell(rows, {"phi": PHI_RANGE}, seed)
-    [equal] = equal_differences({("simulated", "sgd", 100): fit}).values()
-    fit = fit.judged(equal.delta)
+    return _outcomes({BUDGET: Landscape.random(rng, flat)}, seed, rng)[0]
+
+
+def several(seed: int) -> list[Outcome]:
+    """Simulate a workload at several budgets and analyse its cells together."""
+    rng = np.random.default_rng([seed, 2])
+    return _outcomes(Landscape.random(rng).at(rng, BUDGETS), seed, rng)
+
+
+def _outcomes(lands: Mapping[int, Landscape], seed: int, rng: np.random.Generator) -> list[Outcome]:
+    table = search(lands, rng)
+    cells = {budget: table[table["budget"] == budget] for budget in lands}
+    fits = {
+        ("simulated", "sgd", budget): fit
+        for budget, fit in zip(lands, fit_cells(list(cells.values()), {"phi": PHI_RANGE}, seed), strict=True)
+    }
+    equal = equal_differences(fits)
+    return [_outcome(lands[key[2]], cells[key[2]], fit.judged(equal[key].delta)) for key, fit in fits.items()]
+
+
+def _outcome(land: Landscape, rows: pd.DataFrame, fit: CellFit) -> Outcome:
     surface = fit.uba
     if surface.phi is None or surface.base_lr is None:
         return Outcome(land, surface, {}, math.nan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,6 +75,19 @@ class Landscape:
             late=float(rng.uniform(0.0, 0.1)),
         )
 
+    def at(self, rng: np.random.Generator, budgets: Sequence[int]) -> dict[int, Landscape]:
+        """One for each budget: log φ* on a line over log budget and about it, the other numbers nearly the same."""
+        slope, within = 0.5 * rng.standard_normal(), float(rng.uniform(0.0, 0.25))
+        middle = float(np.log(budgets).mean())
+        low, high = np.log(np.array([0.1, 25.0]))
+
+        def land(budget: int) -> Landscape:
+            log_phi = self.log_phi + slope * (math.log(budget) - middle) + within * float(rng.standard_normal())
+            left, right, bowl = np.exp(0.1 * rng.standard_normal(3)) * np.array([*self.rise, self.bowl])
+            return replace(self, log_phi=float(np.clip(log_phi, low, high)), rise=(left, right), bowl=float(bowl))
+
+        return {budget: land(budget) for budget in budgets}
+
     def profile(self, log_phi: Floats) -> Floats:
         """Log loss with the LR at its best; 0 at φ*."""
         z = log_phi - self.log_phi
@@ -92,8 +106,8 @@ def log_mean(log_phi: float) -> float:
     return -math.log1p(math.sqrt(math.exp(log_phi) / 2.0))
 
 
-def search(land: Landscape, rng: np.random.Generator) -> pd.DataFrame:
-    """A cell's results table, of phitune's own search, one trial at a time."""
+def search(lands: Mapping[int, Landscape], rng: np.random.Generator) -> pd.DataFrame:
+    """The results table of phitune's own search, by budget, one trial at a time and cell after cell in turns."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = parse_study(
         {
@@ -101,24 +115,30 @@ def search(land: Landscape, rng: np.random.Generator) -> pd.DataFrame:
             "workloads": ["quadratic"],
             "families": ["uba", "cosine"],
             "space": {"phi": list(PHI_RANGE), "base_lr": list(LR_RANGE)},
-            "budgets": [BUDGET],
+            "budgets": list(lands),
             "trials": TRIALS,
             "seed": int(rng.integers(2**31)),
         }
     )
     # Simulated runs have seed noise even where real ones have not.
-    cell = replace(study.cells[0], deterministic=False)
-    proposer = CellProposer(study, cell, optuna.storages.InMemoryStorage(), [], Group([cell], study.seed))
-    stopping = Prediction(proposer.group, cell, Asha().shares)
+    cells = [replace(cell, deterministic=False) for cell in study.cells]
+    group, storage = Group(cells, study.seed), optuna.storages.InMemoryStorage()
+    waiting = [
+        (cell, CellProposer(study, cell, storage, [], group), Prediction(group, cell, Asha().shares)) for cell in cells
+    ]
     rows = []
-    while (trial := proposer.propose()) is not None:
-        row = _run(land, trial, stopping, rng)
+    while waiting:
+        cell, proposer, stopping = turn = waiting.pop(0)
+        if (trial := proposer.propose()) is None:
+            continue
+        waiting.append(turn)
+        row = _run(lands[cell.budget], trial, stopping, rng)
         if row["status"] == "diverged":
             stopping.note_diverged(trial.trial_id, trial.family)
         final = {"objective": float(str(row["objective"]))} if row["status"] == "completed" else {}
         judged = [(0, float(str(row[name]))) for name in ("rung_1", "rung_2") if name in row]
-        proposer.end(Record(trial, row["status"], BUDGET, judged, [], final, 0.0, 0.0))  # type: ignore[arg-type]
-        rows.append(row)
+        proposer.end(Record(trial, row["status"], cell.budget, judged, [], final, 0.0, 0.0))  # type: ignore[arg-type]
+        rows.append(row | {"budget": cell.budget})
     return _table(rows)
 
 
@@ -158,8 +178,7 @@ def _table(trials: list[dict[str, object]]) -> pd.DataFrame:
         "study": "simulated",
         "workload": "simulated",
         "optimizer": "sgd",
-        "budget": BUDGET,
-        "full_budget": BUDGET,
+        "full_budget": int(rows["budget"].max()),
     }
     kept: dict[str, Any] = {"deterministic": False, "objective_name": "val_loss", "mode": "min", "metric_name": "loss"}
     rows = rows.assign(**fixed, **kept, metric_mode="min", val_metric=rows["objective"], run_id=rows["trial_id"])

@@ -138,7 +138,7 @@ class Study(Section):
     objective: Literal["val_loss", "val_metric"] | None = None
     diagnostics: Diagnostics = Diagnostics()
     resources: Resources = Resources()
-    population: StrictInt | StrictStr = "auto"
+    population: StrictInt | StrictStr = "off"
     failures: Failures = Failures()
     equal: StrictStr = "3%"
     seed: StrictInt = Field(0, ge=0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.validity import quadratics, simulated, trends
-from benchmarks.validity.surfaces import PHI_RANGE, Landscape, search
+from benchmarks.validity.surfaces import BUDGET, PHI_RANGE, Landscape, search
 from phitune.trainables.workloads.exact import Quadratic
 from tests.analysis.quadratic_twin import truth
 
@@ -22,7 +22,7 @@ def test_the_truth_is_the_twins(kappa: float, noise: float, budget: int) -> None
 def test_a_made_cell_looks_like_a_searched_one() -> None:
     rng = np.random.default_rng(0)
     land = Landscape.random(rng)
-    rows = search(land, rng)
+    rows = search({BUDGET: land}, rng)
     assert {"completed", "stopped"} <= set(rows["status"])
     assert rows.loc[rows["status"] != "completed", "objective"].isna().all()
     best = rows["objective"].min()

@@ -182,7 +182,7 @@ def above_best(cell: CellGuideline, surface: CellSurface, excess: ArrayLike) -> 
     excess = np.asarray(excess, dtype=np.float64)
     if cell.delta_relative or surface.belief is None:
         return np.asarray(100.0 * np.expm1(excess))
-    return np.asarray(abs(surface.belief.evidence.scales[0].unit) * excess)
+    return np.asarray(abs(surface.belief.scale.unit) * excess)
 
 
 def of_one_unit(cells: list[Item]) -> list[Item]:

@@ -10,20 +10,25 @@ from phitune.analysis.guidelines import CellGuideline, build
 from phitune.analysis.report.words.cells import summary_table
 from phitune.analysis.surface import COSINE_PHI
 
-CELLS = 12
+STUDIES, BUDGETS = 6, (50, 200)
 
 
 @cache
-def guideline(seed: int, flat: bool) -> tuple[CellGuideline, dict[str, str]]:
+def guidelines(seed: int, flat: bool) -> list[tuple[CellGuideline, dict[str, str]]]:
+    """Of each budget what is said of it."""
     rng = np.random.default_rng([seed, int(flat)])
-    guidelines = build(search(Landscape.random(rng, flat), rng), None, {"phi": PHI_RANGE})
-    return guidelines.cells[0], summary_table(guidelines)[0]
+    built = build(search(Landscape.random(rng, flat).at(rng, BUDGETS), rng), None, {"phi": PHI_RANGE})
+    return list(zip(built.cells, summary_table(built), strict=True))
 
 
 @pytest.mark.parametrize("flat", [False, True], ids=["phi matters", "phi does not matter"])
-@pytest.mark.parametrize("seed", range(CELLS))
+@pytest.mark.parametrize("seed", range(STUDIES))
 def test_statements_agree(seed: int, flat: bool) -> None:
-    cell, row = guideline(seed, flat)
+    for cell, row in guidelines(seed, flat):
+        _agree(cell, row)
+
+
+def _agree(cell: CellGuideline, row: dict[str, str]) -> None:
     families = {f.family: f for f in cell.families}
     gain = families["uba"].gains["cosine"]
     assert cell.phi is not None and cell.phi_interval is not None
@@ -42,5 +47,8 @@ def test_statements_agree(seed: int, flat: bool) -> None:
 
 
 def test_flat_cells_are_called_flat_and_others_are_not() -> None:
-    verdicts = {flat: [guideline(seed, flat)[0].verdict == "flat" for seed in range(CELLS)] for flat in (False, True)}
+    verdicts = {
+        flat: [cell.verdict == "flat" for seed in range(STUDIES) for cell, _ in guidelines(seed, flat)]
+        for flat in (False, True)
+    }
     assert np.mean(verdicts[True]) >= 0.8 and np.mean(verdicts[False]) <= 0.25

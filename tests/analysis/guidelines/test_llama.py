@@ -60,8 +60,9 @@ def test_the_best_cooldown_is_about_six_tenths_at_every_budget(llama: Guidelines
         shape = cell.of("wsd")
         assert cell.family == "wsd" and shape is not None and shape.verdict in ("ok", "boundary")
         assert shape.interval is not None and shape.best is not None
-        # 0.6 of all iterations is 0.604 to 0.612 of those after warmup.
-        assert shape.interval[0] < 0.61 < shape.interval[1] and 0.45 < shape.best < 0.8
+        # 0.6 is the best of .4, .6 and .8 (of all iterations); with the LR between those tried at its best as well, a
+        # parabola through the three is lowest at .53 (15k) to .66.
+        assert shape.interval[0] < 0.56 and shape.interval[1] > 0.58 and 0.5 < shape.best < 0.7
         assert cell.expected_objective == pytest.approx(LOWEST[cell.budget], abs=0.003)
 
 

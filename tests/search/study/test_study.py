@@ -31,7 +31,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "objective": None,
         "diagnostics": {"gradient_points": 0, "hessian": False, "examples": None, "trials": "replicates"},
         "resources": {"cpu": 1, "gpu": 0, "nodes": 1},
-        "population": "auto",
+        "population": "off",
         "failures": {"checkpoint_seconds": 60, "hung_seconds": 120},
         "equal": "3%",
         "seed": 0,
