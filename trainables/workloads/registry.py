@@ -14,7 +14,7 @@ from phitune.trainables.suggestion import did_you_mean
 from phitune.trainables.user_class import import_class
 from phitune.trainables.workloads.base import Workload
 
-_TABLES = ("breast-cancer", "digits", "iris", "wine")
+_TABLES = ("breast-cancer", "digits", "hastie", "iris", "wine")
 _IMAGES = ("cifar10", "cifar100", "mnist", "fashion-mnist", "stl10", "images")
 _GPTS = ("gpt-nano", "gpt-micro", "gpt-mini", "gpt-small")
 
@@ -24,7 +24,11 @@ _WORKLOADS = {
     "mlp/digits": "phitune.trainables.workloads.digits:MlpDigits",
     "cnn/digits": "phitune.trainables.workloads.digits:CnnDigits",
     "resnet8/digits": "phitune.trainables.workloads.digits:Resnet8Digits",
-    **{f"logreg/{table}": "phitune.trainables.workloads.convex:LogisticRegression" for table in _TABLES},
+    **{
+        f"logreg/{table}": "phitune.trainables.workloads.convex:LogisticRegression"
+        for table in _TABLES
+        if table != "hastie"
+    },
     **{f"mlp/{table}": "phitune.trainables.workloads.tabular:MlpTable" for table in _TABLES if table != "digits"},
     **{f"{gpt}/stdlib": "phitune.trainables.workloads.language:Gpt" for gpt in _GPTS},
     **{f"{gpt}/text": "phitune.trainables.workloads.language:Gpt" for gpt in _GPTS},

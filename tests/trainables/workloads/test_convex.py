@@ -50,3 +50,10 @@ def test_training_loss_is_that_of_all_rows() -> None:
     assert learner.evaluate("train").loss == pytest.approx(
         float(torch.nn.functional.cross_entropy(outputs, train.targets)), rel=1e-5
     )
+
+
+def test_hastie_is_a_sphere_that_no_plane_divides() -> None:
+    train = table("hastie", by_feature=False)["train"]
+    outside = torch.square(train.inputs).sum(dim=1)
+    assert outside[train.targets == 1].min() > outside[train.targets == 0].max() - 0.2
+    assert 0.45 < float(train.targets.float().mean()) < 0.55

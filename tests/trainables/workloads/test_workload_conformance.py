@@ -55,8 +55,8 @@ class TestMlpBreastCancer(WorkloadConformance):
 
 
 @pytest.mark.full
-class TestMlpWine(WorkloadConformance):
-    workload = "mlp/wine"
+class TestMlpHastie(WorkloadConformance):
+    workload = "mlp/hastie"
 
 
 @pytest.mark.full

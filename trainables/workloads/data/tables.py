@@ -1,8 +1,9 @@
-"""The classification tables bundled with scikit-learn, split and standardised."""
+"""The classification tables bundled with scikit-learn or made by it, split and standardised."""
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,24 @@ from phitune.trainables.workloads.base import Split
 from phitune.trainables.workloads.learning.supervised import Data
 
 _SPLIT_SEED = 0
+_HASTIE_ROWS = 12_000
 
-TABLES = {
-    "breast-cancer": datasets.load_breast_cancer,
-    "digits": datasets.load_digits,
-    "iris": datasets.load_iris,
-    "wine": datasets.load_wine,
+
+def _hastie() -> tuple[Any, Any]:
+    """Ten normal features; the class is whether the sum of their squares is above its median.
+
+    Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 2nd ed., eq. 10.2.
+    """
+    rows, signs = datasets.make_hastie_10_2(n_samples=_HASTIE_ROWS, random_state=_SPLIT_SEED)
+    return rows, (signs > 0).astype(np.int64)
+
+
+TABLES: dict[str, Callable[[], tuple[Any, Any]]] = {
+    "breast-cancer": partial(datasets.load_breast_cancer, return_X_y=True),
+    "digits": partial(datasets.load_digits, return_X_y=True),
+    "hastie": _hastie,
+    "iris": partial(datasets.load_iris, return_X_y=True),
+    "wine": partial(datasets.load_wine, return_X_y=True),
 }
 
 
@@ -35,7 +48,7 @@ def table(name: str, by_feature: bool = True) -> dict[Split, Data]:
     Returns:
         Inputs [n, features], float; targets [n], the classes from 0.
     """
-    rows, classes = TABLES[name](return_X_y=True)
+    rows, classes = TABLES[name]()
     x_train, x_rest, y_train, y_rest = train_test_split(
         rows, classes, train_size=0.6, random_state=_SPLIT_SEED, stratify=classes
     )
