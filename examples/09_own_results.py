@@ -1,13 +1,10 @@
-"""Public language-model runs as results that `phitune analyze` reads.
+"""Results that others measured, as a CSV file that phitune analyses: public trainings of language models.
 
-python docs/examples/llama_runs.py docs/results/llama/runs.csv llama.csv
-phitune analyze llama.csv
+python 09_own_results.py ../docs/results/llama/runs.csv llama.csv && phitune analyze llama.csv
 
 Of the runs (github.com/fabian-sp/lr-scheduling, MIT) it takes those of the 124M model on SlimPajama: linear cooldowns,
 cosines to a tenth of the LR, the habit of the field and so the `cosine` that others are compared with, and to zero.
 """
-
-from __future__ import annotations
 
 import csv
 import json
@@ -17,7 +14,6 @@ from typing import Any
 
 COLUMNS = ("workload", "optimizer", "budget", "family", "schedule", "base_lr", "phase", "objective_name", "objective")
 MODEL = {"dataset": "slimpajama", "n_layer": "12", "n_head": "12", "n_embd": "768"}
-TENTH = 0.1
 
 
 def main(source: Path, target: Path) -> None:
@@ -36,8 +32,8 @@ def main(source: Path, target: Path) -> None:
             # All have seed 0; repeats of a configuration differ all the same.
             phase = "replicate" if configuration in known else "explore"
             known.add(configuration)
-            writer.writerow(["llama-124M/slimpajama", run["optimizer"], *configuration, phase, "val_loss",
-                             run["final_val_loss"]])  # fmt: skip
+            result = (phase, "val_loss", run["final_val_loss"])
+            writer.writerow(["llama-124M/slimpajama", run["optimizer"], *configuration, *result])
 
 
 def labelled_schedule(run: dict[str, str]) -> tuple[str, dict[str, Any]] | None:
@@ -45,7 +41,7 @@ def labelled_schedule(run: dict[str, str]) -> tuple[str, dict[str, Any]] | None:
     warmup, iterations = int(run["warmup"]), int(run["iterations"])
     if run["scheduler"] == "cos" and run["cos_floor"]:
         floor = float(run["cos_floor"])
-        label = "cosine" if floor == TENTH else "cosine-to-zero"
+        label = "cosine" if floor == 0.1 else "cosine-to-zero"
         return label, {"family": "cosine", "floor": floor, "warmup": warmup}
     if run["scheduler"] == "wsd" and run["decay_type"] == "linear" and float(run["cooldown"]) > 0:
         # Theirs is a share of all iterations, phitune's of those after warmup.

@@ -1,6 +1,6 @@
 """A linear model of handwritten digits in Lightning.
 
-python lightning_digits.py trains one schedule; phitune search study.yaml searches for the best.
+python 06_lightning.py trains one schedule; phitune search study.yaml searches for the best.
 """
 
 import torch
@@ -34,6 +34,7 @@ class Digits(LightningModule):
 def train(trial: phitune.Trial) -> None:
     training, validation = torch.utils.data.random_split(pairs, [1500, 297], torch.Generator().manual_seed(0))
     callback = TrialCallback(trial)
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = Trainer(
         accelerator="cpu" if trial.device == "cpu" else "gpu",
         devices=1,
@@ -41,15 +42,13 @@ def train(trial: phitune.Trial) -> None:
         max_epochs=-1,
         callbacks=[callback],
         default_root_dir=trial.directory,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
+        **quiet,
     )
     batches = DataLoader(training, batch_size=32, shuffle=True)
     trainer.fit(Digits(), batches, DataLoader(validation, batch_size=297), ckpt_path=callback.checkpoint())
 
 
 if __name__ == "__main__":
-    trial = phitune.trial("lightning_digits:train", phi=2.0, base_lr=0.3, budget=200)
+    trial = phitune.trial("06_lightning:train", phi=2.0, base_lr=0.3, budget=200)
     for point in trial.run():
         print(f"step {point['step']}: loss {point['val_loss']:.3f}")

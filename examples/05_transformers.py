@@ -1,6 +1,6 @@
 """A small vision transformer learns handwritten digits in Hugging Face's Trainer.
 
-python transformers_digits.py trains one schedule; phitune search study.yaml searches for the best.
+python 05_transformers.py trains one schedule; phitune search study.yaml searches for the best.
 """
 
 from sklearn.datasets import load_digits
@@ -34,6 +34,6 @@ def train(trial: phitune.Trial, width: int = 32) -> None:
 
 
 if __name__ == "__main__":
-    trial = phitune.trial("transformers_digits:train", phi=2.0, base_lr=3e-3, budget=200)
+    trial = phitune.trial("05_transformers:train", phi=2.0, base_lr=3e-3, budget=200)
     for point in trial.run():
         print(f"step {point['step']}: loss {point['val_loss']:.3f}, accuracy {point['val_metric']:.3f}")

@@ -1,6 +1,6 @@
 """A linear model of handwritten digits in a loop of accelerate: two processes, each accumulating two batches.
 
-python accelerate_digits.py trains one schedule; phitune search study.yaml searches for the best.
+python 07_accelerate.py trains one schedule; phitune search study.yaml searches for the best.
 """
 
 import torch
@@ -49,6 +49,6 @@ def train_process(trial: phitune.Trial) -> None:
 
 
 if __name__ == "__main__":
-    trial = phitune.trial("accelerate_digits:train", phi=2.0, base_lr=0.3, budget=200)
+    trial = phitune.trial("07_accelerate:train", phi=2.0, base_lr=0.3, budget=200)
     for point in trial.run():
         print(f"step {point['step']}: loss {point['val_loss']:.3f}")
