@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
+#: Code that is shown as a page.
+LANGUAGES = {".py": "python", ".yaml": "yaml"}
 _LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]+)")
 
 
@@ -22,7 +23,12 @@ def on_files(files: Files, config: Any) -> Files:
         for link in _LINK.findall((ROOT / _in_repository(page)).read_text(encoding="utf-8")):
             target = _on_site(page, link)
             source = ROOT / _in_repository(target)
-            if target.startswith("repository/") and source.is_file() and not files.get_file_from_path(target):
+            if not target.startswith("repository/") or not source.is_file() or files.get_file_from_path(target):
+                continue
+            if source.suffix in LANGUAGES:
+                code = f"# {source.name}\n\n```{LANGUAGES[source.suffix]}\n{source.read_text(encoding='utf-8')}```\n"
+                files.append(File.generated(config, target, content=code))
+            else:
                 files.append(File.generated(config, target, abs_src_path=str(source)))
                 waiting += [target] if source.suffix == ".md" else []
     return files
@@ -31,15 +37,22 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Points links that cross the border of docs/ at the files' places on the site."""
     here = page.file.src_uri
-    return _LINK.sub(lambda match: os.path.relpath(_on_site(here, match[1]), posixpath.dirname(here) or "."), markdown)
+    start = posixpath.dirname(here) or "."
+    return _LINK.sub(lambda match: posixpath.relpath(_on_site(here, match[1]), start), markdown)
 
 
 def _in_repository(uri: str) -> str:
     """The path in the repository of a file of the site."""
-    return uri.removeprefix("repository/") if uri.startswith("repository/") else f"docs/{uri}"
+    if not uri.startswith("repository/"):
+        return f"docs/{uri}"
+    path = uri.removeprefix("repository/")
+    code = path.removesuffix(".md")
+    return code if Path(code).suffix in LANGUAGES else path
 
 
 def _on_site(page: str, link: str) -> str:
     """The place on the site of a file to which a page of the site links as it does in the repository."""
     path = posixpath.normpath(posixpath.join(posixpath.dirname(_in_repository(page)), link))
-    return path.removeprefix("docs/") if path.startswith("docs/") else f"repository/{path}"
+    if path.startswith("docs/"):
+        return path.removeprefix("docs/")
+    return f"repository/{path}.md" if Path(path).suffix in LANGUAGES else f"repository/{path}"
