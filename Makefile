@@ -53,7 +53,7 @@ test-slow: install
 
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
-	@echo "Look at it:  $(BIN)/python -m webbrowser build/site/index.html"
+	@echo "Look at it:  $(BIN)/python -m http.server --directory build/site 8100, then http://127.0.0.1:8100"
 
 format: install
 	$(BIN)/ruff check --fix .
