@@ -23,7 +23,8 @@ def test_the_site_is_built_and_holds_what_pages_link_to(tmp_path: Path) -> None:
     env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     build = subprocess.run(line, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert build.returncode == 0, build.stderr
-    assert "Your own training loop" in (tmp_path / "repository/examples/03_own_loop.py/index.html").read_text(encoding="utf-8")
+    example = (tmp_path / "repository/examples/03_own_loop.py/index.html").read_text(encoding="utf-8")
+    assert "Your own training loop" in example
     api = (tmp_path / "reference/python/index.html").read_text(encoding="utf-8")
     assert "Whether to report after" in api, "docstrings of phitune.Trial"
 
