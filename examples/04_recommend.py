@@ -10,10 +10,9 @@ from torch import nn
 
 from phitune import recommend
 
-best = recommend("mlp/digits", "20%")  # per cent of the workload's full budget, or iterations
-
 
 def main() -> None:
+    best = recommend("mlp/digits", "20%")  # per cent of the workload's full budget, or iterations
     print(best)
     columns = train_test_split(*load_digits(return_X_y=True), test_size=297, random_state=0)
     images, val_images, labels, val_labels = map(torch.tensor, columns)
