@@ -3,6 +3,7 @@
 # make test         lint, types, import contracts, and the tests that take minutes in all
 # make test-all     the same with all tests but the slowest
 # make test-slow    the slowest tests, one after another
+# make docs         the site of docs/, in build/site
 PYTHON ?= python3
 BIN := .venv/bin
 # Tests side by side.
@@ -13,7 +14,7 @@ UV_VERSION := $(shell sed -n 's/^uv==//p' constraints.txt)
 # Compiled modules save every worker process seconds; some machines forbid writing them by default.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install quickstart check test test-all test-slow format clean
+.PHONY: install quickstart check test test-all test-slow docs format clean
 
 install: .venv/.installed
 
@@ -49,6 +50,10 @@ test-all: check
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "Look at it:  $(BIN)/python -m http.server --directory build/site 8100, then http://127.0.0.1:8100"
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -29,6 +29,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Fixtures that take long to build. All tests that use one run on the same worker, whatever their module.
 SHARED = ("searched", "study")
+FIRST_STUDY = Path(__file__).parents[1] / "examples/02_first_study.yaml"
 #: Seconds after which a command is taken for hung, however busy the machine is.
 PATIENCE = 1200
 
@@ -104,9 +105,10 @@ def surroundings(env: dict[str, str]) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def searched(tmp_path_factory: pytest.TempPathFactory, phitune: Run) -> Path:
-    """A folder in which the study ``small`` was searched to its end."""
+    """A folder in which the study ``small``, example 02 by another name, was searched to its end."""
     folder = tmp_path_factory.mktemp("searched")
-    (folder / "small.yaml").write_text(SMALL, encoding="utf-8")
+    study = FIRST_STUDY.read_text(encoding="utf-8").replace("name: first-study", "name: small")
+    (folder / "small.yaml").write_text(study, encoding="utf-8")
     search = phitune("search", "small.yaml", cwd=folder)
     assert search.returncode == 0, search.stdout + search.stderr
     return folder
@@ -119,13 +121,3 @@ def analysed(searched: Path, phitune: Run) -> Path:
     assert analysis.returncode == 0, analysis.stdout + analysis.stderr
     assert "mlp/digits" in analysis.stdout
     return searched
-
-
-SMALL = """
-name: small
-workloads: [mlp/digits, {name: quadratic, kappa: 10, noise: 1.0, dim: 60}]
-budgets: [32, 64, 128, 256]
-families: [uba, linear, cosine]
-trials: 28
-replicates: 2
-"""

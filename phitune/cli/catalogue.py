@@ -31,7 +31,7 @@ def schedules(
             typer.echo(f"{'':15} {line}")
     typer.echo(
         "\nIn brackets: a parameter's range where a study searches it, as it does if there is no default or its `space`"
-        "\nnames the parameter. Your own: module:Class, a subclass of Schedule (docs/schedules.md)."
+        "\nnames the parameter. Your own: module:Class, a subclass of Schedule (docs/how-to/train/own-family.md)."
         "\nEvery family also takes warmup (0.1 of the budget, or 500 iterations), floor (0.1 of the base LR) and"
         "\nsampling (the LR changes once every 0.1 of the budget, or at [0.5, 0.75] alone)."
     )
@@ -64,7 +64,8 @@ def workloads(
         "\nFor *: mlp, cnn, resnet8 to resnet110, vit-tiny, or any classifier of torchvision.models, such as resnet18."
         f"\nAll but quadratic, regression and power-law also take the recipe: {', '.join(Recipe.names())}."
         "\nYour own: module:function, any training loop that takes a phitune.Trial, or module:Class, a subclass of"
-        "\nphitune.trainables.workloads.Workload (docs/workloads.md). phitune workloads module:function shows one."
+        "\nphitune.trainables.workloads.Workload (docs/reference/workloads.md); phitune workloads module:function shows"
+        "\none."
     )
 
 

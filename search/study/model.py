@@ -219,7 +219,7 @@ class Study(Section):
             if resources.nodes > 1:
                 raise InputError(
                     f"resources.nodes: {resources.nodes} is not allowed for {spec.name}; "
-                    "only a function trains on several nodes (docs/workloads.md)"
+                    "only a function trains on several nodes (docs/how-to/train/several-gpus.md)"
                 )
             return _Entry(spec, resources, None)
         function(spec)

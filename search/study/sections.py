@@ -139,7 +139,7 @@ class Resources(Section):
 
 
 class FunctionEntry(Section):
-    """What an entry of ``workloads`` says of a function besides its arguments; see docs/workloads.md.
+    """What an entry of ``workloads`` says of a function besides its arguments; see docs/reference/workloads.md.
 
     ``artifacts`` are the trials of which MLflow gets the files that the function wrote.
     """
@@ -153,7 +153,7 @@ class FunctionEntry(Section):
 
 
 class Failures(Section):
-    """Limits for trials that are lost or hang; see docs/resume.md."""
+    """Limits for trials that are lost or hang; see docs/reference/failures.md."""
 
     checkpoint_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60
     hung_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120

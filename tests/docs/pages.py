@@ -10,7 +10,8 @@ from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r"^ *```(\w*)")
-_NOT_RUN = re.compile(r"<!-- not run: .+ -->")
+_NOT_RUN = re.compile(r"<!-- not run: (.+) -->")
+_EXCERPT = re.compile(r"an excerpt of (\S+), which is")
 _FILE = re.compile(r"# (\w+\.py)\n")
 
 
@@ -22,6 +23,7 @@ class Block:
         language: The word after the fence, empty without one.
         line: The line of its first code, from 1.
         runs: False if the line before it is a comment ``<!-- not run: why -->``.
+        excerpt: The file of the repository whose lines these are, if that comment says so; else empty.
     """
 
     page: Path
@@ -29,10 +31,11 @@ class Block:
     line: int
     code: str
     runs: bool
+    excerpt: str
 
     @property
     def name(self) -> str:
-        """``docs/study.md:14``."""
+        """``docs/index.md:14``."""
         return f"{name(self.page)}:{self.line}"
 
     @property
@@ -44,7 +47,10 @@ class Block:
 
 def pages() -> list[Path]:
     """All Markdown pages but what `phitune analyze` and the benchmarks wrote."""
-    top = [ROOT / page for page in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/NOTES.md")]
+    top = [
+        ROOT / page
+        for page in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/NOTES.md", "examples/README.md")
+    ]
     docs = sorted((ROOT / "docs").rglob("*.md"))
     return [*top, *(page for page in docs if not page.is_relative_to(ROOT / "docs/results/digits-and-text"))]
 
@@ -70,7 +76,9 @@ def _all_blocks(page: Path) -> Iterator[Block]:
         fence = _FENCE.match(line)
         if fence and start is None:
             start, language = number + 1, fence[1]
-            runs = not (number and _NOT_RUN.fullmatch(lines[number - 1]))
+            why = _NOT_RUN.fullmatch(lines[number - 1].strip()) if number else None
+            excerpt = _EXCERPT.fullmatch(why[1]) if why else None
         elif fence and start is not None:
-            yield Block(page, language, start + 1, dedent("\n".join(lines[start:number]) + "\n"), runs)
+            code = dedent("\n".join(lines[start:number]) + "\n")
+            yield Block(page, language, start + 1, code, why is None, excerpt[1] if excerpt else "")
             start = None

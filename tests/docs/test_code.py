@@ -21,17 +21,18 @@ MENTIONED = {
     "refined.json": '{"family": "refined", "values": [1.0, 0.5, 0.0]}',
     "notes/monday.txt": "Learning rates, and how they fall. " * 2000,
     "my_training.py": "def train(trial, width=64): ...\n",
-    "tuned.py": "def tune(trial, channels=8): ...\n",
+    "03_own_loop.py": "def train(trial, width=64): ...\n",
     "my_module.py": "from phitune.trainables.workloads.digits import MlpDigits as MyWorkload\n",
 }
 MINIMAL = {"name": "page", "workloads": ["mlp/digits"]}
-# Pages with a conformance suite or a training that takes more than seconds.
-LONG = ("docs/schedules.md", "docs/diagnostics.md")
+# Pages with a training that takes more than seconds.
+LONG = ("docs/how-to/train/diagnostics.md",)
 PYTHON = [
     pytest.param(page, marks=[pytest.mark.full] if name(page) in LONG else [], id=name(page))
     for page in pages()
     if any(block.runs for block in blocks(page, "python"))
 ]
+EXCERPTS = [block for page in pages() for block in blocks(page, "python") if block.excerpt]
 STUDIES = [block for page in pages() for block in blocks(page, "yaml") if block.runs]
 PACKAGES = ("phitune", "search", "trainables", "analysis")
 
@@ -64,6 +65,12 @@ def test_python_runs(page: Path, workplace: Path) -> None:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
         run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("block", EXCERPTS, ids=lambda block: block.name)
+def test_excerpts_are_lines_of_their_files(block: Block) -> None:
+    known = {line.strip() for line in (ROOT / block.excerpt).read_text(encoding="utf-8").splitlines()}
+    assert not {line.strip() for line in block.code.splitlines()} - known
 
 
 @pytest.mark.parametrize("block", STUDIES, ids=lambda block: block.name)

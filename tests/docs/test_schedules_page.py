@@ -1,4 +1,4 @@
-"""docs/schedules.md: its tables and its figure have every family, its remarks are true."""
+"""docs/reference/schedules.md: its tables and its figure have every family, its remarks are true."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import families, family, schedule
 from tests.docs.pages import ROOT
 
-PAGE = (ROOT / "docs" / "schedules.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/reference/schedules.md").read_text(encoding="utf-8")
 
 
 def rows(columns: int) -> list[list[str]]:

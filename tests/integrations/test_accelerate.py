@@ -27,7 +27,7 @@ def train(trial: Trial, folder: Path) -> None:
 
 
 def lrs(how: str) -> list[float]:
-    """The LR of each optimizer step of a loop that steps its scheduler in one of the ways of docs/integrations.md."""
+    """The LR of each optimizer step of a loop that steps its scheduler as docs/how-to/train/accelerate.md says."""
     own_steps = {"step_scheduler_with_optimizer": False} if how == "apart" else {}
     accelerator = Accelerator(cpu=True, gradient_accumulation_steps=ACCUMULATED, **own_steps)
     assert accelerator.num_processes == 2

@@ -37,8 +37,8 @@ class Schedule(ABC):
 
     The LR of step ``t`` (0 ≤ t < T, the first step is 0) of a run with horizon ``T`` and base LR ``eta0`` is
     ``eta0 * u(t, T)``. Nothing else enters, so a run resumed at any step has the LR it would have had, to the last bit
-    on the same machine (docs/schedules.md says what holds between machines). The last step of a run uses the profile at
-    x = (T-1)/T, as in budgeted training (Li et al. 2020); beyond the horizon the value of step T holds.
+    on the same machine (docs/reference/schedules.md says what holds between machines). The last step of a run uses the
+    profile at x = (T-1)/T, as in budgeted training (Li et al. 2020); beyond the horizon the value of step T holds.
 
     Warmup, floor and sampling compose with every family: w warmup steps of value ``(t+1)/(w+1)`` × the
     profile's start, then ``u = floor + (1-floor) · profile(x)`` at ``x = (t-w)/(T-w)``.

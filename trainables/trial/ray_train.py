@@ -15,5 +15,5 @@ class Refusal(RayTrainCallback):  # type: ignore[misc]
     def __init__(self) -> None:
         raise RuntimeError(
             "a Ray Train trainer with workers does not train inside a trial, whose resources it cannot use; "
-            "use phitune.spawn, with resources.nodes for several machines (docs/workloads.md)"
+            "use phitune.spawn, with resources.nodes for several machines (docs/how-to/train/several-gpus.md)"
         )

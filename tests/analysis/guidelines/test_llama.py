@@ -24,7 +24,7 @@ from phitune.analysis.report.words.headlines import headlines
 from phitune.analysis.results import read_csv
 from phitune.analysis.surface import CellSurface
 
-DOCS = Path(__file__).parents[3] / "docs"
+ROOT = Path(__file__).parents[3]
 WORKLOAD = "llama-124M/slimpajama"
 LOWEST = {15000: 3.0913, 25000: 3.0234, 35000: 2.9859, 50000: 2.9513}
 LRS = np.array([5e-4, 1e-3, 2e-3])
@@ -34,8 +34,8 @@ LRS = np.array([5e-4, 1e-3, 2e-3])
 def rows(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """The runs as the example imports them."""
     target = tmp_path_factory.mktemp("llama") / "llama.csv"
-    example = runpy.run_path(str(DOCS / "examples" / "llama_runs.py"))
-    example["main"](DOCS / "results" / "llama" / "runs.csv", target)
+    example = runpy.run_path(str(ROOT / "examples/09_own_results.py"))
+    example["main"](ROOT / "docs/results/llama/runs.csv", target)
     return read_csv(target)[0]
 
 

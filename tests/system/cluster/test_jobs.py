@@ -120,7 +120,7 @@ def on(head: Head, folder: Path, *arguments: str, **env: str) -> subprocess.Comp
 def test_a_submitted_study_is_searched_there_and_no_secret_is_stored(place: Place, laptop: Path) -> None:
     head = place.head
     shadow(laptop)
-    workload = Path("docs/examples/own_workload.py").read_text(encoding="utf-8")
+    workload = Path("examples/10_own_class.py").read_text(encoding="utf-8")
     (laptop / "own_workload.py").write_text(f"import analysis\n{workload}\nassert analysis.KAPPA", encoding="utf-8")
     study = laptop.parent / "own.yaml"
     study.write_text(OWN, encoding="utf-8")

@@ -32,7 +32,7 @@ families: [linear]
 trials: 5
 replicates: 1
 """
-# As docs/cluster.md has it.
+# As docs/how-to/cluster/mlflow-server.md has it.
 ACCOUNTS = """
 [mlflow]
 default_permission = READ
