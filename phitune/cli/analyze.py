@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from phitune.cli.complete import study_names
 from phitune.cli.options import Verbose
 from phitune.cli.options import console as new_console
 from phitune.search.environment import environment
@@ -20,6 +21,7 @@ def analyze(
         typer.Argument(
             metavar="STUDY",
             help="The study's name, its output directory, or a CSV file of your own results; several are joined.",
+            autocompletion=study_names,
         ),
     ],
     tracking_uri: Annotated[
@@ -38,7 +40,13 @@ def analyze(
     ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Fit guidelines to a study's results and write the report."""
+    """Fit guidelines to a study's results and write the report.
+
+    \b
+    Examples:
+      phitune analyze my-study
+      phitune analyze my-study another-study --out runs/both/report
+    """
     environment(verbose)
     from rich.table import Table
 
