@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from phitune.cli import analyze, catalogue, init, jobs, recommend, search, ui
+from phitune.cli import analyze, catalogue, init, jobs, recommend, search, show, ui
 
 app = typer.Typer(
     name="phitune",
@@ -24,6 +24,7 @@ for command in (
     jobs.status,
     jobs.stop,
     analyze.analyze,
+    show.show,
     recommend.recommend,
     ui.ui,
     catalogue.schedules,
