@@ -23,6 +23,9 @@ _STARTING = 4
 _MOST_ROWS = 24
 # Lines of a terminal that are not the table's rows: its head, a line for other cells, the line below, the prompt.
 _OTHER_LINES = 5
+# Columns that hold all but the cell, and those that its key has in any case.
+_OTHER_COLUMNS = 68
+_LEAST_KEY = 16
 _SYMBOLS = {"phi": "φ"}
 
 
@@ -85,12 +88,17 @@ class Progress:
 
     def summary(self) -> Table:
         """The table of cells with their best trials."""
-        table = _table("cell", "trials", "best so far", "objective", "metric")
+        table = _table("cell", "trials", "best trial", "objective", "metric")
         for key, proposer in list(self._proposers.items())[:_MOST_ROWS]:
-            metric = None if (best := self._best.get(key)) is None else best.final.get("val_metric")
-            # A function need not report a metric.
-            named = "" if metric is None else f"{metric:.4g} {proposer.cell.metric_name}"
-            table.add_row(*self._row(key), named)
+            best = self._best.get(key)
+            row = ["", "", ""]
+            if best is not None:
+                shown = f"{from_dict(best.trial.schedule)} lr={best.trial.base_lr:.3g}"
+                # A function need not report a metric.
+                metric = best.final.get("val_metric")
+                named = "" if metric is None else f"{metric:.4g} {proposer.cell.metric_name}"
+                row = [shown, f"{best.final['objective']:.4g}", named]
+            table.add_row(key, str(self._of_cell[key]), *row)
         return self._with_rest(table, _MOST_ROWS)
 
     def counts(self) -> str:
@@ -122,26 +130,21 @@ class Progress:
     def _state(self) -> Table:
         """The table while it searches: the best trials, and the belief; at most a terminal's height."""
         most = max(min(_MOST_ROWS, self._console.height - _OTHER_LINES), 1)
+        room = max(self._console.width - _OTHER_COLUMNS, _LEAST_KEY)
         shown = list(self._proposers.values())
         # Samplers other than the surrogate have no belief.
-        believes = any(proposer.standing for proposer in shown)
-        belief = ("belief", "one more gains") if believes else ()
-        table = _table("cell", "trials", "best so far", "objective", *belief)
+        belief = ("belief", "one more gains") if any(proposer.standing for proposer in shown) else ()
+        table = _table("cell", "trials", "best so far", *belief)
         # Where all fit, each keeps its place.
         for proposer in self._by_gain()[:most] if len(shown) > most else shown:
-            standing = proposer.standing
+            key, standing, best = proposer.name, proposer.standing, self._best.get(proposer.name)
             believed = "" if standing is None else _believed(standing)
             gain = "" if standing is None else "–" if proposer.explored else _gain(standing)
-            table.add_row(*self._row(proposer.name), *[believed, gain][: len(belief)])
+            # The budget is at the key's end.
+            name = key if len(key) <= room else f"…{key[1 - room :]}"
+            objective = "" if best is None else f"{best.final['objective']:.4g}"
+            table.add_row(name, str(self._of_cell[key]), objective, *[believed, gain][: len(belief)])
         return self._with_rest(table, most)
-
-    def _row(self, key: str) -> tuple[str, str, str, str]:
-        """A cell's key, number of ended trials, best trial and its objective."""
-        best = self._best.get(key)
-        if best is None:
-            return key, str(self._of_cell[key]), "", ""
-        shown = f"{from_dict(best.trial.schedule)} lr={best.trial.base_lr:.3g}"
-        return key, str(self._of_cell[key]), shown, f"{best.final['objective']:.4g}"
 
     def _with_rest(self, table: Table, most: int) -> Table:
         if len(self._proposers) > most:
@@ -163,15 +166,15 @@ class Progress:
 def _table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in headings:
-        left = heading in ("cell", "best so far", "belief")
+        left = heading in ("cell", "best trial", "belief")
         table.add_column(heading, justify="left" if left else "right", no_wrap=True)
     return table
 
 
 def _believed(standing: Standing) -> str:
-    """The best schedule by expectation, and φ* in brackets after its family where that is another one."""
-    searched = ", ".join(f"{_SYMBOLS.get(key, key)}={value:.2g}" for key, value in standing.parameters.items())
-    best = f"{standing.family} {searched}".strip()
+    """The best configuration by expectation, and φ* in brackets after its family where that is another one."""
+    values = {**standing.parameters, "lr": standing.base_lr}
+    best = " ".join([standing.family, *(f"{_SYMBOLS.get(key, key)}={value:.2g}" for key, value in values.items())])
     if standing.phi is None or standing.phi_of == standing.family:
         return best
     return f"{best} ({standing.phi_of} φ={standing.phi:.2g})"

@@ -23,7 +23,9 @@ def show(
         typer.Argument(metavar="STUDY", help="The study's name, or its output directory.", autocompletion=study_names),
     ],
 ) -> None:
-    """Show what the last analysis of a study said, without fitting anew.
+    """Show what the last analysis of a study said.
+
+    Nothing is fitted anew, so it takes a second.
 
     \b
     Examples:

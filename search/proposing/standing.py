@@ -20,9 +20,9 @@ class Standing:
     Attributes:
         family: Label of the family that is best by expectation.
         parameters: Its searched parameters at their best.
+        base_lr: The base LR that goes with them.
         phi: φ* of the first family that searches φ; None where none does.
         phi_of: Label of that family.
-        value: What one more trial was worth (`Proposal.value`).
         gain: By how much one more trial was expected to lower the objective: a share of it (of the error, for an
             accuracy) if `relative`, else in its own units. None before a trial of the cell has been completed.
         relative: See `gain`.
@@ -30,9 +30,9 @@ class Standing:
 
     family: str
     parameters: Mapping[str, float]
+    base_lr: float
     phi: float | None
     phi_of: str
-    value: float
     gain: float | None
     relative: bool
 
@@ -46,7 +46,7 @@ class Standing:
             policy: That made the proposal.
             proposal: A valued one.
         """
-        assert proposal.value is not None and proposal.best is not None
+        assert proposal.best is not None, "a valued proposal has it"
         best, phi, phi_of = proposal.best, None, ""
         for number, space in enumerate(cell.families):
             if "phi" in space.searched:
@@ -56,9 +56,14 @@ class Standing:
         scale = policy.evidence.scales[index]
         gain = float(-np.expm1(-proposal.fall)) if scale.relative else proposal.fall * abs(scale.unit)
         known = np.isfinite(policy.evidence.best[index])
-        family = cell.families[best.family[0]].label
         return cls(
-            family, _parameters(cell, best), phi, phi_of, proposal.value, gain if known else None, scale.relative
+            family=cell.families[best.family[0]].label,
+            parameters=_parameters(cell, best),
+            base_lr=float(np.exp(best.log_lr[0])),
+            phi=phi,
+            phi_of=phi_of,
+            gain=gain if known else None,
+            relative=scale.relative,
         )
 
 

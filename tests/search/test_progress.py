@@ -7,7 +7,6 @@ import math
 import re
 from typing import Any
 
-import numpy as np
 import pytest
 from optuna.storages import InMemoryStorage
 from rich.console import Console
@@ -63,7 +62,7 @@ def test_the_belief_finds_phi_and_expects_less_and_less() -> None:
     assert (late.family, late.phi_of) == ("uba", "uba")
     assert late.phi == late.parameters["phi"] == pytest.approx(BEST_PHI, rel=0.4)
     assert 0 <= late.gain < early.gain < 1
-    assert late.relative and np.isfinite(late.value)
+    assert late.relative
 
 
 def test_a_terminal_shows_the_belief_of_each_cell() -> None:
@@ -73,7 +72,7 @@ def test_a_terminal_shows_the_belief_of_each_cell() -> None:
     assert standing is not None and standing.gain is not None
     lines = shown([proposer], records)
     head = next(line for line in lines if line.startswith("cell"))
-    assert re.split(r" {2,}", head) == ["cell", "trials", "best so far", "objective", "belief", "one more gains"]
+    assert re.split(r" {2,}", head) == ["cell", "trials", "best so far", "belief", "one more gains"]
     [row] = [line for line in lines if line.startswith("mlp/digits sgd 64")]
     assert row.endswith(f"{100 * standing.gain:.2g} %") and f"φ={standing.phi:.2g}" in row
     assert any(line.startswith("12/99 trials, 2 running; starting; a note") for line in lines)
