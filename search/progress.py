@@ -18,6 +18,8 @@ from phitune.trainables.schedules import from_dict
 
 _LIVE_EVERY = 0.5
 _LINE_EVERY = 10.0
+# Of the search's time, what showing its state may take.
+_SHARE = 0.01
 # Trials that end before the pace is measured: the first ones wait for processes to start and modules to load.
 _STARTING = 4
 _MOST_ROWS = 24
@@ -53,7 +55,7 @@ class Progress:
             self._count(record)
         self._before = self._counts.total()
         self._warm: tuple[float, int] | None = None
-        self._shown = 0.0
+        self._next = 0.0
         self._running = 0
         self._note: str | None = None
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
@@ -78,13 +80,14 @@ class Progress:
         """Shows the state if the last time is long enough ago; ``note`` is shown with it, such as a server away."""
         self._running, self._expected, self._note = running, expected, note
         now = time.monotonic()
-        if now - self._shown < (_LIVE_EVERY if self._live else _LINE_EVERY):
+        if now < self._next:
             return
-        self._shown = now
         if self._live:
             self._live.update(Group(self._state(), self._line()), refresh=True)
         else:
             self._console.print(self._line(self._most_to_gain()), soft_wrap=True)
+        took = time.monotonic() - now
+        self._next = now + max(_LIVE_EVERY if self._live else _LINE_EVERY, took / _SHARE)
 
     def summary(self) -> Table:
         """The table of cells with their best trials."""
