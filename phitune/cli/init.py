@@ -49,7 +49,7 @@ def init(
 ) -> None:
     """Write a commented study file.
 
-    On a terminal it asks for what the options leave open.
+    Without --workload it asks, on a terminal.
 
     \b
     Examples:
@@ -64,9 +64,9 @@ def init(
 
     if out.exists() and not force:
         raise InputError(f"--out: {str(out)!r} is there already; give another file, or --force to overwrite it")
-    if sys.stdin.isatty():
+    if not workloads and sys.stdin.isatty():
         ask = typer.prompt
-        workloads = workloads or [ask("Workload (phitune workloads lists them), or MODULE:FUNCTION of yours")]
+        workloads = [ask("Workload (phitune workloads lists them), or MODULE:FUNCTION of yours")]
         own = any(is_function(Spec.parse(label).name) for label in _each(workloads))
         if own and full_budget is None and budgets is None:
             full_budget = ask("Iterations of its full recipe", type=int)
