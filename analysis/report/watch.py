@@ -1,4 +1,4 @@
-"""The report of a study while it is searched. Reads the study only; what it writes lies in the report's directory."""
+"""The report of a study while it is searched: reads what the search writes, and leaves it alone."""
 
 import time
 from collections.abc import Iterator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
@@ -61,8 +62,8 @@ class Draft:
     def _lines(self, path: Path) -> Iterator[str]:
         specs = [Spec.parse(label) for label in self.workloads]
         functions = [spec for spec in specs if is_function(spec.name)]
-        yield f"# Check this file:  phitune search {path} --dry-run"
-        yield f"# Search the study: phitune search {path}"
+        yield f"# Check this file:  phitune search {shlex.quote(str(path))} --dry-run"
+        yield f"# Search the study: phitune search {shlex.quote(str(path))}"
         yield "# Every key but `name` and `workloads` has a default; docs/study.md has all of them."
         yield _commented(f"name: {self.name}", f"its results: runs/{self.name}")
         yield _commented("workloads:", "`phitune workloads` lists the built-in ones")
