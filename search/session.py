@@ -98,7 +98,7 @@ class Session:
         self._watchdog = Watchdog(study, own)
         self._given_up: set[str] = set()
         self._ray_trouble = ""
-        self._progress = Progress(console, study.cells, self._expected(), own)
+        self._progress = Progress(console, self._cells, self._expected(), own)
 
     @property
     def finished(self) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from phitune.analysis.answers.shape_guideline import to_keys
 from phitune.analysis.guidelines import Guidelines
 from phitune.analysis.report.words.refusals import comparisons_dict
+from phitune.analysis.report.words.summary import summary
 from phitune.analysis.report.words.verdicts import family_reason, slope_reason
 
 FORMAT = 1
@@ -26,6 +27,7 @@ def guidelines_json(guidelines: Guidelines) -> str:
         "curvature": guidelines.curvature,
         "comparisons": comparisons_dict(guidelines.comparisons),
         "provenance": guidelines.provenance,
+        "summary": summary(guidelines),
     }
     return json.dumps(_strict(values), indent=1, allow_nan=False, ensure_ascii=False)
 

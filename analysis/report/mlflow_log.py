@@ -12,6 +12,7 @@ from phitune.trainables.uri import without_credentials
 
 NOTE_TAG = "mlflow.note.content"
 NOT_ONE_STUDY = "it is no single study of it"
+NOT_YET = "its search still goes on"
 
 
 def log_report(gathered: Results, guidelines: Guidelines, out: Path, files: Sequence[Path]) -> str | None:

@@ -14,7 +14,7 @@ import yaml
 from phitune.analysis import results
 from phitune.analysis.guidelines.equal import SHARE
 from phitune.analysis.guidelines.guidelines import Guidelines, build
-from phitune.analysis.report.mlflow_log import log_report
+from phitune.analysis.report.mlflow_log import NOT_YET, log_report
 from phitune.analysis.report.pages import write_report
 from phitune.analysis.results import Results, StudyRef
 from phitune.trainables.percentage import percentage
@@ -60,13 +60,27 @@ def analyze(
     Raises:
         InputError: No such study, or no finished trial. Nothing is written then.
     """
-    gathered = results.gather([study] if isinstance(study, str) else study, tracking_uri)
+    return conclude(results.gather([study] if isinstance(study, str) else study, tracking_uri), out, date)
+
+
+def conclude(gathered: Results, out: str | Path | None = None, date: str | None = None, log: bool = True) -> Analysis:
+    """Fit guidelines to results and write the report.
+
+    Args:
+        gathered: The results.
+        out: See `analyze`.
+        date: See `analyze`.
+        log: Whether the report is logged to MLflow too.
+
+    Raises:
+        InputError: The directory cannot be written.
+    """
     today = date or datetime.now(UTC).date().isoformat()
     ranges, equal = searched_ranges(gathered.studies), equal_share(gathered.studies)
     guidelines = build(gathered.table, provenance(gathered, today), ranges, equal=equal)
     target = Path(out) if out is not None else gathered.out_dir / "report"
     files = write_report(gathered.table, guidelines, gathered.name, target)
-    not_logged = log_report(gathered, guidelines, target, files)
+    not_logged = log_report(gathered, guidelines, target, files) if log else NOT_YET
     return Analysis(gathered.name, target, gathered.table, guidelines, not_logged)
 
 

@@ -3,7 +3,7 @@
 from phitune.analysis.results.csv_file.read import read_csv
 from phitune.analysis.results.gather import Results, gather
 from phitune.analysis.results.load import load
-from phitune.analysis.results.mlflow_runs.client import curves, parent_run_id
+from phitune.analysis.results.mlflow_runs.client import curves, is_searched, parent_run_id
 from phitune.analysis.results.study_ref import StudyRef, find_study
 from phitune.analysis.results.table import COLUMNS, read_parquet, tidy, write_parquet
 
@@ -14,6 +14,7 @@ __all__ = [
     "curves",
     "find_study",
     "gather",
+    "is_searched",
     "load",
     "parent_run_id",
     "read_csv",

@@ -63,6 +63,11 @@ def unwritten(ref: StudyRef, table: pd.DataFrame) -> Unwritten:
     return Unwritten(to_table(raw, ref.name), tuple(damaged))
 
 
+def count_ended(path: Path) -> int:
+    """Number of trials in a journal, whose lines are not parsed for it."""
+    return len({match[1] for _, line in _lines(path) if (match := _TRIAL_ID.search(line, 0, 400))})
+
+
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The whole lines that are not blank, and their numbers; the last one may still be being written."""
     with path.open("rb") as file:

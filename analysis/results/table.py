@@ -85,6 +85,10 @@ def require_comparable(table: pd.DataFrame) -> None:
             raise InputError(f"{column}: the cell '{cell}' has {values}; its trials cannot be compared")
 
 
+class NothingCompletedError(InputError):
+    """No trial of some results has run to its end, or not yet."""
+
+
 def require_completed(table: pd.DataFrame, what: str) -> None:
     """Check that a trial completed.
 
@@ -93,13 +97,13 @@ def require_completed(table: pd.DataFrame, what: str) -> None:
         what: Name of its source, for the message.
 
     Raises:
-        InputError: No trial at all, or none that completed.
+        NothingCompletedError: No trial at all, or none that completed.
     """
     if table.empty:
-        raise InputError(f"STUDY: {what} has no finished trial yet")
+        raise NothingCompletedError(f"STUDY: {what} has no finished trial yet")
     if not (table["status"] == "completed").any():
         counts = ", ".join(f"{count} {status}" for status, count in table["status"].value_counts().items())
-        raise InputError(f"STUDY: {what} has no completed trial ({counts}): nothing to analyse")
+        raise NothingCompletedError(f"STUDY: {what} has no completed trial ({counts}): nothing to analyse")
 
 
 def write_parquet(table: pd.DataFrame, path: Path) -> None:

@@ -39,10 +39,14 @@ class Proposal:
         at: The configuration, the only one.
         value: Expected fall of the least posterior mean by a trial of it, over the fall below which a trial is not
             worth it; None for one that is not valued.
+        fall: That fall itself, on the fitting scale; 0 for one that is not valued.
+        best: The configuration with the least posterior mean of those looked at; None for one that is not valued.
     """
 
     at: Configurations
     value: float | None
+    fall: float = 0.0
+    best: Configurations | None = None
 
 
 class CellPolicy:
@@ -68,6 +72,11 @@ class CellPolicy:
         """The least posterior mean on the space's grid."""
         return float(self._on_grid.min())
 
+    def best_on_grid(self, family: int) -> Configurations:
+        """The configuration of a family with the least posterior mean on the space's grid."""
+        rows = np.flatnonzero(self.space.grid.family == family)
+        return self.space.grid.take(rows[[self._on_grid[rows].argmin()]])
+
     def points(self, at: Configurations) -> Points:
         """Configurations as points of the model."""
         return self.evidence.points(np.full(len(at), self.cell), at.family, self.space.places(at))
@@ -81,9 +90,10 @@ class CellPolicy:
         """
         at, mean, covariance = self._candidates(running, rng)
         value = knowledge_gradient(mean, covariance, covariance.diagonal() + self.belief.h.variance)
-        best = int(value.argmax())
+        most, best = value.argmax(), mean.argmin()
+        fall = float(value[most])
         worth_it = WORTH * max(0.1 * self.belief.h.variance**0.5, _UNNOTICED)
-        return Proposal(at.take(np.array([best])), float(value[best]) / worth_it)
+        return Proposal(at.take(np.array([most])), fall / worth_it, fall, at.take(np.array([best])))
 
     def values_at_rung(
         self, place: Points, spread: float, running: Points | None, rng: np.random.Generator

@@ -7,23 +7,24 @@ import sys
 
 import typer
 
-from phitune.cli import analyze, catalogue, jobs, recommend, search, ui
+from phitune.cli import analyze, catalogue, init, jobs, recommend, search, show, ui
 
 app = typer.Typer(
     name="phitune",
     help="Which learning-rate schedule, which φ and which base LR for a network trained under a fixed budget?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 for command in (
+    init.init,
     search.search,
     jobs.submit,
     jobs.status,
     jobs.stop,
     analyze.analyze,
+    show.show,
     recommend.recommend,
     ui.ui,
     catalogue.schedules,

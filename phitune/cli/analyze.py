@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-from operator import itemgetter
+import os
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from phitune.cli.complete import study_names
 from phitune.cli.options import Verbose
 from phitune.cli.options import console as new_console
+from phitune.cli.show import print_summary
 from phitune.search.environment import environment
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from phitune.analysis.report.run import Analysis
 
 
 def analyze(
@@ -20,6 +27,7 @@ def analyze(
         typer.Argument(
             metavar="STUDY",
             help="The study's name, its output directory, or a CSV file of your own results; several are joined.",
+            autocompletion=study_names,
         ),
     ],
     tracking_uri: Annotated[
@@ -36,30 +44,50 @@ def analyze(
             metavar="DIR", help="Where to write.  [default: report/ in the study's directory]", show_default=False
         ),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="While it is searched, write the report anew when trials have ended.")
+    ] = False,
+    every: Annotated[
+        float, typer.Option(metavar="SECONDS", min=1.0, help="With --watch: the pause between two reports.")
+    ] = 60.0,
     verbose: Verbose = False,
 ) -> None:
-    """Fit guidelines to a study's results and write the report."""
-    environment(verbose)
-    from rich.table import Table
+    """Fit guidelines to a study's results and write the report.
 
+    \b
+    Examples:
+      phitune analyze my-study
+      phitune analyze my-study another-study --out runs/both/report
+      phitune analyze my-study --watch
+    """
+    environment(verbose)
     from phitune.analysis.report.run import analyze as run_analysis
-    from phitune.analysis.report.words.cells import summary_table, units
-    from phitune.analysis.report.words.headlines import headlines
+    from phitune.analysis.report.words.summary import summary
 
     console = new_console()
-    analysis = run_analysis(studies, tracking_uri, out)
-    for (workload, optimizer), rows in groupby(summary_table(analysis.guidelines), itemgetter("workload", "optimizer")):
-        columns = [{k: v for k, v in row.items() if k not in ("workload", "optimizer")} for row in rows]
-        table = Table(*columns[0], box=None, pad_edge=False)
-        for row in columns:
-            table.add_row(*row.values())
-        console.print(f"\n{workload} with {optimizer}", style="bold")
-        console.print(table)
-    console.print(f"\nBrackets: 90 % intervals. Gains: {units(analysis.guidelines)}, positive is better.\n")
-    for line in headlines(analysis.guidelines):
-        console.print(line)
-    for line in analysis.guidelines.provenance["left_out"]:
-        console.print(f"Note: {line}", soft_wrap=True)
+    if watch:
+        analysis = _last_of(studies, tracking_uri, out, every, console)
+    else:
+        analysis = run_analysis(studies, tracking_uri, out)
+    print_summary(console, summary(analysis.guidelines))
     console.print(f"Report: {analysis.out / 'report.html'}", soft_wrap=True)
     if analysis.not_logged:
         console.print(f"The report is not in MLflow: {analysis.not_logged}", soft_wrap=True)
+
+
+def _last_of(
+    studies: list[str], tracking_uri: str | None, out: Path | None, pause: float, console: Console
+) -> Analysis:
+    """The analysis when the search of a study has ended; until then a line for each report."""
+    from phitune.analysis.report.watch import watch
+    from phitune.trainables.errors import InputError
+
+    if len(studies) > 1:
+        raise InputError(f"--watch: {len(studies)} studies are not allowed; it takes one")
+    # The search goes first.
+    os.nice(10)
+    console.print("Watching until the search has ended; Ctrl-C ends this alone.")
+    for analysis in watch(studies[0], tracking_uri, out, pause):
+        line = f"{datetime.now():%H:%M:%S}  {len(analysis.table)} trials: {analysis.out / 'report.html'}"
+        console.print(line, soft_wrap=True)
+    return analysis

@@ -13,7 +13,13 @@ import typer
 def schedules(
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw them to FILE (.png, .svg, .pdf).")] = None,
 ) -> None:
-    """List the schedule families."""
+    """List the schedule families.
+
+    \b
+    Examples:
+      phitune schedules
+      phitune schedules --plot schedules.svg
+    """
     from phitune.trainables.schedules import families, family
 
     if plot is not None:
@@ -43,7 +49,13 @@ def workloads(
         typer.Argument(metavar="[MODULE:NAME]", help="Show a function or class of your own.", show_default=False),
     ] = None,
 ) -> None:
-    """List the workloads, their full budgets and optimizers."""
+    """List the workloads, their full budgets and optimizers.
+
+    \b
+    Examples:
+      phitune workloads
+      phitune workloads my_training:train
+    """
     from phitune.trainables.spec import Spec
     from phitune.trainables.workloads import names, parameters, workload
     from phitune.trainables.workloads.learning.recipe import Recipe

@@ -52,6 +52,11 @@ def submit(
     """Search a study as a job of a Ray cluster.
 
     The job does not need this machine to go on.
+
+    \b
+    Examples:
+      phitune submit my-study.yaml --address http://head:8265
+      phitune submit my-study.yaml --address http://head:8265 --no-wait
     """
     from phitune.search.study.file import read_study
 
@@ -76,7 +81,13 @@ def status(
     address: Dashboard = DASHBOARD,
     follow: Annotated[bool, typer.Option("--follow", help="Show what the job prints until it ends.")] = False,
 ) -> None:
-    """List a cluster's jobs, or show one and the end of its log."""
+    """List a cluster's jobs, or show one and the end of its log.
+
+    \b
+    Examples:
+      phitune status --address http://head:8265
+      phitune status JOB --follow --address http://head:8265
+    """
     from phitune.search import jobs
 
     client = jobs.jobs_at(address)
@@ -96,7 +107,12 @@ def stop(
     job_id: Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")],
     address: Dashboard = DASHBOARD,
 ) -> None:
-    """Stop a job, as Ctrl-C stops a search."""
+    """Stop a job, as Ctrl-C stops a search.
+
+    \b
+    Example:
+      phitune stop JOB --address http://head:8265
+    """
     from phitune.search import jobs
 
     client = jobs.jobs_at(address)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 
-StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")]
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file; or quickstart.")]
 TrackingUri = Annotated[
     str | None,
     typer.Option(

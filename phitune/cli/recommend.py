@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
+from phitune.cli.complete import workload_names
+
 
 def recommend(
-    workload: Annotated[str, typer.Option(metavar="NAME", help="Workload, such as mlp/digits.")],
+    workload: Annotated[
+        str, typer.Option(metavar="NAME", help="Workload, such as mlp/digits.", autocompletion=workload_names)
+    ],
     budget: Annotated[
         str, typer.Option(metavar="STEPS|PERCENT%", help="Iterations, or a percentage of the full budget.")
     ],
@@ -28,6 +32,11 @@ def recommend(
     """Recommend a schedule, φ and base LR.
 
     Prints their intervals, the evidence and warnings too.
+
+    \b
+    Examples:
+      phitune recommend --workload mlp/digits --budget 25%
+      phitune recommend --workload mlp/digits --budget 2000 --optimizer adamw --json
     """
     from phitune.analysis.answers.recommend import recommend as recommendation_for
 

@@ -37,6 +37,12 @@ def search(
     """Search a study, or go on with an unfinished one.
 
     The same command line does both.
+
+    \b
+    Examples:
+      phitune search my-study.yaml --dry-run
+      phitune search my-study.yaml
+      phitune search my-study.yaml --set trials=80 --set space.phi=[0.1,10]
     """
     from phitune.search.study.file import read_study
 

@@ -17,7 +17,13 @@ def ui(
     tracking_uri: TrackingUri = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
 ) -> None:
-    """Open MLflow's user interface on the studies."""
+    """Open MLflow's user interface on the studies.
+
+    \b
+    Examples:
+      phitune ui
+      phitune ui --port 5001
+    """
     environment(verbose=False)
     from phitune.trainables.errors import InputError
     from phitune.trainables.uri import absolute, database_file, require_host_and_port, without_credentials

@@ -15,6 +15,7 @@ from phitune.search.proposing.group import Group
 from phitune.search.proposing.guides import guide_of
 from phitune.search.proposing.sampler import CONFIGURATION, ORIGIN, VALUE, CellSampler, direction, tell
 from phitune.search.proposing.space import FAMILY, all_distributions, stable_seed
+from phitune.search.proposing.standing import Standing
 from phitune.search.proposing.warm_start import EarlierCell
 from phitune.search.records.record import Record, Trial
 from phitune.search.stopping.retries import Luck
@@ -107,6 +108,11 @@ class CellProposer:
     def explored(self) -> bool:
         """Whether no more explore trials will be proposed."""
         return self._enough or self._proposed >= self._study.most
+
+    @property
+    def standing(self) -> Standing | None:
+        """How the cell stands by the belief, as far as that has proposed a trial in this process."""
+        return self.group.standing(self.cell)
 
     @property
     def saved(self) -> int:

@@ -20,6 +20,7 @@ from phitune.analysis.surrogate.policy import CellPolicy, Proposal
 from phitune.analysis.surrogate.space import Configurations
 from phitune.search.proposing.rows import GOLDEN, Row, fitted, outcomes, spread_over_time
 from phitune.search.proposing.space import stable_seed, surrogate_space
+from phitune.search.proposing.standing import Standing
 from phitune.search.proposing.warm_start import EarlierCell
 from phitune.search.records.record import Record, Trial
 from phitune.search.stopping.predict import AtRung
@@ -75,6 +76,7 @@ class Group:
         self._fitted: tuple[int, Hyperparameters] | None = None
         self._drawn: tuple[int, tuple[Hyperparameters, ...]] | None = None
         self._milestone = 4
+        self._standings: dict[int, Standing] = {}
         self._policy: tuple[tuple[int, int], CellPolicy] | None = None
         for number, other in enumerate(earlier, start=len(cells)):
             for record in other.records:
@@ -106,7 +108,13 @@ class Group:
             start = self._spaces[index].quasi_random(count, stable_seed(self._seed, cell.key, "start"), INNER)
             return Proposal(start.take(np.array([number])), None)
         policy = self._policy_of(index)
-        return policy.propose(self._in_flight(policy, index), self._rng(cell.key, number))
+        proposal = policy.propose(self._in_flight(policy, index), self._rng(cell.key, number))
+        self._standings[index] = Standing.of(cell, index, policy, proposal)
+        return proposal
+
+    def standing(self, cell: Cell) -> Standing | None:
+        """How a cell stood at its last valued proposal; None before."""
+        return self._standings.get(self._index[cell.key])
 
     def at_rung(self, trial_id: str, judged: Sequence[float], behind: float) -> AtRung | None:
         """What a trial is worth; None if no end is foretold that is far behind the best.

@@ -68,7 +68,7 @@ def surrogate_space(cell: Cell) -> Space:
 def values_at(cell: Cell, at: Configurations, row: int) -> Values:
     """The values of `distributions`, and the family, of one configuration of `surrogate_space`."""
     space = cell.families[at.family[row]]
-    parameters = _parameters(space, at.unit[row])
+    parameters = parameters_at(space, at.unit[row])
     mean_lr = math.exp(at.log_lr[row]) * space.schedule(**parameters).mean(cell.budget)
     low, high = _mean_lr_range(space, cell)
     named = {**parameters, "mean_lr": min(max(mean_lr, low), high)}
@@ -87,10 +87,11 @@ class _Built:
     space: FamilySpace
 
     def __call__(self, unit: NDArray[np.float64]) -> Schedule:
-        return self.space.schedule(**_parameters(self.space, unit))
+        return self.space.schedule(**parameters_at(self.space, unit))
 
 
-def _parameters(space: FamilySpace, unit: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
+def parameters_at(space: FamilySpace, unit: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
+    """A family's searched parameters, from their places in their ranges."""
     return {
         key: _log_uniform(float(u), parameter.low, parameter.high)
         for u, (key, parameter) in zip(unit, space.searched.items(), strict=False)

@@ -12,17 +12,20 @@ from phitune.search.study.families import with_profiles_read
 from phitune.search.study.model import Study, parse_study
 from phitune.trainables.errors import InputError
 
+_SHIPPED = Path(__file__).parents[1] / "studies"
+
 
 def read_study(path: Path, overrides: Iterable[str] = ()) -> Study:
     """Reads and checks a study file.
 
     Args:
-        path: The YAML file.
+        path: The YAML file, or the name of a study that phitune ships, such as ``quickstart``.
         overrides: ``KEY=VALUE`` strings, dotted keys, values in YAML; they win over the file.
 
     Raises:
         InputError: No such file, not YAML, or content that is not allowed.
     """
+    path = _located(path)
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _OneOfEach)
     except (OSError, UnicodeDecodeError) as error:
@@ -36,6 +39,12 @@ def read_study(path: Path, overrides: Iterable[str] = ()) -> Study:
     if isinstance(values.get("families"), list):
         values["families"] = with_profiles_read(values["families"], path.parent)
     return parse_study(values)
+
+
+def _located(path: Path) -> Path:
+    """The path, or that of a shipped study of this name where there is no such file."""
+    shipped = {file.stem: file for file in _SHIPPED.glob("*.yaml")}
+    return path if path.exists() else shipped.get(str(path), path)
 
 
 class _OneOfEach(yaml.SafeLoader):

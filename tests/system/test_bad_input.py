@@ -48,6 +48,8 @@ def ray_here() -> Iterator[None]:
             "--address: 'http://127.0.0.1:8265' is not allowed; write",
         ),
         ("analyze none", "no MLflow database at"),
+        ("analyze none another --watch", "--watch: 2 studies are not allowed; it takes one"),
+        ("show none", "STUDY: no study 'none' here; phitune search searches one"),
         ("recommend --workload mlp/digits --budget 100", "guidelines"),
         ("ui", "has no database yet"),
         ("search study.yaml --tracking-uri postgresql://me:h:secret", "tracking URI: 'postgresql://me' is not allowed"),

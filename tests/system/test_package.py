@@ -59,8 +59,12 @@ def test_an_installed_wheel_runs(wheel: Path, tmp_path: Path) -> None:
     # What phitune depends on, without the checkout, which only this environment's .pth files name.
     Path(paths["purelib"], "dependencies.pth").write_text(sysconfig.get_paths()["purelib"], encoding="utf-8")
     assert "search" in output(str(tmp_path / "env/bin/phitune"), "--help", cwd=tmp_path)
-    code = "import phitune.search.launch as launch; print(launch.__file__)"
-    assert Path(output(str(python), "-c", code, cwd=tmp_path).strip()).is_relative_to(tmp_path / "env")
+    code = "import sys, phitune.search.launch as launch; from phitune.cli import main; print(launch.__file__); main()"
+    file, *cells, total = output(
+        str(python), "-c", code, "search", "quickstart", "--dry-run", cwd=tmp_path
+    ).splitlines()
+    assert Path(file).is_relative_to(tmp_path / "env")
+    assert cells and total.endswith("to runs/quickstart")
 
 
 def output(*line: str, cwd: Path) -> str:

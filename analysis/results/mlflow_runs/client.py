@@ -42,6 +42,11 @@ def parent_run(ref: StudyRef) -> Any:
     return max(runs, key=lambda run: (run.data.tags.get(STUDY_ID) == (ref.study_id or ""), run.info.start_time))
 
 
+def is_searched(ref: StudyRef) -> bool:
+    """Whether a search of the study goes on, by its run in MLflow; errors as of `parent_run`."""
+    return bool(parent_run(ref).info.status == "RUNNING")
+
+
 def parent_run_id(ref: StudyRef) -> str:
     """The id of `parent_run`, and its errors."""
     return str(parent_run(ref).info.run_id)

@@ -41,6 +41,13 @@ def test_shipped_studies_are_valid() -> None:
     assert "quickstart.yaml" in {file.name for file in shipped}
     for file in shipped:
         assert read_study(file).cells
+        assert read_study(Path(file.stem)) == read_study(file)
+
+
+def test_a_users_file_is_read_rather_than_a_shipped_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("quickstart").write_text(yaml.safe_dump(GOOD), encoding="utf-8")
+    assert read_study(Path("quickstart")).name == "s"
 
 
 @pytest.mark.parametrize(
