@@ -22,7 +22,7 @@ from phitune.analysis.report.figures import Rendered, Sketch, render, sketches
 from phitune.analysis.report.figures.catalogue import MOST_PANELS, shape_section
 from phitune.analysis.report.guidelines_json import guidelines_json
 from phitune.analysis.report.search_quality import SearchQuality, search_quality
-from phitune.analysis.report.words.cells import brackets
+from phitune.analysis.report.words.cells import legend
 from phitune.analysis.report.words.families import family_lines
 from phitune.analysis.report.words.headlines import answer_lines, caution_lines
 from phitune.analysis.report.words.method import METHOD
@@ -109,7 +109,7 @@ def _page_values(
         "most_panels": MOST_PANELS,
         "omitted": max(0, len({(c.label, c.optimizer) for c in guidelines.cells}) - MOST_PANELS),
         "tables": answer_tables(guidelines),
-        "brackets": brackets(guidelines),
+        "legend": legend(guidelines),
         "family_lines": family_lines(guidelines),
         "model_lines": model_lines(guidelines),
         "validation_lines": validation_lines(guidelines),

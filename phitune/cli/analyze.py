@@ -43,7 +43,7 @@ def analyze(
     from rich.table import Table
 
     from phitune.analysis.report.run import analyze as run_analysis
-    from phitune.analysis.report.words.cells import summary_table, units
+    from phitune.analysis.report.words.cells import legend, summary_table
     from phitune.analysis.report.words.headlines import headlines
 
     console = new_console()
@@ -55,7 +55,7 @@ def analyze(
             table.add_row(*row.values())
         console.print(f"\n{workload} with {optimizer}", style="bold")
         console.print(table)
-    console.print(f"\nBrackets: 90 % intervals. Gains: {units(analysis.guidelines)}, positive is better.\n")
+    console.print(f"\n{legend(analysis.guidelines)}\n", style="dim")
     for line in headlines(analysis.guidelines):
         console.print(line)
     for line in analysis.guidelines.provenance["left_out"]:

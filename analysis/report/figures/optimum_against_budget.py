@@ -22,7 +22,7 @@ from phitune.analysis.report.figures.style import (
     parameter_label,
     shape_panels,
 )
-from phitune.analysis.report.words.cells import verdict_text
+from phitune.analysis.report.words.shapes import verdict_text
 
 COLOUR, POPULATION = COLOURS[0], COLOURS[1]
 # Of each verdict the marker and its face.

@@ -13,6 +13,7 @@ from phitune.analysis.report.guidelines_json import guidelines_json
 from phitune.analysis.report.search_quality import search_quality
 from phitune.analysis.report.words.cells import heads, summary_table
 from phitune.analysis.report.words.headlines import answer_lines, caution_lines
+from phitune.analysis.report.words.shapes import place_short
 from phitune.analysis.report.words.trends import model_lines, validation_lines
 from tests.analysis.surface.test_shapes import rows
 
@@ -64,11 +65,11 @@ def test_each_is_validated(guidelines: Guidelines) -> None:
 
 
 def test_words_and_table_are_about_the_recommended_family(guidelines: Guidelines) -> None:
-    assert heads(guidelines)[2] == "power"
+    assert heads(guidelines)[2] == "best power"
     for cell, row in zip(guidelines.cells, summary_table(guidelines), strict=True):
         shape = cell.shape
         assert cell.family == "polynomial" and shape is not None and shape.family == "polynomial"
-        assert row["power"].startswith(f"{shape.best:.3g} [") and row["family"] == "polynomial"
+        assert row["use"] == f"polynomial power={shape.best:.3g}" and row["best power"] == place_short(shape)
         assert cell.phi is not None and cell.verdict == shape.verdict
     [answer] = answer_lines(guidelines)
     assert "use polynomial at every budget" in answer and "power" in answer and "φ" not in answer

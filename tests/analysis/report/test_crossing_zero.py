@@ -9,7 +9,7 @@ from phitune.analysis.guidelines.guidelines import Guidelines, build
 from phitune.analysis.report.figures.families_compared import families_compared
 from phitune.analysis.report.figures.quality_against_parameter import quality_against_parameter
 from phitune.analysis.report.figures.style import panels
-from phitune.analysis.report.words.cells import brackets, summary_table, units
+from phitune.analysis.report.words.cells import legend, summary_table, units
 from phitune.analysis.report.words.headlines import headlines
 from phitune.analysis.report.words.trends import validation_lines
 from tests.analysis.synthetic_study import Recipe, table
@@ -58,7 +58,7 @@ def test_regrets_are_shares_of_the_spread_of_the_better_trials(rows: pd.DataFram
 
 def test_words_and_axes_name_the_units(crossing: Guidelines) -> None:
     assert units(crossing) == "per cent of the objective, or its own units where it crosses zero"
-    assert units(crossing) in brackets(crossing)
+    assert units(crossing) in legend(crossing)
     whole = "the spread of its better trials, as it crosses zero"
     assert validation_lines(crossing)[1].endswith(f"Per cent of {whole}.")
     assert not [line for line in headlines(crossing) if "% of the objective" in line]
