@@ -44,13 +44,14 @@ def place_short(shape: ShapeGuideline) -> str:
 def shape_sentence(shape: ShapeGuideline) -> str:
     """What is known of the recommended family's parameter, and whether its choice matters."""
     name, best = symbol(shape.parameter), optimum(shape.family, shape.parameter)
+    if shape.best is None:
+        return f"Too few trials completed to say which {name} is best."
+    use = f"Use {name} = {number(shape.best)}"
     match shape.verdict:
         case "flat":
-            return f"These trials see no effect of {name}, so its choice hardly matters."
+            return f"{use}: these trials see no effect of {name}, so its choice hardly matters."
         case "unclear":
-            return f"Which {name} is best cannot be told from these trials: its choice matters less than they can show."
-        case "thin":
-            return f"Too few trials completed to say which {name} is best."
+            return f"{use}: these trials cannot tell which {name} is best, so its choice hardly matters."
         case "boundary":
-            return f"{best} is {place(shape)} (90 %), the end of the range searched: the best may lie beyond."
+            return f"{best} is {place(shape)} (90 %): the interval reaches the end of the range searched."
     return f"{best} is {place(shape)} (90 %)."
