@@ -52,8 +52,8 @@ def legend(guidelines: Guidelines) -> str:
     """How to read the table."""
     return (
         f"Gains: {units(guidelines)}, + is better, each family at its own best LR. Clear: the 90 % interval leaves "
-        f"zero out; likely: the sign has a probability of {LIKELY} or more; else these trials cannot tell. Iterations: how "
-        f"many fewer give {reference(guidelines)}'s quality. Brackets: 90 %."
+        f"zero out; likely: the sign has a probability of {LIKELY} or more; else these trials cannot tell. Iterations: "
+        f"how many fewer give {reference(guidelines)}'s quality. Brackets: 90 %."
     )
 
 

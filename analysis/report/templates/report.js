@@ -1,0 +1,97 @@
+"use strict";
+// The cards: a switch for the budget, tabs for the libraries, a button that copies.
+function pick(group, name, value) {
+  group.querySelectorAll(`[data-${name}]`).forEach(e => e.classList.toggle("off", e.dataset[name] !== value));
+  group.querySelectorAll(`[data-pick-${name}]`).forEach(e =>
+    e.setAttribute("aria-pressed", String(e.getAttribute(`data-pick-${name}`) === value)));
+}
+async function copy(button) {
+  const text = button.closest(".code").querySelector("pre:not(.off)").textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Frames without the right to the clipboard, and old browsers.
+    const area = document.body.appendChild(Object.assign(document.createElement("textarea"), {value: text}));
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+}
+document.addEventListener("click", event => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  if (button.dataset.pickBudget) {
+    const card = button.closest(".card");
+    pick(card, "budget", button.dataset.pickBudget);
+    choose({workload: card.dataset.workload, budget: button.dataset.pickBudget});
+  }
+  if (button.dataset.pickLibrary) pick(button.closest(".code"), "library", button.dataset.pickLibrary);
+  if (button.classList.contains("copy")) copy(button);
+});
+document.querySelectorAll(".card").forEach(card => pick(card, "budget", card.dataset.first));
+document.querySelectorAll(".code").forEach(code => pick(code, "library", "PyTorch"));
+
+// The charts: Vega views over the rows that the choices pick.
+const read = id => JSON.parse(document.getElementById(id).textContent);
+const charts = read("charts"), choices = read("choices"), chosen = {baseline: "cosine"};
+const selects = Object.fromEntries([...document.querySelectorAll(".choices select")].map(s => [s.name, s]));
+function options(name, values) {
+  const select = selects[name];
+  select.replaceChildren(...values.map(v => new Option(v, v)));
+  select.closest("label").hidden = values.length < 2;
+  // What was chosen stays where it is known, else the last: the largest budget.
+  if (!values.map(String).includes(String(chosen[name]))) chosen[name] = name === "family" ? values[0] : values.at(-1);
+  select.value = chosen[name];
+}
+function rowsOf(chart) {
+  const parts = chart.rows[chart.picked.map(name => chosen[name]).join("\n")] || [];
+  return parts.flatMap(([columns, rows]) => rows.map(row => Object.fromEntries(columns.map((c, i) => [c, row[i]]))));
+}
+const tip = document.getElementById("tip");
+function showTip(handler, event, item, value) {
+  if (!value || typeof value !== "object") {
+    if (event.pointerType !== "touch") tip.hidden = true;
+    return;
+  }
+  tip.replaceChildren(...Object.entries(value).filter(([, v]) => v !== "" && v !== "null" && v != null).flatMap(
+    ([k, v]) => [["dt", k], ["dd", v]].map(([tag, t]) => Object.assign(document.createElement(tag), {textContent: t}))));
+  tip.hidden = false;
+  const x = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
+  const below = event.clientY + 14 + tip.offsetHeight < innerHeight;
+  tip.style.left = `${Math.max(8, x)}px`;
+  tip.style.top = `${below ? event.clientY + 14 : event.clientY - tip.offsetHeight - 14}px`;
+}
+const views = new Map();
+async function draw(chart) {
+  const figure = document.getElementById(`chart-${chart.name}`), rows = rowsOf(chart);
+  figure.hidden = rows.length === 0;
+  if (figure.hidden) return;
+  let view = views.get(chart);
+  if (!view) {
+    view = new vega.View(vega.parse(chart.spec), {renderer: "svg", container: figure.querySelector(".plot"), hover: true});
+    view.tooltip(showTip);
+    // A tap moves no pointer.
+    view.addEventListener("click", (event, item) => showTip(null, event, item, item && item.tooltip));
+    views.set(chart, view);
+  }
+  const names = chart.spec.signals.map(signal => signal.name);
+  if (names.includes("chosen")) view.signal("chosen", Number(chosen.budget));
+  if (names.includes("baseline")) view.signal("baseline", chosen.baseline);
+  await view.data("rows", rows).runAsync();
+}
+async function choose(changes) {
+  Object.assign(chosen, changes);
+  if (!(chosen.workload in choices)) return;
+  selects.workload.value = chosen.workload;
+  options("budget", choices[chosen.workload].budget);
+  options("family", choices[chosen.workload].family);
+  for (const chart of charts) await draw(chart);
+}
+if (Object.keys(choices).length) {
+  options("workload", Object.keys(choices));
+  Object.values(selects).forEach(s => s.addEventListener("change", () => choose({[s.name]: s.value})));
+  choose({workload: Object.keys(choices)[0]}).then(() => document.body.setAttribute("data-drawn", ""));
+}
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach(d => { d.open = true; }));
