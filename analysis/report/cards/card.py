@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 
 from phitune.analysis.answers.numbers import budget_share, number, percent
 from phitune.analysis.families.budget_saved import BudgetSaved
@@ -10,6 +11,7 @@ from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.cards.code import snippets
 from phitune.analysis.report.cards.drawing import drawing
+from phitune.analysis.report.charts.cells import quantity, workload_names
 from phitune.analysis.report.words.cells import Savings, savings_of, schedule_text
 from phitune.analysis.report.words.gains import CANNOT_TELL, equal_text, gain_text, saved_short
 from phitune.analysis.report.words.shapes import shape_sentence
@@ -44,6 +46,7 @@ class Answer:
         drawing: It as SVG.
         base_lr, base_lr_range: Base LR and its 90 % interval, the latter empty if unknown.
         lr_caveat: What limits the base LR; empty if nothing does.
+        quantity: Name of the objective.
         claims: Gains over the baselines.
         gain_caveat: What limits them.
         shape: What is known of the searched parameter; empty if none was searched or another family is recommended.
@@ -58,6 +61,7 @@ class Answer:
     base_lr: str
     base_lr_range: str
     lr_caveat: str
+    quantity: str
     claims: tuple[Claim, ...]
     gain_caveat: str
     shape: str
@@ -67,8 +71,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Card:
-    """The answers for one workload and optimizer, by budget."""
+    """The answers for one workload and optimizer, by budget; `name` is what the charts call the workload."""
 
+    name: str
     workload: str
     optimizer: str
     answers: tuple[Answer, ...]
@@ -77,24 +82,18 @@ class Card:
 def cards(guidelines: Guidelines) -> list[Card]:
     """A card for each workload and optimizer, in the cells' order."""
     savings = savings_of(guidelines)
-    groups = groupby(guidelines.cells, lambda c: (c.label, c.optimizer))
+    groups = groupby(zip(workload_names(guidelines), guidelines.cells, strict=True), itemgetter(0))
+    by_name = {name: [cell for _, cell in pairs] for name, pairs in groups}
     return [
-        Card(workload, optimizer, tuple(_answer(cell, savings) for cell in cells))
-        for (workload, optimizer), cells in groups
+        Card(name, cells[0].label, cells[0].optimizer, tuple(_answer(cell, savings) for cell in cells))
+        for name, cells in by_name.items()
     ]
-
-
-def quantity(cell: CellGuideline) -> str:
-    """Name of what the cell's search minimised, or of the metric that it maximised."""
-    if cell.objective == "val_loss":
-        return "validation loss"
-    return f"1 − {cell.metric_name}" if cell.metric_name == "accuracy" else cell.metric_name or "objective"
 
 
 def _answer(cell: CellGuideline, savings: Savings) -> Answer:
     label = f"{cell.budget}{budget_share(cell.budget, cell.full_budget)}"
     if cell.schedule is None or cell.base_lr is None:
-        return Answer(cell.budget, label, "", "", "", "", "", (), "", "", "", {})
+        return Answer(cell.budget, label, "", "", "", "", "", "", (), "", "", "", {})
     schedule, shape = from_dict(cell.schedule), cell.of(cell.family)
     ends = cell.base_lr_interval
     claims = tuple(
@@ -111,6 +110,7 @@ def _answer(cell: CellGuideline, savings: Savings) -> Answer:
         lr_caveat=(
             "As high as was tried: a higher one may be better." if shape is not None and shape.base_lr_at_limit else ""
         ),
+        quantity=quantity([cell]),
         claims=claims,
         gain_caveat=_gain_caveat(cell),
         shape=shape_sentence(shape) if shape is not None else "",
@@ -139,7 +139,7 @@ def _expect(cell: CellGuideline) -> str:
     if cell.expected_objective is None:
         return ""
     ends = cell.expected_interval
-    text = f"{quantity(cell)} {number(cell.expected_objective)}"
+    text = f"{quantity([cell])} {number(cell.expected_objective)}"
     text += f" [{number(ends[0])}, {number(ends[1])}]" if ends else ""
     known = cell.expected_metric is not None and "loss" not in (cell.metric_name or "loss")
     return f"{text}, {cell.metric_name} {cell.expected_metric:.3g}" if known else text
