@@ -40,7 +40,7 @@ def layer(kind: str, mark: Spec, encoding: Spec, *transforms: Spec) -> Spec:
 
 def log_axis(field: str, title: str | None, margin: float = 0) -> Spec:
     """A logarithmic axis with plain numbers."""
-    scale = {"type": "log", "nice": False, "zero": False, "padding": margin}
+    scale = {"type": "log", "nice": False, "padding": margin}
     return {"field": field, "type": "quantitative", "title": title, "scale": scale, "axis": PLAIN}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from phitune.analysis.report.charts.chart import Chart, Row
-from phitune.analysis.report.charts.render import vega
+from phitune.analysis.report.charts.render import page_spec
 
 
 def charts_json(charts: Sequence[Chart]) -> str:
@@ -13,7 +13,7 @@ def charts_json(charts: Sequence[Chart]) -> str:
 
     Rows lie by the choices that pick them, joined by a line break, then by their columns, so that no name is repeated.
     """
-    values = [{"name": c.name, "picked": c.picked, "spec": vega(c), "rows": _by_choice(c)} for c in charts]
+    values = [{"name": c.name, "picked": c.picked, "spec": page_spec(c), "rows": _by_choice(c)} for c in charts]
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 

@@ -1,4 +1,4 @@
-"""Charts as pictures, as specifications for Vega, and the script that draws those."""
+"""Charts as pictures, as the page's specifications, and the script that draws them."""
 
 from functools import cache
 from typing import Any
@@ -15,17 +15,14 @@ MOST_PANELS = 12
 
 @cache
 def vega_script() -> str:
-    """Vega as a script that defines `vega`; needs nothing from the network."""
-    return vl_convert.javascript_bundle("window.vega = vega;")
+    """Vega, Vega-Lite and Vega-Embed as a script that defines `vegaEmbed`; needs nothing from the network."""
+    return f"(() => {{{vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;')}}})();"
 
 
-def vega(chart: Chart) -> dict[str, Any]:
-    """The chart for Vega: as wide as its place on the page, with the data source `rows`, empty."""
-    spec = {**_sized(chart, "container"), "data": {"name": "rows", "values": []}, "autosize": AUTOSIZE}
-    return vl_convert.vegalite_to_vega(spec, config=CONFIG)
-
-
-AUTOSIZE = {"type": "fit-x", "contains": "padding"}
+def page_spec(chart: Chart) -> Spec:
+    """The chart for the page, as wide as its place there; the page's script adds the data."""
+    autosize = {"type": "fit-x", "contains": "padding"}
+    return {**_sized(chart, "container"), "autosize": autosize, "config": CONFIG}
 
 
 def picture(chart: Chart) -> bytes:

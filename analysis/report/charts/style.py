@@ -29,7 +29,7 @@ CONFIG: dict[str, Any] = {
     "axis": {"gridColor": "#e6e6e6", "domainColor": GREY, "tickColor": GREY, "labelColor": "#444", "labelFontSize": 11,
              "titleFontSize": 12, "titleFontWeight": "normal", "titleColor": "#222"},
     "legend": {"orient": "bottom", "columns": 4, "labelFontSize": 11, "titleFontSize": 11, "symbolType": "circle",
-               "titleFontWeight": "normal", "labelLimit": 220},
+               "titleFontWeight": "normal", "labelLimit": 220, "symbolOpacity": 1},
     "header": {"labelFontSize": 12, "labelFontWeight": "bold", "labelAnchor": "start", "title": None},
 }  # fmt: skip
 

@@ -52,8 +52,9 @@ def surface(guidelines: Guidelines, table: pd.DataFrame, parameter: str) -> Char
 
 def _spec(parameter: str) -> Spec:
     x, y = log_axis("x", parameter_label(parameter)), log_axis("y", "base LR")
-    colour = {"field": "above", "type": "quantitative", "title": "above the best (%)", "legend": {"format": "~g"},
-              "scale": {"type": "sqrt", "scheme": "yellowgreenblue", "reverse": True}}  # fmt: skip
+    legend = {"labelExpr": "datum.value", "orient": "top", "tickCount": 4}
+    scale = {"type": "sqrt", "scheme": "yellowgreenblue", "reverse": True}
+    colour = {"field": "above", "type": "quantitative", "title": "above the best (%)", "legend": legend, "scale": scale}
     status = {"field": "status", "type": "nominal", "title": None,
               "scale": {"domain": STATUSES, "range": STATUS_COLOURS}}  # fmt: skip
     marks = {**status, "scale": {"domain": STATUSES, "range": ["circle", "circle", "cross"]}}
@@ -73,7 +74,7 @@ def _spec(parameter: str) -> Spec:
     return {
         "layer": [
             layer("grid", {"type": "rect", "tooltip": None}, {"x": x, "y": y, "x2": {"field": "x2"},
-                  "y2": {"field": "y2"}, "color": colour}, *cells),
+                  "y2": {"field": "y2"}, "fill": colour}, *cells),
             layer("line", {"type": "line", "color": INK, "strokeWidth": 1.2, "clip": True},
                   {**best, "order": {"field": "x"}}),
             layer("best", {"type": "rule", "color": ORANGE, "strokeWidth": 2.5, "clip": True},
@@ -87,7 +88,6 @@ def _spec(parameter: str) -> Spec:
                   {**best, "tooltip": shown(x=best_name(parameter), y="base LR")}),
             layer("trial", {"type": "point", "filled": True, "size": 150, "opacity": 0}, {**best, "tooltip": hover}),
         ],
-        "resolve": {"scale": {"color": "independent"}},
     }  # fmt: skip
 
 

@@ -33,7 +33,7 @@ document.addEventListener("click", event => {
 document.querySelectorAll(".card").forEach(card => pick(card, "budget", card.dataset.first));
 document.querySelectorAll(".code").forEach(code => pick(code, "library", "PyTorch"));
 
-// The charts: Vega views over the rows that the choices pick.
+// The charts: views over the rows that the choices pick.
 const read = id => JSON.parse(document.getElementById(id).textContent);
 const charts = read("charts"), choices = read("choices"), chosen = {baseline: "cosine"};
 const selects = Object.fromEntries([...document.querySelectorAll(".choices select")].map(s => [s.name, s]));
@@ -49,37 +49,22 @@ function rowsOf(chart) {
   const parts = chart.rows[chart.picked.map(name => chosen[name]).join("\n")] || [];
   return parts.flatMap(([columns, rows]) => rows.map(row => Object.fromEntries(columns.map((c, i) => [c, row[i]]))));
 }
-const tip = document.getElementById("tip");
-function showTip(handler, event, item, value) {
-  if (!value || typeof value !== "object") {
-    if (event.pointerType !== "touch") tip.hidden = true;
-    return;
-  }
-  tip.replaceChildren(...Object.entries(value).filter(([, v]) => v !== "" && v !== "null" && v != null).flatMap(
-    ([k, v]) => [["dt", k], ["dd", v]].map(([tag, t]) => Object.assign(document.createElement(tag), {textContent: t}))));
-  tip.hidden = false;
-  const x = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
-  const below = event.clientY + 14 + tip.offsetHeight < innerHeight;
-  tip.style.left = `${Math.max(8, x)}px`;
-  tip.style.top = `${below ? event.clientY + 14 : event.clientY - tip.offsetHeight - 14}px`;
-}
 const views = new Map();
 async function draw(chart) {
   const figure = document.getElementById(`chart-${chart.name}`), rows = rowsOf(chart);
   figure.hidden = rows.length === 0;
   if (figure.hidden) return;
-  let view = views.get(chart);
-  if (!view) {
-    view = new vega.View(vega.parse(chart.spec), {renderer: "svg", container: figure.querySelector(".plot"), hover: true});
-    view.tooltip(showTip);
-    // A tap moves no pointer.
-    view.addEventListener("click", (event, item) => showTip(null, event, item, item && item.tooltip));
-    views.set(chart, view);
+  const signals = {chosen: Number(chosen.budget), baseline: chosen.baseline}, known = views.get(chart);
+  const params = (chart.spec.params || []).map(param => param.name);
+  if (known) {
+    for (const name of params) known.signal(name, signals[name]);
+    await known.data("rows", rows).runAsync();
+    return;
   }
-  const names = chart.spec.signals.map(signal => signal.name);
-  if (names.includes("chosen")) view.signal("chosen", Number(chosen.budget));
-  if (names.includes("baseline")) view.signal("baseline", chosen.baseline);
-  await view.data("rows", rows).runAsync();
+  const spec = {...chart.spec, data: {name: "rows", values: rows}, params: params.map(name => ({name, value: signals[name]}))};
+  const options = {mode: "vega-lite", renderer: "svg", actions: false};
+  const {view} = await vegaEmbed(figure.querySelector(".plot"), spec, options);
+  views.set(chart, view);
 }
 async function choose(changes) {
   Object.assign(chosen, changes);
