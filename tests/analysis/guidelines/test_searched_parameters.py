@@ -8,9 +8,9 @@ import pytest
 
 from phitune.analysis import recommend
 from phitune.analysis.guidelines import Guidelines, build
-from phitune.analysis.report.figures.catalogue import parameters, shape_section, sketches
+from phitune.analysis.report.charts import charts
+from phitune.analysis.report.charts.cells import parameters
 from phitune.analysis.report.guidelines_json import guidelines_json
-from phitune.analysis.report.search_quality import search_quality
 from phitune.analysis.report.words.cells import heads, summary_table
 from phitune.analysis.report.words.headlines import answer_lines, caution_lines
 from phitune.analysis.report.words.shapes import place_short
@@ -50,7 +50,6 @@ def test_each_has_models_and_the_main_familys_come_first(guidelines: Guidelines)
         ("polynomial", "power"), ("polynomial", "mean_lr"), ("uba", "phi"), ("uba", "mean_lr"),
     ]  # fmt: skip
     assert guidelines.main == ("polynomial", "power") and parameters(guidelines) == ["power", "phi"]
-    assert shape_section(guidelines) == "Power, φ and the budget"
 
 
 def test_each_is_validated(guidelines: Guidelines) -> None:
@@ -79,11 +78,10 @@ def test_words_and_table_are_about_the_recommended_family(guidelines: Guidelines
 
 
 def test_each_is_drawn(guidelines: Guidelines) -> None:
-    table = cells()
-    names = {sketch.name for sketch in sketches(guidelines, table, search_quality(table)) if sketch.draw() is not None}
-    assert {f"{parameter}_against_budget" for parameter in ("power", "phi")} <= names
-    assert {f"quality_against_{parameter}" for parameter in ("power", "phi")} <= names
-    assert {"surface-w", "surface-w-polynomial"} <= names
+    families = {chart.name: {row.get("family") for row in chart.rows} for chart in charts(guidelines, cells())}
+    for parameter, family in (("power", "polynomial"), ("phi", "uba")):
+        for name in (f"{parameter}_against_budget", f"quality_against_{parameter}", f"surface_over_{parameter}"):
+            assert families[name] == {family}
 
 
 def test_the_file_keeps_ubas_keys_and_recommend_reads_both(guidelines: Guidelines, tmp_path: Path) -> None:
