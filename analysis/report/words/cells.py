@@ -1,7 +1,7 @@
 """The summary table in plain words, a row a cell: one short line each, whole in a terminal of 100 columns."""
 
 from phitune.analysis.answers.numbers import budget_share, number, with_interval
-from phitune.analysis.answers.recommendation import beside, symbol
+from phitune.analysis.answers.recommendation import symbol
 from phitune.analysis.answers.sureness import LIKELY
 from phitune.analysis.families.budget_saved import BudgetSaved
 from phitune.analysis.families.compare import BASELINES
@@ -10,6 +10,7 @@ from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.words.gains import gain_short, saved_short
 from phitune.analysis.report.words.parameters import symbols
 from phitune.analysis.report.words.shapes import LOCATED, place_short
+from phitune.trainables.schedules import from_dict
 
 Savings = dict[tuple[str, str, int, str, str], BudgetSaved]
 
@@ -72,13 +73,12 @@ def summary_table(guidelines: Guidelines) -> list[dict[str, str]]:
 
 def schedule_text(cell: CellGuideline) -> str:
     """The recommended schedule: family and parameters, such as "uba φ=1.39"; "–" if nothing completed."""
-    if cell.family is None:
-        return "–"
-    shape = cell.of(cell.family)
-    if shape is None or shape.best is None:
-        return f"{cell.family}{beside(None, cell.schedule)}"
-    value = f"{symbol(shape.parameter)}={number(shape.best)}"
-    return f"{cell.family} {value}{beside(shape.parameter, cell.schedule)}"
+    if cell.family is None or cell.schedule is None:
+        return cell.family or "–"
+    values, shape = from_dict(cell.schedule).described(), cell.of(cell.family)
+    if shape is not None and shape.best is not None:
+        values[shape.parameter] = number(shape.best)
+    return f"{cell.family} {', '.join(f'{symbol(key)}={value}' for key, value in values.items())}".strip()
 
 
 def _row(cell: CellGuideline, parameter_head: str, saved: str) -> tuple[str, ...]:

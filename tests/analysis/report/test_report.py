@@ -140,6 +140,7 @@ def _many_workloads(study: StudyRef, guidelines: Guidelines, at: int) -> tuple[p
     names = [f"mlp/data{i:02d}" for i in range(MOST_PANELS + 1)]
     copies = tuple(replace(cell, workload=name, label=name) for name in names)
     many = replace(guidelines, cells=copies, surfaces=(guidelines.surfaces[at],) * len(names), models=())
+    many = replace(many, comparisons=replace(guidelines.comparisons, tuning_curves=()))
     return pd.concat([rows.assign(workload=name) for name in names], ignore_index=True), many
 
 
