@@ -102,8 +102,8 @@ def _rows(each: ShapeCell, trials: pd.DataFrame, parameter: str) -> Iterator[Row
         yield {
             **keys, "kind": "trial", "x": short(json.loads(trial["schedule"])[parameter]), "y": short(trial["base_lr"]),
             "status": trial["status"], "trial": trial["trial_id"].rpartition("/")[2], "rungs": ", ".join(reached),
-            "objective": short(trial["objective"]) if ended else None,
-            "seconds": short(trial["seconds"]) if np.isfinite(trial["seconds"]) else None,
+            "objective": short(trial["objective"]) if ended else "not reached",
+            "seconds": short(trial["seconds"]) if np.isfinite(trial["seconds"]) else "unknown",
         }  # fmt: skip
 
 

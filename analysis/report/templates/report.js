@@ -79,4 +79,8 @@ if (Object.keys(choices).length) {
   Object.values(selects).forEach(s => s.addEventListener("change", () => choose({[s.name]: s.value})));
   choose({workload: Object.keys(choices)[0]}).then(() => document.body.setAttribute("data-drawn", ""));
 }
+// A tap moves no pointer, so nothing would show.
+document.addEventListener("click", ({target, clientX, clientY}) => {
+  if (target.closest(".plot svg")) target.dispatchEvent(new PointerEvent("pointermove", {bubbles: true, clientX, clientY}));
+});
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach(d => { d.open = true; }));

@@ -84,24 +84,36 @@ def test_the_button_copies_the_code_that_is_shown(page: Any) -> None:
         assert text.strip() == shown.text.strip() and "phitune" in text
 
 
-def test_hovering_over_a_trial_shows_what_it_reached(page: Any) -> None:
-    [plot] = visible(page, "#chart-surface_over_phi svg")
-    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", plot)
-    at = page.execute_script(
-        "const r = [...document.querySelectorAll('#chart-surface_over_phi .mark-symbol path')].at(-1)"
+def last_trial(browser: Any) -> tuple[float, float]:
+    """Where a trial of the surface lies in the window."""
+    [plot] = visible(browser, "#chart-surface_over_phi svg")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", plot)
+    x, y = browser.execute_script(
+        "const r = [...document.querySelectorAll('#chart-surface_over_phi .role-mark.mark-symbol path')].at(-1)"
         ".getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]"
     )
-    page.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": at[0], "y": at[1]})
-    tip = until(lambda: visible(page, "#vg-tooltip-element.visible"), "tooltip")[0]
-    assert "base LR" in tip.text and "trial" in tip.text
+    return x, y
 
 
-def test_it_fits_a_phone_and_prints_every_answer(browser: Any, guidelines_file: Path) -> None:
+def test_hovering_over_a_trial_shows_what_it_reached(page: Any) -> None:
+    x, y = last_trial(page)
+    page.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
+    tip = until(lambda: visible(page, "#vg-tooltip-element"), "tooltip")[0]
+    assert "base LR" in tip.text and "explore-" in tip.text and "null" not in tip.text
+
+
+def test_it_fits_a_phone_answers_a_tap_and_prints_every_answer(browser: Any, guidelines_file: Path) -> None:
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
     try:
         opened(browser, guidelines_file)
         assert browser.execute_script("return document.documentElement.scrollWidth") <= PHONE["width"]
+        x, y = last_trial(browser)
+        for kind, points in (("touchStart", [{"x": x, "y": y}]), ("touchEnd", [])):
+            browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        assert "explore-" in until(lambda: visible(browser, "#vg-tooltip-element"), "tooltip")[0].text
     finally:
+        browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
