@@ -81,7 +81,7 @@ def _bands(guidelines: Guidelines, cells: list[ShapeCell], parameter: str) -> It
                 yield from ({**keys, **row} for row in _band(model, budgets, (min(ends), max(ends)) if ends else None))
 
 
-def _band(model: BudgetModel, budgets: np.ndarray, ends: tuple[float, float] | None) -> Iterator[Row]:  # type: ignore[type-arg]
+def _band(model: BudgetModel, budgets: np.ndarray, ends: tuple[float, float] | None) -> Iterator[Row]:
     for budget in budgets:
         band = (*model.interval(float(budget)), float(np.exp(model.predict(float(budget))[0])))
         low, high, best = np.clip(band, *ends) if ends else band

@@ -61,7 +61,7 @@ def _spec(parameter: str) -> Spec:
     hover = shown(trial="trial", status="status", x=symbol(parameter), y="base LR", rungs="at its rungs",
                   objective="objective at the end", seconds="seconds")  # fmt: skip
     end = f"{SIZE - 1}"
-    cells = [
+    cells: list[Spec] = [
         {"flatten": ["values"], "as": ["above"]},
         {"window": [{"op": "row_number", "as": "n"}]},
         *(

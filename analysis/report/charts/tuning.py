@@ -1,6 +1,6 @@
 """Tuning curves: the best of n trials of a family; and performance profiles: the share of runs that reach a score."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from phitune.analysis.families.scores import Scores
 from phitune.analysis.families.tuning_curves import TuningCurve
@@ -53,7 +53,7 @@ def performance_profiles(scores: Scores) -> Chart:
     )
 
 
-def _curves(x: Spec, label: str, rows: list[Row], family: str, **titles: str) -> Spec:
+def _curves(x: Spec, label: str, rows: Sequence[Row], family: str, **titles: str) -> Spec:
     names = ordered({str(row["name"]) for row in rows})
     y = linear_axis("y", label)
     color = {"field": "name", "type": "nominal", "title": None, "scale": family_scale(names)}
