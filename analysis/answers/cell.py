@@ -1,11 +1,12 @@
 """One cell of guidelines.json and the cautions that go with it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from phitune.analysis.answers.fields import Interval, count, interval, mapping, number, positive, text, wrong
 from phitune.analysis.answers.shape_guideline import ShapeGuideline, from_keys, told
+from phitune.analysis.answers.sureness import gain_words
 from phitune.trainables.errors import InputError
 from phitune.trainables.spec import Spec
 
@@ -29,6 +30,7 @@ class Cell:
         schedule: The recommended schedule, as `trainables.schedules.from_dict` reads it.
         shapes: The families of which exactly one parameter was searched, whatever the recommended family.
         expected_metric: Validation metric to expect.
+        gains: Gain of the recommended family over each baseline and how sure it is, in words.
         trials, completed, replicates: Number of explore trials, of those that completed, and of replicates.
     """
 
@@ -46,6 +48,7 @@ class Cell:
     trials: int
     completed: int
     replicates: int
+    gains: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Cell":
@@ -78,6 +81,7 @@ class Cell:
             trials=count(values, "trials"),
             completed=count(values, "completed"),
             replicates=count(values, "replicates"),
+            gains=_gains(values),
         )
 
     def of(self, family: str | None) -> ShapeGuideline | None:
@@ -118,6 +122,17 @@ def _shape_cautions(shape: ShapeGuideline, completed: int, recommended: bool) ->
             "base LR is as high as was tried there, more may be better: widen space.base_lr and raise trials"
         )
     return cautions
+
+
+def _gains(values: Mapping[str, Any]) -> dict[str, str]:
+    words = {}
+    for baseline, gain in (mapping(values, "gains") or {}).items():
+        ends = gain.get("interval") if isinstance(gain, Mapping) else None
+        size, chance = (number(gain, key) for key in ("percent", "probability")) if ends else (None, None)
+        if size is not None and chance is not None and isinstance(ends, list) and len(ends) == 2:
+            relative = bool(gain.get("relative", True))
+            words[str(baseline)] = gain_words(size, (float(ends[0]), float(ends[1])), chance, relative)
+    return words
 
 
 def _label(values: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from phitune.analysis.answers.cell import Cell
@@ -43,6 +43,7 @@ class Recommendation:
         evidence: The cells and trials behind it.
         warnings: In plain words, what to be careful about.
         schedule: Ready for use: `recommendation.schedule.lr_scheduler(optimizer, horizon=recommendation.budget)`.
+        gains: In a cell that was searched, the gain over each baseline and how sure it is, in words; see `sureness`.
         study: For a workload that was not searched, the study file that finds its LR in a dozen trials; else empty.
     """
 
@@ -59,6 +60,7 @@ class Recommendation:
     warnings: tuple[str, ...]
     schedule: Schedule
     study: str = ""
+    gains: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -75,6 +77,7 @@ class Recommendation:
         base_lr_interval: Interval | None = None,
         expected_metric: float | None = None,
         warnings: Sequence[str] = (),
+        gains: Mapping[str, str] | None = None,
     ) -> "Recommendation":
         """A recommendation with the evidence of its cells.
 
@@ -90,6 +93,7 @@ class Recommendation:
             base_lr_interval: See the attribute.
             expected_metric: See the attribute.
             warnings: See the attribute.
+            gains: See the attribute.
         """
         return cls(
             workload=label,
@@ -104,6 +108,7 @@ class Recommendation:
             evidence=Evidence.of(cells, source),
             warnings=tuple(warnings),
             schedule=schedule,
+            gains=gains or {},
         )
 
     @property
@@ -127,7 +132,12 @@ class Recommendation:
         values: dict[str, Any] = {key: getattr(self, key) for key in fields}
         values |= {"expected_metric": self.expected_metric, "evidence": vars(self.evidence)}
         values |= {"warnings": list(self.warnings), "schedule": self.schedule.to_dict()}
-        values |= {"parameter": self.parameter, "value": self.value, "interval": self.interval}
+        values |= {
+            "parameter": self.parameter,
+            "value": self.value,
+            "interval": self.interval,
+            "gains": dict(self.gains),
+        }
         return values | ({"study": self.study} if self.study else {})
 
     def to_json(self) -> str:
@@ -143,6 +153,7 @@ class Recommendation:
             ("schedule", f"{self.family}{value}{beside(self.parameter, self.schedule.to_dict())}"),
             ("base LR", _range(self.base_lr, self.base_lr_interval)),
             ("expect", metric),
+            *(("gain", f"over {base}: {words}") for base, words in self.gains.items()),
             (
                 "evidence",
                 f"{evidence.cells} cell(s), {evidence.trials} trials, {evidence.replicates} replicates; "

@@ -23,7 +23,7 @@ from phitune.analysis.report.guidelines_json import guidelines_json
 from phitune.analysis.report.search_quality import search_quality
 from phitune.analysis.report.words.cells import legend
 from phitune.analysis.report.words.families import family_lines
-from phitune.analysis.report.words.headlines import answer_lines, evidence_lines
+from phitune.analysis.report.words.headlines import answer_lines, evidence_lines, unchecked_lines
 from phitune.analysis.report.words.method import METHOD
 from phitune.analysis.report.words.tables import answer_tables, ended_table, provenance_texts, saved_table
 from phitune.analysis.report.words.trends import model_lines, validation_lines, warning_lines
@@ -104,7 +104,7 @@ def _values(table: pd.DataFrame, guidelines: Guidelines, study: str, drawn: list
         "charts": drawn,
         "most_panels": MOST_PANELS,
         "omitted": max(0, len({(c.label, c.optimizer) for c in guidelines.cells}) - MOST_PANELS),
-        "warnings": warning_lines(guidelines),
+        "warnings": [*warning_lines(guidelines), *unchecked_lines(guidelines)],
         "family_lines": family_lines(guidelines),
         "model_lines": model_lines(guidelines),
         "validation_lines": validation_lines(guidelines),

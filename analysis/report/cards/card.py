@@ -132,7 +132,9 @@ def _claim(cell: CellGuideline, base: str, gain: Gain, saved: BudgetSaved | None
 def _gain_caveat(cell: CellGuideline) -> str:
     """What a gain is worth, and whether fresh seeds stand behind it."""
     seeds = "" if cell.replicates else " No run on a fresh seed stands behind these gains."
-    return f"{equal_text(cell)[0].upper()}{equal_text(cell)[1:]} counts as equal.{seeds}" if cell.gains else ""
+    open_ = [base for base, gain in cell.gains.items() if gain.sureness == CANNOT_TELL]
+    choice = f" These trials cannot tell {cell.family} from {' and '.join(open_)}: any does." if open_ else ""
+    return f"{equal_text(cell)} counts as equal.{choice}{seeds}" if cell.gains else ""
 
 
 def _expect(cell: CellGuideline) -> str:

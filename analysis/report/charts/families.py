@@ -39,7 +39,7 @@ def families_compared(guidelines: Guidelines, relative: bool) -> Chart:
 
 
 def _spec(names: list[str], label: str) -> Spec:
-    x, y = linear_axis("gain", label), {"field": "T", "type": "ordinal", "title": "budget (iterations)"}
+    x, y = linear_axis("gain", label), {"field": "T", "type": "ordinal", "title": "budget"}
     offset = {"field": "name", "sort": names}
     color = {"field": "name", "type": "nominal", "title": None, "scale": family_scale(names)}
     place = {"y": y, "yOffset": offset, "color": color}

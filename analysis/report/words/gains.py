@@ -1,6 +1,7 @@
 """Gains in plain words: how large, and how sure."""
 
 from phitune.analysis.answers.numbers import number, percent
+from phitune.analysis.answers.sureness import gain_words
 from phitune.analysis.families.budget_saved import BudgetSaved
 from phitune.analysis.families.gain import Gain
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
@@ -22,10 +23,7 @@ def gain_short(gain: Gain | None) -> str:
     """A gain and how sure it is, such as "+12 % likely"; without the figure where its sign cannot be told."""
     if gain is None:
         return "–"
-    if gain.sureness == CANNOT_TELL:
-        return CANNOT_TELL
-    figure = f"{percent(gain.percent, plus=True)} %" if gain.relative else number(gain.percent)
-    return f"{figure} {gain.sureness}"
+    return gain_words(gain.percent, gain.interval, gain.probability, gain.relative)
 
 
 def payoff(cell: CellGuideline) -> str:

@@ -22,11 +22,11 @@ def headlines(guidelines: Guidelines) -> list[str]:
 
 def caution_lines(guidelines: Guidelines) -> list[str]:
     """What limits the answers: first those of the cells, then what is said of other budgets and workloads."""
-    return [*evidence_lines(guidelines), *warning_lines(guidelines)]
+    return [*evidence_lines(guidelines), *warning_lines(guidelines), *unchecked_lines(guidelines)]
 
 
 def evidence_lines(guidelines: Guidelines) -> list[str]:
-    """Where the evidence is thin, and which checks could not be made; empty if it is sound."""
+    """Where the cells' evidence is thin; empty if it is sound."""
     cells = guidelines.cells
     unlocated = sum(c.verdict in ("thin", "unclear") for c in cells)
     single = sum(not c.replicates for c in cells)
@@ -36,11 +36,13 @@ def evidence_lines(guidelines: Guidelines) -> list[str]:
         parts.append(f"in {unlocated} of {len(cells)} cells {' or '.join(names)} cannot be told")
     if single:
         parts.append(f"in {single} of {len(cells)} cells nothing was trained again on fresh seeds")
-    lines = [f"The evidence is thin: {'; '.join(parts)}."] if parts else []
-    for key, name in LEFT_OUT.items():
-        if not guidelines.validation.get(key, {}).get("n"):
-            lines.append(f"{name}: not checked, {REQUIREMENTS[key]}.")
-    return lines
+    return [f"The evidence is thin: {'; '.join(parts)}."] if parts else []
+
+
+def unchecked_lines(guidelines: Guidelines) -> list[str]:
+    """Which checks of what is said of other budgets and workloads could not be made."""
+    missing = [key for key in LEFT_OUT if not guidelines.validation.get(key, {}).get("n")]
+    return [f"{LEFT_OUT[key]}: not checked, {REQUIREMENTS[key]}." for key in missing]
 
 
 def answer_lines(guidelines: Guidelines) -> list[str]:
