@@ -132,12 +132,7 @@ class Recommendation:
         values: dict[str, Any] = {key: getattr(self, key) for key in fields}
         values |= {"expected_metric": self.expected_metric, "evidence": vars(self.evidence)}
         values |= {"warnings": list(self.warnings), "schedule": self.schedule.to_dict()}
-        values |= {
-            "parameter": self.parameter,
-            "value": self.value,
-            "interval": self.interval,
-            "gains": dict(self.gains),
-        }
+        values |= {"parameter": self.parameter, "value": self.value, "interval": self.interval}
         return values | ({"study": self.study} if self.study else {})
 
     def to_json(self) -> str:
