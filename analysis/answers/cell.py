@@ -30,7 +30,7 @@ class Cell:
         schedule: The recommended schedule, as `trainables.schedules.from_dict` reads it.
         shapes: The families of which exactly one parameter was searched, whatever the recommended family.
         expected_metric: Validation metric to expect.
-        gains: Gain of the recommended family over each baseline and how sure it is, in words.
+        gains: Gain of the recommended family over each baseline, as `families.gain.Gain` has it.
         trials, completed, replicates: Number of explore trials, of those that completed, and of replicates.
     """
 
@@ -48,7 +48,7 @@ class Cell:
     trials: int
     completed: int
     replicates: int
-    gains: Mapping[str, str] = field(default_factory=dict)
+    gains: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Cell":
@@ -81,12 +81,28 @@ class Cell:
             trials=count(values, "trials"),
             completed=count(values, "completed"),
             replicates=count(values, "replicates"),
-            gains=_gains(values),
+            gains=mapping(values, "gains") or {},
         )
 
     def of(self, family: str | None) -> ShapeGuideline | None:
         """What is said of a family's parameter; None if it was not searched."""
         return next((shape for shape in self.shapes if shape.family == family), None)
+
+    @property
+    def gains_in_words(self) -> dict[str, str]:
+        """`gains` and how sure they are; without those that the file does not have in full.
+
+        Raises:
+            InputError: A value is of the wrong kind.
+        """
+        words = {}
+        for baseline, gain in self.gains.items():
+            ends = gain.get("interval")
+            size, probability = number(gain, "percent"), number(gain, "probability")
+            if size is not None and probability is not None and ends is not None:
+                relative = bool(gain.get("relative", True))
+                words[baseline] = gain_words(size, (float(ends[0]), float(ends[1])), probability, relative)
+        return words
 
     @property
     def cautions(self) -> list[str]:
@@ -122,17 +138,6 @@ def _shape_cautions(shape: ShapeGuideline, completed: int, recommended: bool) ->
             "base LR is as high as was tried there, more may be better: widen space.base_lr and raise trials"
         )
     return cautions
-
-
-def _gains(values: Mapping[str, Any]) -> dict[str, str]:
-    words = {}
-    for baseline, gain in (mapping(values, "gains") or {}).items():
-        ends = gain.get("interval") if isinstance(gain, Mapping) else None
-        size, chance = (number(gain, key) for key in ("percent", "probability")) if ends else (None, None)
-        if size is not None and chance is not None and isinstance(ends, list) and len(ends) == 2:
-            relative = bool(gain.get("relative", True))
-            words[str(baseline)] = gain_words(size, (float(ends[0]), float(ends[1])), chance, relative)
-    return words
 
 
 def _label(values: Mapping[str, Any]) -> str:

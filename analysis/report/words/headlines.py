@@ -61,9 +61,9 @@ def _advice(cells: list[CellGuideline]) -> str:
     winner = max(dict.fromkeys(families), key=families.count)
     if not winner:
         return "no trial completed, so nothing is recommended"
-    count = families.count(winner)
-    share = "at every budget" if count == len(cells) else f"at {count} of {len(cells)} budgets"
-    use = f"use {winner} {share}"
+    budgets = {name: ", ".join(str(c.budget) for c in cells if c.family == name) for name in dict.fromkeys(families)}
+    shares = [f"{name} at {at}" for name, at in budgets.items() if name]
+    use = f"use {winner} at every budget" if len(budgets) == 1 else f"use {', '.join(shares)} iterations"
     shapes = shapes_told(cells, winner)
     shape = next((each for each in shapes if each is not None), None)
     if shape is None:
