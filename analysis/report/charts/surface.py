@@ -34,7 +34,7 @@ def surface(guidelines: Guidelines, table: pd.DataFrame, parameter: str) -> Char
     mine = [groups.get((c.label, c.optimizer, c.budget, s.family), explore.iloc[:0]) for _, c, s, _ in drawn]
     every = max(1, -(-sum(map(len, mine)) // MOST_TRIALS))
     parts = [f"{len(drawn)} of {len(cells)} surfaces"] if len(drawn) < len(cells) else []
-    parts += [f"every {every}th trial"] if every > 1 else []
+    parts += [f"one trial in {every}"] if every > 1 else []
     left_out = f" This page holds {' and '.join(parts)}; results.parquet has all trials." if parts else ""
     name = symbol(parameter)
     return Chart(

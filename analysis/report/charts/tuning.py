@@ -60,7 +60,7 @@ def _curves(x: Spec, label: str, rows: Sequence[Row], family: str, **titles: str
     return {
         "layer": [
             layer("curve", {"type": "area", "opacity": 0.1, "clip": True},
-                  {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": {**color, "legend": None}},
+                  {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": color},
                   {"filter": "isValid(datum.low) && isValid(datum.high)"}),
             layer("curve", {"type": "line"}, {"x": x, "y": y, "color": color}),
             layer("curve", {**TARGET, "color": GREY}, {"x": x, "y": y, "tooltip": shown(name=family, **titles)},

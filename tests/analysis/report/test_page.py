@@ -77,7 +77,7 @@ def test_many_trials_do_not_make_a_large_page_and_it_says_what_it_leaves_out(
     surface = next(chart for chart in drawn if chart.name == "surface_over_phi")
     trials = [row for row in surface.rows if row["kind"] == "trial"]
     assert 2000 < len(trials) <= 5000
-    assert re.search(r"This page holds every \d+th trial; results.parquet has all", surface.caption)
+    assert re.search(r"This page holds one trial in \d+; results.parquet has all", surface.caption)
     assert "This page holds" not in next(c for c in charts(guidelines, few) if c.name == surface.name).caption
 
 
