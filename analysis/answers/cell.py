@@ -1,11 +1,12 @@
 """One cell of guidelines.json and the cautions that go with it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from phitune.analysis.answers.fields import Interval, count, interval, mapping, number, positive, text, wrong
 from phitune.analysis.answers.shape_guideline import ShapeGuideline, from_keys, told
+from phitune.analysis.answers.sureness import gain_words
 from phitune.trainables.errors import InputError
 from phitune.trainables.spec import Spec
 
@@ -29,6 +30,7 @@ class Cell:
         schedule: The recommended schedule, as `trainables.schedules.from_dict` reads it.
         shapes: The families of which exactly one parameter was searched, whatever the recommended family.
         expected_metric: Validation metric to expect.
+        gains: Gain of the recommended family over each baseline, as `families.gain.Gain` has it.
         trials, completed, replicates: Number of explore trials, of those that completed, and of replicates.
     """
 
@@ -46,6 +48,7 @@ class Cell:
     trials: int
     completed: int
     replicates: int
+    gains: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Cell":
@@ -78,11 +81,28 @@ class Cell:
             trials=count(values, "trials"),
             completed=count(values, "completed"),
             replicates=count(values, "replicates"),
+            gains=mapping(values, "gains") or {},
         )
 
     def of(self, family: str | None) -> ShapeGuideline | None:
         """What is said of a family's parameter; None if it was not searched."""
         return next((shape for shape in self.shapes if shape.family == family), None)
+
+    @property
+    def gains_in_words(self) -> dict[str, str]:
+        """`gains` and how sure they are; without those that the file does not have in full.
+
+        Raises:
+            InputError: A value is of the wrong kind.
+        """
+        words = {}
+        for baseline, gain in self.gains.items():
+            ends = gain.get("interval")
+            size, probability = number(gain, "percent"), number(gain, "probability")
+            if size is not None and probability is not None and ends is not None:
+                relative = bool(gain.get("relative", True))
+                words[baseline] = gain_words(size, (float(ends[0]), float(ends[1])), probability, relative)
+        return words
 
     @property
     def cautions(self) -> list[str]:

@@ -113,4 +113,5 @@ def _from_cell(cell: Cell, file: GuidelinesFile) -> Recommendation:
         base_lr_interval=cell.base_lr_interval,
         expected_metric=cell.expected_metric,
         warnings=cell.cautions,
+        gains=cell.gains_in_words,
     )

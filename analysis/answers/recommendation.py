@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from phitune.analysis.answers.cell import Cell
@@ -43,6 +43,7 @@ class Recommendation:
         evidence: The cells and trials behind it.
         warnings: In plain words, what to be careful about.
         schedule: Ready for use: `recommendation.schedule.lr_scheduler(optimizer, horizon=recommendation.budget)`.
+        gains: In a cell that was searched, the gain over each baseline and how sure it is, in words; see `sureness`.
         study: For a workload that was not searched, the study file that finds its LR in a dozen trials; else empty.
     """
 
@@ -59,6 +60,7 @@ class Recommendation:
     warnings: tuple[str, ...]
     schedule: Schedule
     study: str = ""
+    gains: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -75,6 +77,7 @@ class Recommendation:
         base_lr_interval: Interval | None = None,
         expected_metric: float | None = None,
         warnings: Sequence[str] = (),
+        gains: Mapping[str, str] | None = None,
     ) -> "Recommendation":
         """A recommendation with the evidence of its cells.
 
@@ -90,6 +93,7 @@ class Recommendation:
             base_lr_interval: See the attribute.
             expected_metric: See the attribute.
             warnings: See the attribute.
+            gains: See the attribute.
         """
         return cls(
             workload=label,
@@ -104,6 +108,7 @@ class Recommendation:
             evidence=Evidence.of(cells, source),
             warnings=tuple(warnings),
             schedule=schedule,
+            gains=gains or {},
         )
 
     @property
@@ -143,6 +148,7 @@ class Recommendation:
             ("schedule", f"{self.family}{value}{beside(self.parameter, self.schedule.to_dict())}"),
             ("base LR", _range(self.base_lr, self.base_lr_interval)),
             ("expect", metric),
+            *(("gain", f"over {base}: {words}") for base, words in self.gains.items()),
             (
                 "evidence",
                 f"{evidence.cells} cell(s), {evidence.trials} trials, {evidence.replicates} replicates; "

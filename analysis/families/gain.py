@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from phitune.analysis.answers.sureness import Sureness, sureness
 from phitune.analysis.surrogate.scale import Scale
 
 Array = NDArray[np.float64]
@@ -32,6 +33,11 @@ class Gain:
     def certain(self) -> bool:
         """Whether the interval leaves zero out."""
         return self.interval[0] > 0 or self.interval[1] < 0
+
+    @property
+    def sureness(self) -> Sureness:
+        """How sure its sign is, in words."""
+        return sureness(self.probability, self.interval)
 
 
 def gain(ours: Array, theirs: Array, scale: Scale, may_be_equal: bool = False) -> Gain:

@@ -1,10 +1,9 @@
-"""The report's files: words and figures as a page and as Markdown, with the data behind them.
+"""The report's files: a page and Markdown, with the data behind them.
 
-The page holds its figures as SVG images: they need no script, print well, and take some hundred kilobytes each. A
-Plotly page would carry over four megabytes of script, and what hovering would show is in results.parquet.
+The page is one file that needs nothing else: cards, tables, and charts that Vega draws in the browser.
 """
 
-import base64
+import json
 import os
 import shutil
 import tempfile
@@ -14,25 +13,21 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from joblib import Parallel, cpu_count, delayed
 
 from phitune.analysis import results
+from phitune.analysis.families.compare import BASELINES
 from phitune.analysis.guidelines.guidelines import Guidelines
-from phitune.analysis.report.figures import Rendered, Sketch, render, sketches
-from phitune.analysis.report.figures.catalogue import MOST_PANELS, shape_section
+from phitune.analysis.report.cards import cards
+from phitune.analysis.report.charts import MOST_PANELS, Chart, charts, charts_json, choices, picture, vega_script
 from phitune.analysis.report.guidelines_json import guidelines_json
-from phitune.analysis.report.search_quality import SearchQuality, search_quality
-from phitune.analysis.report.words.cells import brackets
+from phitune.analysis.report.search_quality import search_quality
+from phitune.analysis.report.words.cells import legend
 from phitune.analysis.report.words.families import family_lines
-from phitune.analysis.report.words.headlines import answer_lines, caution_lines
+from phitune.analysis.report.words.headlines import answer_lines, evidence_lines, unchecked_lines
 from phitune.analysis.report.words.method import METHOD
-from phitune.analysis.report.words.parameters import symbols
 from phitune.analysis.report.words.tables import answer_tables, ended_table, provenance_texts, saved_table
-from phitune.analysis.report.words.trends import model_lines, validation_lines
+from phitune.analysis.report.words.trends import model_lines, validation_lines, warning_lines
 from phitune.trainables.errors import InputError
-
-# Of a figure's width in inches: on a phone it scrolls sideways rather than shrink further.
-PIXELS_AN_INCH = 62
 
 
 def write_report(table: pd.DataFrame, guidelines: Guidelines, study: str, out: Path) -> list[Path]:
@@ -72,65 +67,49 @@ def write_report(table: pd.DataFrame, guidelines: Guidelines, study: str, out: P
 
 
 def _write_files(table: pd.DataFrame, guidelines: Guidelines, study: str, folder: Path) -> None:
+    drawn = charts(guidelines, table)
     (folder / "figures").mkdir()
-    quality = search_quality(table)
-    planned = sketches(guidelines, table, quality)
-    renderings = Parallel(n_jobs=min(cpu_count(), len(planned)))(delayed(render)(sketch.draw) for sketch in planned)
-    figures = [
-        _figure(sketch, rendered, folder / "figures")
-        for sketch, rendered in zip(planned, renderings, strict=True)
-        if rendered is not None
-    ]
-    values = _page_values(guidelines, study, quality, figures)
+    for chart in drawn:
+        if chart.pictured:
+            (folder / "figures" / f"{chart.name}.png").write_bytes(picture(chart))
+    values = _values(table, guidelines, study, drawn)
+    page = {
+        "charts_json": charts_json(drawn),
+        "choices_json": json.dumps(choices(drawn)).replace("<", "\\u003c"),
+        "vega": vega_script(),
+    }
     loader = FileSystemLoader(Path(__file__).parent / "templates")
-    for name, escape in (("report.html", True), ("report.md", False)):
+    for name, escape, more in (("report.html", True, page), ("report.md", False, {})):
         environment = Environment(
             loader=loader, autoescape=escape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
-        (folder / name).write_text(environment.get_template(f"{name}.j2").render(values), encoding="utf-8")
+        text = environment.get_template(f"{name}.j2").render(values, **more)
+        (folder / name).write_text(text, encoding="utf-8")
     (folder / "guidelines.json").write_text(guidelines_json(guidelines) + "\n", encoding="utf-8")
     results.write_parquet(table, folder / "results.parquet")
 
 
-def _page_values(
-    guidelines: Guidelines, study: str, quality: tuple[SearchQuality, ...], figures: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """The variables of the templates."""
+def _values(table: pd.DataFrame, guidelines: Guidelines, study: str, drawn: list[Chart]) -> dict[str, Any]:
+    """The variables of both templates."""
     return {
         "study": study,
         "counts": guidelines.provenance,
         "cells": len(guidelines.cells),
-        "searched": " and ".join(symbols(guidelines.cells)),
-        "shape_section": shape_section(guidelines),
-        "sections": list(dict.fromkeys(figure["section"] for figure in figures)),
-        "figures": figures,
-        "warnings": caution_lines(guidelines),
+        "cards": cards(guidelines),
         "answers": answer_lines(guidelines),
+        "tables": answer_tables(guidelines),
+        "legend": legend(guidelines),
+        "evidence_lines": evidence_lines(guidelines),
+        "baselines": BASELINES,
+        "charts": drawn,
         "most_panels": MOST_PANELS,
         "omitted": max(0, len({(c.label, c.optimizer) for c in guidelines.cells}) - MOST_PANELS),
-        "tables": answer_tables(guidelines),
-        "brackets": brackets(guidelines),
+        "warnings": [*warning_lines(guidelines), *unchecked_lines(guidelines)],
         "family_lines": family_lines(guidelines),
         "model_lines": model_lines(guidelines),
         "validation_lines": validation_lines(guidelines),
         "saved": saved_table(guidelines),
-        "ended": ended_table(quality),
+        "ended": ended_table(search_quality(table)),
         "method": METHOD,
         "provenance": provenance_texts(guidelines.provenance),
-    }
-
-
-def _figure(sketch: Sketch, rendered: Rendered, folder: Path) -> dict[str, Any]:
-    """Writes a figure's files; returns what the templates say of it."""
-    for kind, content in rendered.files.items():
-        (folder / f"{sketch.name}.{kind}").write_bytes(content)
-    return {
-        "name": sketch.name,
-        "section": sketch.section,
-        "title": sketch.title,
-        "caption": sketch.caption,
-        "folded": sketch.folded,
-        "data": base64.b64encode(rendered.files["svg"]).decode("ascii"),
-        "least": round(PIXELS_AN_INCH * rendered.width),
-        "most": round(1.6 * PIXELS_AN_INCH * rendered.width),
     }

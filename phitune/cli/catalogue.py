@@ -23,7 +23,7 @@ def schedules(
     from phitune.trainables.schedules import families, family
 
     if plot is not None:
-        from phitune.analysis.report.figures.schedules import save_schedules
+        from phitune.analysis.report.schedules_figure import save_schedules
 
         save_schedules(plot)
         typer.echo(f"Drawn: {plot}")

@@ -56,7 +56,7 @@ def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
             table.add_row(*row.values())
         console.print(f"\n{workload} with {optimizer}", style="bold")
         console.print(table)
-    console.print(f"\n{summary['legend']}\n")
+    console.print(f"\n{summary['legend']}\n", style="dim")
     for line in summary["lines"]:
         console.print(line)
     for line in summary["notes"]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from phitune.analysis.report.figures.schedules import save_schedules, schedules_figure
+from phitune.analysis.report.schedules_figure import save_schedules, schedules_figure
 from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import families, family, schedule
 from tests.docs.pages import ROOT

@@ -1,13 +1,12 @@
-"""The report's first lines: how far to trust it, then advice."""
+"""The answers in a sentence or two each, then what limits them."""
 
-from phitune.analysis.answers.numbers import number
 from phitune.analysis.answers.recommendation import symbol
-from phitune.analysis.answers.shape_guideline import ShapeGuideline
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
-from phitune.analysis.report.words.cells import reference, saved_text
-from phitune.analysis.report.words.gains import equal_text, payoff
+from phitune.analysis.report.words.cells import reference, savings_of
+from phitune.analysis.report.words.gains import CANNOT_TELL, equal_text, payoff, saved_text
 from phitune.analysis.report.words.parameters import optimum, shapes_told
+from phitune.analysis.report.words.shapes import LOCATED, place
 from phitune.analysis.report.words.trends import LEFT_OUT, warning_lines
 
 REQUIREMENTS = {
@@ -17,31 +16,33 @@ REQUIREMENTS = {
 
 
 def headlines(guidelines: Guidelines) -> list[str]:
-    """Cautions, then the answer in a sentence or two a workload and optimizer."""
-    return [*caution_lines(guidelines), *answer_lines(guidelines)]
+    """The answer in a sentence or two a workload and optimizer, then what limits it."""
+    return [*answer_lines(guidelines), *caution_lines(guidelines)]
 
 
 def caution_lines(guidelines: Guidelines) -> list[str]:
-    """How far to trust the answers."""
-    return [*warning_lines(guidelines), *evidence_lines(guidelines)]
+    """What limits the answers: first those of the cells, then what is said of other budgets and workloads."""
+    return [*evidence_lines(guidelines), *warning_lines(guidelines), *unchecked_lines(guidelines)]
 
 
 def evidence_lines(guidelines: Guidelines) -> list[str]:
-    """Where the evidence is thin, and which checks could not be made; empty if it is sound."""
+    """Where the cells' evidence is thin; empty if it is sound."""
     cells = guidelines.cells
     unlocated = sum(c.verdict in ("thin", "unclear") for c in cells)
     single = sum(not c.replicates for c in cells)
     parts = []
     if unlocated:
         names = dict.fromkeys(optimum(s.family, s.parameter) for c in cells if (s := c.shape) is not None)
-        parts.append(f"in {unlocated} of {len(cells)} cells {' or '.join(names)} is unclear or trials are too few")
+        parts.append(f"in {unlocated} of {len(cells)} cells {' or '.join(names)} cannot be told")
     if single:
         parts.append(f"in {single} of {len(cells)} cells nothing was trained again on fresh seeds")
-    lines = [f"The evidence is thin: {'; '.join(parts)}."] if parts else []
-    for key, name in LEFT_OUT.items():
-        if not guidelines.validation.get(key, {}).get("n"):
-            lines.append(f"{name}: not checked, {REQUIREMENTS[key]}.")
-    return lines
+    return [f"The evidence is thin: {'; '.join(parts)}."] if parts else []
+
+
+def unchecked_lines(guidelines: Guidelines) -> list[str]:
+    """Which checks of what is said of other budgets and workloads could not be made."""
+    missing = [key for key in LEFT_OUT if not guidelines.validation.get(key, {}).get("n")]
+    return [f"{LEFT_OUT[key]}: not checked, {REQUIREMENTS[key]}." for key in missing]
 
 
 def answer_lines(guidelines: Guidelines) -> list[str]:
@@ -60,9 +61,9 @@ def _advice(cells: list[CellGuideline]) -> str:
     winner = max(dict.fromkeys(families), key=families.count)
     if not winner:
         return "no trial completed, so nothing is recommended"
-    count = families.count(winner)
-    share = "at every budget" if count == len(cells) else f"at {count} of {len(cells)} budgets"
-    use = f"use {winner} {share}"
+    budgets = {name: ", ".join(str(c.budget) for c in cells if c.family == name) for name in dict.fromkeys(families)}
+    shares = [f"{name} at {at}" for name, at in budgets.items() if name]
+    use = f"use {winner} at every budget" if len(budgets) == 1 else f"use {', '.join(shares)} iterations"
     shapes = shapes_told(cells, winner)
     shape = next((each for each in shapes if each is not None), None)
     if shape is None:
@@ -75,40 +76,25 @@ def _advice(cells: list[CellGuideline]) -> str:
     if all(each.verdict == "flat" for _, each in known):
         return f"{use}; no effect of {name} is seen at any of the budgets searched"
     parts = [use]
-    if located := [(c, each) for c, each in known if each.verdict in ("ok", "boundary")]:
+    if located := [(c, each) for c, each in known if each.verdict in LOCATED]:
         ends = located[:1] + located[1:][-1:]
-        places = " and ".join(f"{_place(each)} at {c.budget}" for c, each in ends)
+        places = " and ".join(f"{place(each)} at {c.budget}" for c, each in ends)
         parts.append(f"{best} (90 % interval) {places} iterations")
     flat = [str(c.budget) for c, each in known if each.verdict == "flat"]
     parts += [f"no effect of {name} is seen at {', '.join(flat)}"] if flat else []
     unlocated = [str(c.budget) for c, each in known if each.verdict in ("thin", "unclear")]
-    parts += [f"{best} is unclear at {', '.join(unlocated)}: add trials"] if unlocated else []
+    parts += [f"which {name} is best cannot be told at {', '.join(unlocated)}"] if unlocated else []
     return "; ".join(parts)
 
 
 def _saving(cells: list[CellGuideline], guidelines: Guidelines) -> str:
-    """Budget saved, at the largest budget where it is more than a bound; empty if there is none."""
+    """Budget saved, at the largest budget where the gain can be told and it is more than a bound; else empty."""
     baseline = reference(guidelines)
-    recommended = {(c.label, c.optimizer, c.budget, c.family) for c in cells}
-    known = [
-        s
-        for s in guidelines.comparisons.budget_saved
-        if s.baseline == baseline
-        and (s.workload, s.optimizer, s.budget, s.family) in recommended
-        and s.percent is not None
-        and s.bound is None
-    ]
+    savings = savings_of(guidelines)
+    sure = [c for c in cells if (gain := c.gains.get(baseline)) is not None and gain.sureness != CANNOT_TELL]
+    told = [savings.get((c.label, c.optimizer, c.budget, c.family or "", baseline)) for c in sure]
+    known = [s for s in told if s is not None and s.percent is not None and s.bound is None]
     if not known:
         return ""
-    last = max(known, key=lambda s: s.budget)
+    last = known[-1]
     return f"At {last.budget} {last.family} reaches {baseline}'s quality in {saved_text(last)} of the iterations."
-
-
-def _place(shape: ShapeGuideline) -> str:
-    """The place of the best value: an interval, or a bound if the interval touches an end of the range searched."""
-    assert shape.interval is not None and shape.searched is not None
-    low, high = shape.interval
-    if shape.verdict == "boundary":
-        upper_end = high / shape.searched[1] > shape.searched[0] / low
-        return f"at least {number(low)}" if upper_end else f"at most {number(high)}"
-    return f"{number(low)} to {number(high)}"

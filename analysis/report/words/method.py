@@ -15,7 +15,7 @@ METHOD = (
     "What counts as equal is worth a few per cent of the budget (`equal` in the study file) by the slope of quality "
     "over the budgets searched, or a tenth of the spread between seeds if that is more.",
     "Budget saved: the baseline's quality at its best LR is a curve over the budgets; a family's quality at T is "
-    "looked up on it. '?' marks an end beyond the budgets searched.",
+    "looked up on it. An end of its interval beyond the budgets searched is left out.",
     "Replicates are fresh seeds of what was chosen: data like all others, and unbiased by the choice. Scores and "
     "performance profiles rest on them alone.",
     "Model-based sampling and early stopping concentrate trials near the best; far from it the bands are wide.",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from phitune.analysis.guidelines.guidelines import Guidelines
-from phitune.analysis.report.words.cells import summary_table, units
+from phitune.analysis.report.words.cells import legend, summary_table
 from phitune.analysis.report.words.headlines import headlines
 
 
@@ -11,7 +11,7 @@ def summary(guidelines: Guidelines) -> dict[str, Any]:
     """The rows of the summary table, how to read it, the headlines, and what was left out: all as text."""
     return {
         "rows": summary_table(guidelines),
-        "legend": f"Brackets: 90 % intervals. Gains: {units(guidelines)}, positive is better.",
+        "legend": legend(guidelines),
         "lines": headlines(guidelines),
         "notes": list(guidelines.provenance.get("left_out", [])),
     }

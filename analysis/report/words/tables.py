@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from phitune.analysis.answers.numbers import number
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.search_quality import SearchQuality
-from phitune.analysis.report.words.cells import heads, saved_text, summary_table
+from phitune.analysis.report.words.cells import heads, summary_table
+from phitune.analysis.report.words.gains import saved_text
 from phitune.analysis.results.table import STATUSES
 
 

@@ -19,7 +19,8 @@ def family_reason(cell: CellGuideline) -> str:
             return "UBA is expected to be the best"
         case "uba equal":
             return f"UBA; {best} is expected to be ahead by {gain_text(lead)}, less than what counts as equal"
-    doubt = "" if lead is not None and lead.certain else ", which is not told from zero"
+    sure = lead.sureness if lead is not None else "cannot tell"
+    doubt = {"clear": "", "likely": ", which is likely", "cannot tell": ", which is not told from zero"}[sure]
     return f"{best} is expected to be the best, ahead of UBA by {gain_text(lead)}{doubt}"
 
 

@@ -16,6 +16,8 @@ import yaml
 import phitune
 from phitune.analysis import recommend
 from phitune.analysis.answers.budget_model import BudgetModel
+from phitune.analysis.guidelines.guidelines import Guidelines
+from phitune.analysis.report.words.cells import summary_table
 from phitune.search.study.model import parse_study
 from phitune.trainables.errors import InputError
 from tests.conftest import environment
@@ -38,6 +40,13 @@ def test_a_searched_cell_is_recommended_unchanged(guidelines_file: Path, content
     assert answer.family == cell["family"] and answer.base_lr == cell["base_lr"]
     assert answer.schedule.to_dict() == cell["schedule"]
     assert answer.evidence.source == str(guidelines_file) and answer.evidence.trials == cell["trials"]
+
+
+def test_a_searched_cell_s_gains_are_as_sure_as_in_the_table(guidelines: Guidelines, guidelines_file: Path) -> None:
+    for cell, row in zip(guidelines.cells, summary_table(guidelines), strict=True):
+        answer = recommend(cell.label, cell.budget, guidelines=guidelines_file)
+        assert answer.gains == {base: row[f"over {base}"] for base in cell.gains}
+        assert all(f"over {base}: {words}" in str(answer) for base, words in answer.gains.items())
 
 
 def test_json_has_the_fields_of_the_contract(guidelines_file: Path) -> None:

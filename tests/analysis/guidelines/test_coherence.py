@@ -34,12 +34,17 @@ def _agree(cell: CellGuideline, row: dict[str, str]) -> None:
     assert cell.phi is not None and cell.phi_interval is not None
     low, high = cell.phi_interval
     if cell.verdict == "flat":
-        assert not gain.certain and row["φ"] in ("no effect seen", "(uba: no effect seen)")
+        assert not gain.certain and row["best φ"] == "no effect"
     if gain.certain:
         # Cosine is UBA at phi = 2.
         assert not low <= COSINE_PHI <= high
     assert cell.families[0].objective == min(f.objective for f in cell.families)
     assert all(each.interval[1] >= 0 for each in cell.gains.values())
+    for base, each in cell.gains.items():
+        # Sure words and figures go together, and "clear" is what leaves zero out.
+        assert (each.sureness == "clear") == each.certain
+        assert row[f"over {base}"].endswith(each.sureness)
+        assert row["iterations"] == "" or base != "linear" or each.sureness != "cannot tell"
     chosen = families[str(cell.family)]
     assert (cell.base_lr, cell.gains, cell.expected_objective) == (chosen.base_lr, chosen.gains, chosen.objective)
     if cell.family == "uba":

@@ -21,6 +21,7 @@ from phitune.analysis.guidelines import Guidelines, build
 from phitune.analysis.report.guidelines_json import guidelines_json
 from phitune.analysis.report.words.cells import summary_table
 from phitune.analysis.report.words.headlines import headlines
+from phitune.analysis.report.words.shapes import place_short
 from phitune.analysis.results import read_csv
 from phitune.analysis.surface import CellSurface
 
@@ -133,8 +134,11 @@ def test_the_largest_budget_is_predicted_from_the_others(llama: Guidelines) -> N
 def test_the_table_shows_the_cooldown(llama: Guidelines) -> None:
     for cell, row in zip(llama.cells, summary_table(llama), strict=True):
         shape = cell.of("wsd")
-        assert shape is not None and row["cooldown"].startswith(f"{shape.best:.3g} [")
-        assert row["verdict"].startswith("cooldown ") and row["cosine's quality in"] != "–"
+        assert shape is not None and row["use"].startswith(f"wsd cooldown={shape.best:.3g}")
+        assert row["best cooldown"] == place_short(shape)
+        gain = cell.gains["cosine"]
+        assert row["over cosine"].endswith(gain.sureness)
+        assert row["iterations"].endswith("fewer") == (gain.sureness != "cannot tell" and gain.percent > 0)
 
 
 def test_recommendations_follow_the_cooldowns_trend(llama: Guidelines, tmp_path: Path) -> None:

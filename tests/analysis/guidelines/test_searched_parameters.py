@@ -8,11 +8,12 @@ import pytest
 
 from phitune.analysis import recommend
 from phitune.analysis.guidelines import Guidelines, build
-from phitune.analysis.report.figures.catalogue import parameters, shape_section, sketches
+from phitune.analysis.report.charts import charts
+from phitune.analysis.report.charts.cells import parameters
 from phitune.analysis.report.guidelines_json import guidelines_json
-from phitune.analysis.report.search_quality import search_quality
 from phitune.analysis.report.words.cells import heads, summary_table
 from phitune.analysis.report.words.headlines import answer_lines, caution_lines
+from phitune.analysis.report.words.shapes import place_short
 from phitune.analysis.report.words.trends import model_lines, validation_lines
 from tests.analysis.surface.test_shapes import rows
 
@@ -49,7 +50,6 @@ def test_each_has_models_and_the_main_familys_come_first(guidelines: Guidelines)
         ("polynomial", "power"), ("polynomial", "mean_lr"), ("uba", "phi"), ("uba", "mean_lr"),
     ]  # fmt: skip
     assert guidelines.main == ("polynomial", "power") and parameters(guidelines) == ["power", "phi"]
-    assert shape_section(guidelines) == "Power, φ and the budget"
 
 
 def test_each_is_validated(guidelines: Guidelines) -> None:
@@ -64,11 +64,11 @@ def test_each_is_validated(guidelines: Guidelines) -> None:
 
 
 def test_words_and_table_are_about_the_recommended_family(guidelines: Guidelines) -> None:
-    assert heads(guidelines)[2] == "power"
+    assert heads(guidelines)[2] == "best power"
     for cell, row in zip(guidelines.cells, summary_table(guidelines), strict=True):
         shape = cell.shape
         assert cell.family == "polynomial" and shape is not None and shape.family == "polynomial"
-        assert row["power"].startswith(f"{shape.best:.3g} [") and row["family"] == "polynomial"
+        assert row["use"] == f"polynomial power={shape.best:.3g}" and row["best power"] == place_short(shape)
         assert cell.phi is not None and cell.verdict == shape.verdict
     [answer] = answer_lines(guidelines)
     assert "use polynomial at every budget" in answer and "power" in answer and "φ" not in answer
@@ -78,11 +78,10 @@ def test_words_and_table_are_about_the_recommended_family(guidelines: Guidelines
 
 
 def test_each_is_drawn(guidelines: Guidelines) -> None:
-    table = cells()
-    names = {sketch.name for sketch in sketches(guidelines, table, search_quality(table)) if sketch.draw() is not None}
-    assert {f"{parameter}_against_budget" for parameter in ("power", "phi")} <= names
-    assert {f"quality_against_{parameter}" for parameter in ("power", "phi")} <= names
-    assert {"surface-w", "surface-w-polynomial"} <= names
+    families = {chart.name: {row.get("family") for row in chart.rows} for chart in charts(guidelines, cells())}
+    for parameter, family in (("power", "polynomial"), ("phi", "uba")):
+        for name in (f"{parameter}_against_budget", f"quality_against_{parameter}", f"surface_over_{parameter}"):
+            assert families[name] == {family}
 
 
 def test_the_file_keeps_ubas_keys_and_recommend_reads_both(guidelines: Guidelines, tmp_path: Path) -> None:

@@ -6,10 +6,9 @@ import pandas as pd
 import pytest
 
 from phitune.analysis.guidelines.guidelines import Guidelines, build
-from phitune.analysis.report.figures.families_compared import families_compared
-from phitune.analysis.report.figures.quality_against_parameter import quality_against_parameter
-from phitune.analysis.report.figures.style import panels
-from phitune.analysis.report.words.cells import brackets, summary_table, units
+from phitune.analysis.report.charts.families import families_compared
+from phitune.analysis.report.charts.quality import quality_against_parameter
+from phitune.analysis.report.words.cells import legend, summary_table, units
 from phitune.analysis.report.words.headlines import headlines
 from phitune.analysis.report.words.trends import validation_lines
 from tests.analysis.synthetic_study import Recipe, table
@@ -58,14 +57,18 @@ def test_regrets_are_shares_of_the_spread_of_the_better_trials(rows: pd.DataFram
 
 def test_words_and_axes_name_the_units(crossing: Guidelines) -> None:
     assert units(crossing) == "per cent of the objective, or its own units where it crosses zero"
-    assert units(crossing) in brackets(crossing)
+    assert units(crossing) in legend(crossing)
     whole = "the spread of its better trials, as it crosses zero"
     assert validation_lines(crossing)[1].endswith(f"Per cent of {whole}.")
     assert not [line for line in headlines(crossing) if "% of the objective" in line]
-    figures = families_compared(panels(crossing)), quality_against_parameter(panels(crossing), "phi")
-    labels = [text for figure in figures for axis in (figure.axes if figure else ()) for text in
-              (axis.get_xlabel(), axis.get_ylabel())]  # fmt: skip
-    assert "gain over cosine (validation loss)" in labels and "validation loss above the best" in labels
+    for unit in (True, False):
+        drawn = [families_compared(crossing, unit), quality_against_parameter(crossing, "phi", unit)]
+        assert all(bool(chart.rows) != unit for chart in drawn)
+        labels = [layer["encoding"]["x"].get("title") for layer in drawn[0].spec["layer"]]
+        labels += [layer["encoding"]["y"].get("title") for layer in drawn[1].spec["layer"]]
+        if not unit:
+            assert {"gain (validation loss)", "validation loss above the best"} <= set(labels)
+            assert not any("%" in (label or "") for label in labels)
 
 
 def test_a_positive_objective_keeps_its_per_cents() -> None:

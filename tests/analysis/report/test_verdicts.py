@@ -26,7 +26,12 @@ LEAD = Gain(3.0, (1.0, 5.0), 0.99)
         ("uba beaten", LEAD, "{best} is expected to be the best, ahead of UBA by +3 % [+1, +5]"),
         (
             "uba beaten",
-            replace(LEAD, interval=(-1.0, 5.0)),
+            replace(LEAD, interval=(-1.0, 5.0), probability=0.85),
+            "{best} is expected to be the best, ahead of UBA by +3 % [-1, +5], which is likely",
+        ),
+        (
+            "uba beaten",
+            replace(LEAD, interval=(-1.0, 5.0), probability=0.7),
             "{best} is expected to be the best, ahead of UBA by +3 % [-1, +5], which is not told from zero",
         ),
         ("uba equal", LEAD, "UBA; {best} is expected to be ahead by +3 % [+1, +5], less than what counts as equal"),

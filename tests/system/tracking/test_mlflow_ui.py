@@ -13,12 +13,11 @@ from typing import Any, TypeVar
 
 import pytest
 from mlflow import MlflowClient
-from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 
 from tests.conftest import PATIENCE, command, environment
+from tests.system.harness.browser import chromium
 from tests.system.harness.clusters.start import free_ports
-from tests.system.harness.requirements import program
 from tests.system.harness.servers.answering import wait_for_answer
 
 pytestmark = pytest.mark.full
@@ -76,16 +75,8 @@ class Page:
 # As wide as the search's fixture, so that where there is no browser nothing is searched for it.
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    chromium = program("chromium", "google-chrome", package="chromium")
-    driver = program("chromedriver", package="chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    flags = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1700,1100")
-    for flag in flags:
-        options.add_argument(flag)
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield browser
-    browser.quit()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -12,10 +13,29 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from phitune.analysis.report.figures.style import COLOURS, STYLE
 from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import Schedule, refine, schedule
 
+# Okabe and Ito's palette: distinguishable with every common kind of colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+STYLE: dict[Any, Any] = {
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#6b6b6b",
+    "axes.labelcolor": "#222222",
+    "xtick.color": "#6b6b6b",
+    "ytick.color": "#6b6b6b",
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "svg.hashsalt": "phitune",
+}
 FAN = (0.05, 0.25, 1.0, 2.0, 5.0, 20.0, 50.0)
 STEPS = 1000
 KINDS = (".png", ".svg", ".pdf")
