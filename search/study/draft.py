@@ -64,7 +64,7 @@ class Draft:
         functions = [spec for spec in specs if is_function(spec.name)]
         yield f"# Check this file:  phitune search {shlex.quote(str(path))} --dry-run"
         yield f"# Search the study: phitune search {shlex.quote(str(path))}"
-        yield "# Every key but `name` and `workloads` has a default; docs/study.md has all of them."
+        yield "# Every key but `name` and `workloads` has a default; docs/reference/study-file.md has all of them."
         yield _commented(f"name: {self.name}", f"its results: runs/{self.name}")
         yield _commented("workloads:", "`phitune workloads` lists the built-in ones")
         for spec in specs:
