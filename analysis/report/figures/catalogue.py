@@ -16,10 +16,11 @@ from phitune.analysis.report.figures.performance_profiles import performance_pro
 from phitune.analysis.report.figures.quality_against_parameter import quality_against_parameter
 from phitune.analysis.report.figures.rank_diagram import rank_diagram
 from phitune.analysis.report.figures.search_health import rung_correlations, trials_ended
-from phitune.analysis.report.figures.style import Panel, best_name, panels, shape_panels
+from phitune.analysis.report.figures.style import Panel, ShapeCell, best_name, panels, shape_panels
 from phitune.analysis.report.figures.surfaces import surfaces
 from phitune.analysis.report.figures.tuning import tuning
 from phitune.analysis.report.search_quality import SearchQuality
+from phitune.analysis.results.table import CellKey
 
 # Further workloads are in the tables and in the best values against the budget alone: nobody reads hundreds of panels,
 # and each costs a third of a second.
@@ -156,6 +157,21 @@ def _surfaces(guidelines: Guidelines, shown: list[Panel], table: pd.DataFrame) -
                 f"LR with their 90 % intervals, hollow where no effect of {name} is seen or {best} is unclear.",
                 partial(surfaces, (title, cells), trials[trials["workload"] == cells[0].cell.label]),
             )  # fmt: skip
+
+
+def cell_sketches(guidelines: Guidelines, table: pd.DataFrame) -> dict[CellKey, Callable[[], Figure]]:
+    """Of each cell the surface of the parameter that it speaks of, drawn alone, by workload, optimizer and budget."""
+    trials = table[["workload", "optimizer", "budget", "phase", "family", "status", "schedule", "base_lr"]]
+    draws = {}
+    for title, cells in panels(guidelines)[:MOST_PANELS]:
+        for cell, by_family in cells:
+            shape = cell.shape
+            surface = by_family.get(shape.family) if shape is not None else None
+            if shape is not None and surface is not None and shape.best is not None:
+                panel = title, [ShapeCell(cell, shape, surface)]
+                mine = trials[trials["workload"] == cell.label]
+                draws[cell.label, cell.optimizer, cell.budget] = partial(surfaces, panel, mine)
+    return draws
 
 
 def _search(shown: list[Panel], groups: list[Panel], quality: tuple[SearchQuality, ...]) -> Iterator[Sketch]:
