@@ -56,7 +56,10 @@ class Groups:
             for finalist, replicates in _replicates(records).items():
                 if finalist not in self._runs:
                     self._runs[finalist] = self._create_finalist(finalist, replicates[0], run)
-                self._log(self._runs[finalist], look.spread(replicates), {})
+                run_id = self._runs[finalist]
+                if self._log(run_id, look.spread(replicates), {}):
+                    end = max(look.end_of(record) for record in replicates)
+                    self._client.set_terminated(run_id, end_time=end)
         except Exception:
             # One that was deleted is looked for, and made anew.
             self._runs.clear()
@@ -65,17 +68,18 @@ class Groups:
             raise
 
     def end(self, status: str) -> None:
-        """Ends the runs of cells as the study's ended, those of finalists as finished."""
-        if not self._runs:
-            self._open()
-        for key, run in self._runs.items():
-            self._client.set_terminated(run, status=status if key in self._facts.cells else "FINISHED")
+        """Ends the runs of cells."""
+        for key in self._facts.cells:
+            self._client.set_terminated(self.run_of(key), status=status)
 
-    def _log(self, run: str, metrics: list[Metric], texts: dict[str, str]) -> None:
+    def _log(self, run: str, metrics: list[Metric], texts: dict[str, str]) -> bool:
+        """Writes what this process has not written; whether there was any."""
         fresh = metrics[self._sent.get(run, 0) :]
-        if fresh or texts != self._texts.get(run, {}):
+        changed = bool(fresh) or texts != self._texts.get(run, {})
+        if changed:
             self._client.log_batch(run, metrics=fresh, tags=[RunTag(key, text) for key, text in texts.items()])
             self._sent[run], self._texts[run] = len(metrics), texts
+        return changed
 
     def _open(self) -> None:
         """Finds the runs, restores those that were deleted, creates those of new cells."""

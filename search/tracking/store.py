@@ -180,7 +180,7 @@ class Store:
     def _describe_experiment(self) -> None:
         experiment = self._client.get_experiment(self.experiment_id)
         tags = views(self._facts, int(experiment.creation_time or 0))
-        tags[runs.NOTE] = look.experiment_note(self.experiment_id)
+        tags[runs.NOTE] = look.experiment_note(self.experiment_id, self.parent_run_id)
         for key, value in tags.items():
             if experiment.tags.get(key) != value:
                 self._client.set_experiment_tag(self.experiment_id, key, value)

@@ -11,14 +11,14 @@ from mlflow.entities import Metric, Param
 from phitune.search.records.record import Record, Trial
 from phitune.search.tracking.facts import HEADING, CellFacts, StudyFacts
 from phitune.search.tracking.layout.trials import RUN_STATUS, configuration_name
-from phitune.search.tracking.layout.views import FINALISTS, TRIALS, cell_view, runs_page
+from phitune.search.tracking.layout.views import FINALISTS, TRIALS, cell_view, run_page, runs_page
 from phitune.trainables.mlflow_names import BEST
 
 # Opens MLflow's pages for training runs rather than those for language-model traces.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 
-def experiment_note(experiment: str) -> str:
+def experiment_note(experiment: str, study_run: str) -> str:
     """The experiment's description."""
 
     def link(text: str, *view: str, charts: bool = False) -> str:
@@ -26,8 +26,8 @@ def experiment_note(experiment: str) -> str:
 
     return (
         f"{link('The cells')} · {link('families compared, in charts', charts=True)} · {link('finalists', FINALISTS)} · "
-        f"{link('all trials', TRIALS)}. What was searched, and the answers once `phitune analyze` has run, are in the "
-        "descriptions of the runs of the study and of its cells."
+        f"{link('all trials', TRIALS)} · [the study]({run_page(experiment, study_run)}): what was searched, and the "
+        "answers once `phitune analyze` has run"
     )
 
 
@@ -49,7 +49,7 @@ def cell_note(facts: StudyFacts, key: str, experiment: str, study_run: str) -> s
         f"{HEADING}\n\n{cell.workload} with {cell.optimizer} for {cell.budget} iterations, "
         f"{100 * cell.budget / cell.full_budget:.3g} % of the full budget; {cell.objective} ({cell.mode}). "
         f"[Its trials, the best first]({trials}) · [charts of the ten best]({charts}) · "
-        f"[the study](#/experiments/{experiment}/runs/{study_run})"
+        f"[the study]({run_page(experiment, study_run)})"
     )
 
 
@@ -62,7 +62,7 @@ def cell_texts(records: Sequence[Record], cell: CellFacts) -> dict[str, str]:
 
 def best_so_far(records: Sequence[Record], cell: CellFacts) -> list[Metric]:
     """The best objective of a cell's explore trials, a point wherever it became better, over the number of trials."""
-    return [Metric(BEST, best.final["objective"], _end(best), number) for number, best in _best(records, cell)]
+    return [Metric(BEST, best.final["objective"], end_of(best), number) for number, best in _best(records, cell)]
 
 
 def _best(records: Sequence[Record], cell: CellFacts) -> list[tuple[int, Record]]:
@@ -85,7 +85,7 @@ def spread(replicates: Sequence[Record]) -> list[Metric]:
     """Mean, standard deviation and number of a finalist's replicates, over that number."""
     points = []
     for number in range(1, len(replicates) + 1):
-        some, at = [record.final for record in replicates[:number]], _end(replicates[number - 1])
+        some, at = [record.final for record in replicates[:number]], end_of(replicates[number - 1])
         points.append(Metric("final/objective_n", number, at, number))
         for name in ("objective", "val_metric", "test_loss", "test_metric"):
             values = [final[name] for final in some if name in final]
@@ -96,7 +96,7 @@ def spread(replicates: Sequence[Record]) -> list[Metric]:
     return points
 
 
-def _end(record: Record) -> int:
+def end_of(record: Record) -> int:
     """When a trial ended, in ms since 1970."""
     return int(1000 * (record.started + record.seconds))
 

@@ -22,13 +22,22 @@ _NAME = "attributes.`Run Name`"
 # Of a cell: what `phitune analyze` sets, then what the search does.
 _TEXTS = ("verdict", "family", "φ", "shape", "base LR", "over cosine", "over linear", "best so far", "trials")
 _CONFIGURATION = ("family", "phi", "base_lr")
-_WIDE, _NAME_WIDTH = 170, 330
+# Pages for training runs rather than for language-model traces, in which MLflow starts.
+_TRAINING = "workflowType=machine_learning"
+# In pixels.
+_WIDTHS = {_NAME: 300, "runDateAndNestInfo": 125, "tags.`family`": 75}
+_WIDTH_OF_TEXT, _WIDTH_OF_NUMBER = 165, 95
 
 
 def runs_page(experiment_id: str, server: str = "", view: str = CELLS, charts: bool = False) -> str:
     """Address of a view of an experiment's runs, as model training: its table, or its charts."""
     mode = "&compareRunsMode=CHART" if charts else ""
-    return f"{server}/#/experiments/{experiment_id}/runs?workflowType=machine_learning{mode}&viewStateShareKey={view}"
+    return f"{server}/#/experiments/{experiment_id}/runs?{_TRAINING}{mode}&viewStateShareKey={view}"
+
+
+def run_page(experiment_id: str, run_id: str) -> str:
+    """Address of a run's page, below the server's."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}?{_TRAINING}"
 
 
 def cell_view(cell: str) -> str:
@@ -45,7 +54,7 @@ def views(facts: StudyFacts, created: int) -> dict[str, str]:
     """
     cells = facts.cells.values()
     place = [key for key in ("workload", "optimizer", "budget") if len({getattr(cell, key) for cell in cells}) > 1]
-    configuration = _columns("params", *place, *_CONFIGURATION)
+    configuration = _columns("params", *_CONFIGURATION)
     means = [f"final/{name}" for name in ("objective_mean", "objective_std", "objective_n", "test_metric_mean")]
     in_order = {"orderByKey": f"tags.`{ORDER}`", "orderByAsc": True}
     named = {
@@ -53,8 +62,8 @@ def views(facts: StudyFacts, created: int) -> dict[str, str]:
         (FINALISTS, "Finalists"): _of("finalist")
         | in_order
         | _table(configuration + _columns("metrics", *means))
-        | _charts({"Finalists": [_bar(means[0], "Mean objective of the replicates")]}),
-        (TRIALS, "All trials"): _of("trial") | _table(configuration + _finals()),
+        | _charts({"Means of the replicates": [_bar(means[0])]}),
+        (TRIALS, "All trials"): _of("trial") | _table(_columns("params", *place) + configuration + _finals()),
     }
     # The menu lists the newest first.
     tags = {_TAG + key: _listed(name, created - place, named[key, name]) for place, (key, name) in enumerate(named)}
@@ -62,22 +71,19 @@ def views(facts: StudyFacts, created: int) -> dict[str, str]:
 
 
 def _cells_compared(facts: StudyFacts) -> dict[str, Any]:
-    families = [
-        _bar(metric_name(GAIN, family), f"{family}: gain over cosine, %")
-        for family in facts.families
-        if family != "cosine"
-    ]
-    best = [_bar("answer/phi", "φ*"), _bar("answer/base_lr", "base LR of the recommended family")]
-    return _charts({"Families": families, "Best values": best, "Search": [_line(BEST, "Best objective so far")]})
+    families = [_bar(metric_name(GAIN, family)) for family in facts.families if family != "cosine"]
+    return _charts(
+        {
+            "Families: gain over cosine, %": families,
+            "Recommended": [_bar("answer/phi"), _bar("answer/base_lr"), _bar("answer/over linear")],
+            "Search: best objective so far, over trials": [_line(BEST)],
+        }
+    )
 
 
 def _best_of(key: str, cell: CellFacts) -> dict[str, Any]:
     """The view of a cell's trials: the best first, charts of the ten best."""
-    best = [
-        _line("ema_val_loss", "Validation loss, averaged weights"),
-        _line("lr", "LR", log=False),
-        _bar("final/objective", "Objective"),
-    ]
+    best = [_line("ema_val_loss"), _line("lr", log=False), _bar("final/objective")]
     return (
         _of("trial", f" AND tags.`{CELL}` = '{key}'")
         | {"orderByKey": "metrics.`final/objective`", "orderByAsc": cell.mode == "min"}
@@ -100,10 +106,10 @@ def _finals() -> list[str]:
 
 
 def _table(columns: list[str]) -> dict[str, Any]:
-    wide = {column: _WIDE for column in columns if column.startswith("tags.")}
+    widths = {column: _WIDTH_OF_TEXT if column.startswith("tags.") else _WIDTH_OF_NUMBER for column in columns}
     # The table heeds widths only of columns whose order is given; "1" is the box to tick.
-    order = ["1", _NAME, "runDateAndNestInfo", "duration", *columns]
-    return {"selectedColumns": columns, "columnOrder": order, "columnWidths": {_NAME: _NAME_WIDTH, **wide}}
+    order = ["1", _NAME, "runDateAndNestInfo", *columns, "duration"]
+    return {"selectedColumns": columns, "columnOrder": order, "columnWidths": widths | _WIDTHS}
 
 
 def _charts(sections: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
@@ -122,17 +128,16 @@ def _charts(sections: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     }
 
 
-def _bar(metric: str, title: str) -> dict[str, Any]:
-    return {"type": "BAR", "metricKey": metric, "displayName": title, "runsCountToCompare": 100}
+def _bar(metric: str) -> dict[str, Any]:
+    return {"type": "BAR", "metricKey": metric, "runsCountToCompare": 100}
 
 
-def _line(metric: str, title: str, log: bool = True) -> dict[str, Any]:
+def _line(metric: str, log: bool = True) -> dict[str, Any]:
     scale = "log" if log else "linear"
     return {
         "type": "LINE",
         "metricKey": metric,
         "selectedMetricKeys": [metric],
-        "displayName": title,
         "scaleType": scale,
         "xAxisKey": "step",
         "xAxisScaleType": "linear",
