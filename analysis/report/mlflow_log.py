@@ -64,8 +64,10 @@ def _log_cells(
     """Log what is said of each cell on its run."""
     from mlflow.entities import Metric, RunTag
 
-    sketches = cell_sketches(guidelines, gathered.table) if runs else {}
-    drawn = Parallel(n_jobs=cpu_count())(delayed(render)(draw) for draw in sketches.values())
+    sketches = {key: draw for key, draw in cell_sketches(guidelines, gathered.table).items() if key in runs}
+    drawn = Parallel(n_jobs=max(1, min(cpu_count(), len(sketches))))(
+        delayed(render)(each) for each in sketches.values()
+    )
     figures = dict(zip(sketches, drawn, strict=True))
     for cell, row in zip(guidelines.cells, summary_table(guidelines), strict=True):
         key = cell.label, cell.optimizer, cell.budget

@@ -162,7 +162,7 @@ def _surfaces(guidelines: Guidelines, shown: list[Panel], table: pd.DataFrame) -
 def cell_sketches(guidelines: Guidelines, table: pd.DataFrame) -> dict[CellKey, Callable[[], Figure]]:
     """Of each cell the surface of the parameter that it speaks of, drawn alone, by workload, optimizer and budget."""
     trials = table[["workload", "optimizer", "budget", "phase", "family", "status", "schedule", "base_lr"]]
-    draws = {}
+    draws: dict[CellKey, Callable[[], Figure]] = {}
     for title, cells in panels(guidelines)[:MOST_PANELS]:
         for cell, by_family in cells:
             shape = cell.shape

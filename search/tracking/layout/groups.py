@@ -8,10 +8,10 @@ from statistics import fmean, stdev
 
 from mlflow.entities import Metric, Param
 
-from phitune.search.records.record import Record, Trial
+from phitune.search.records.record import Mode, Record, Trial
 from phitune.search.tracking.facts import HEADING, CellFacts, StudyFacts
 from phitune.search.tracking.layout.trials import RUN_STATUS, configuration_name
-from phitune.search.tracking.layout.views import FINALISTS, TRIALS, cell_view, run_page, runs_page
+from phitune.search.tracking.layout.views import CELLS, FINALISTS, TRIALS, cell_view, run_page, runs_page
 from phitune.trainables.mlflow_names import BEST
 
 # Opens MLflow's pages for training runs rather than those for language-model traces.
@@ -21,14 +21,17 @@ EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 def experiment_note(experiment: str, study_run: str) -> str:
     """The experiment's description."""
 
-    def link(text: str, *view: str, charts: bool = False) -> str:
-        return f"[{text}]({runs_page(experiment, '', *view, charts=charts).removeprefix('/')})"
+    def link(text: str, view: str, charts: bool = False) -> str:
+        return f"[{text}]({runs_page(experiment, '', view, charts).removeprefix('/')})"
 
-    return (
-        f"{link('The cells')} · {link('families compared, in charts', charts=True)} · {link('finalists', FINALISTS)} · "
-        f"{link('all trials', TRIALS)} · [the study]({run_page(experiment, study_run)}): what was searched, and the "
-        "answers once `phitune analyze` has run"
-    )
+    links = [
+        link("The cells", CELLS),
+        link("families compared, in charts", CELLS, charts=True),
+        link("finalists", FINALISTS),
+        link("all trials", TRIALS),
+        f"[the study]({run_page(experiment, study_run)})",
+    ]
+    return f"{' · '.join(links)}: what was searched, and the answers once `phitune analyze` has run"
 
 
 def cell_name(cell: CellFacts) -> str:
@@ -68,9 +71,10 @@ def best_so_far(records: Sequence[Record], cell: CellFacts) -> list[Metric]:
 def _best(records: Sequence[Record], cell: CellFacts) -> list[tuple[int, Record]]:
     """Every trial that was the best so far, with its place among the explore trials, from 1."""
     best: list[tuple[int, Record]] = []
+    mode: Mode = "min" if cell.mode == "min" else "max"
     explored = (record for record in records if record.trial.phase == "explore")
     for number, record in enumerate(explored, start=1):
-        if record.beats(best[-1][1] if best else None, cell.mode):
+        if record.beats(best[-1][1] if best else None, mode):
             best.append((number, record))
     return best
 

@@ -25,7 +25,7 @@ _CONFIGURATION = ("family", "phi", "base_lr")
 # Pages for training runs rather than for language-model traces, in which MLflow starts.
 _TRAINING = "workflowType=machine_learning"
 # In pixels.
-_WIDTHS = {_NAME: 300, "runDateAndNestInfo": 125, "tags.`family`": 75}
+_WIDTHS = {_NAME: 375, "runDateAndNestInfo": 60, "tags.`family`": 75}
 _WIDTH_OF_TEXT, _WIDTH_OF_NUMBER = 165, 95
 
 
@@ -66,7 +66,7 @@ def views(facts: StudyFacts, created: int) -> dict[str, str]:
         (TRIALS, "All trials"): _of("trial") | _table(_columns("params", *place) + configuration + _finals()),
     }
     # The menu lists the newest first.
-    tags = {_TAG + key: _listed(name, created - place, named[key, name]) for place, (key, name) in enumerate(named)}
+    tags = {_TAG + key: _listed(name, created - n, named[key, name]) for n, (key, name) in enumerate(named)}
     return tags | {_TAG + cell_view(key): json.dumps(_best_of(key, cell)) for key, cell in facts.cells.items()}
 
 
