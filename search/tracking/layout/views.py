@@ -25,8 +25,8 @@ _CONFIGURATION = ("family", "phi", "base_lr")
 # Pages for training runs rather than for language-model traces, in which MLflow starts.
 _TRAINING = "workflowType=machine_learning"
 # In pixels.
-_WIDTHS = {_NAME: 375, "runDateAndNestInfo": 60, "tags.`family`": 75}
-_WIDTH_OF_TEXT, _WIDTH_OF_NUMBER = 165, 95
+_WIDTHS = {_NAME: 375, "runDateAndNestInfo": 50, "tags.`family`": 70}
+_WIDTH = {"tags": 150, "params": 95, "metrics": 160}
 
 
 def runs_page(experiment_id: str, server: str = "", view: str = CELLS, charts: bool = False) -> str:
@@ -106,7 +106,7 @@ def _finals() -> list[str]:
 
 
 def _table(columns: list[str]) -> dict[str, Any]:
-    widths = {column: _WIDTH_OF_TEXT if column.startswith("tags.") else _WIDTH_OF_NUMBER for column in columns}
+    widths = {column: _WIDTH[column.partition(".")[0]] for column in columns}
     # The table heeds widths only of columns whose order is given; "1" is the box to tick.
     order = ["1", _NAME, "runDateAndNestInfo", *columns, "duration"]
     return {"selectedColumns": columns, "columnOrder": order, "columnWidths": widths | _WIDTHS}
