@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
 
 from phitune.trainables.uri import database_uri
 
@@ -45,12 +46,21 @@ def make_database(path: Path, study: str, trials: int, cells: int) -> str:
         for number in range(cells):
             share = trials * (number + 1) // cells - trials * number // cells
             batch = list(_cell(number, share, generator))
-            _insert(connection, experiment, parent, batch)
-        connection.commit()
+            first = batch[0]
+            tags = {"mlflow.parentRunId": parent, "phitune.study_run": parent, "phitune.kind": "cell"}
+            tags |= {"phitune.cell": first["tags"]["cell"], "phitune.order": f"{number:04d}"}
+            cell = client.create_run(experiment, tags=tags, run_name=first["tags"]["cell"]).info.run_id
+            params = [Param(key, str(first["params"][key])) for key in ("workload", "optimizer", "budget")]
+            client.log_batch(cell, [Metric("best/objective", first["metrics"]["final/objective"], 0, 1)], params)
+            client.set_terminated(cell)
+            _insert(connection, experiment, {"phitune.study_run": parent, "mlflow.parentRunId": cell}, batch)
+            connection.commit()
     return str(parent)
 
 
-def _insert(connection: sqlite3.Connection, experiment: str, parent: str, batch: list[dict[str, Any]]) -> None:
+def _insert(
+    connection: sqlite3.Connection, experiment: str, place: dict[str, str], batch: list[dict[str, Any]]
+) -> None:
     runs, tags, params, metrics = [], [], [], []
     for trial in batch:
         run = uuid.uuid4().hex
@@ -59,7 +69,7 @@ def _insert(connection: sqlite3.Connection, experiment: str, parent: str, batch:
         runs.append((run, trial["tags"]["trial_id"], "LOCAL", "", "", "user", ended, start, start + 900, "active",
                      f"file:///runs/artifacts/{run}/artifacts", experiment))  # fmt: skip
         own = {f"phitune.{key}": value for key, value in trial["tags"].items()}
-        own |= {"mlflow.parentRunId": parent, "mlflow.note.content": _NOTE, "mlflow.runName": trial["tags"]["trial_id"]}
+        own |= {**place, "mlflow.note.content": _NOTE, "mlflow.runName": trial["tags"]["trial_id"]}
         own |= {"mlflow.user": "user", "mlflow.source.name": "phitune", "mlflow.source.type": "LOCAL"}
         tags += [(key, value, run) for key, value in own.items()]
         params += [(key, str(value), run) for key, value in trial["params"].items()]

@@ -3,7 +3,7 @@
 from phitune.analysis.results.csv_file.read import read_csv
 from phitune.analysis.results.gather import Results, gather
 from phitune.analysis.results.load import load
-from phitune.analysis.results.mlflow_runs.client import curves, is_searched, parent_run_id
+from phitune.analysis.results.mlflow_runs.client import cell_runs, curves, is_searched, parent_run_id
 from phitune.analysis.results.study_ref import StudyRef, find_study
 from phitune.analysis.results.table import COLUMNS, read_parquet, tidy, write_parquet
 
@@ -11,6 +11,7 @@ __all__ = [
     "COLUMNS",
     "Results",
     "StudyRef",
+    "cell_runs",
     "curves",
     "find_study",
     "gather",

@@ -86,8 +86,8 @@ def middle(rounds: list[Figures]) -> Figures:
 
 
 def recorded_runs(database: Path) -> int:
-    """Ended runs of trials in MLflow's database; the study's own parent run does not count."""
-    parent = "SELECT run_uuid FROM tags WHERE key = 'phitune.kind' AND value = 'study'"
-    query = f"SELECT COUNT(*) FROM runs WHERE status != 'RUNNING' AND run_uuid NOT IN ({parent})"
+    """Ended runs of trials in MLflow's database; those of phitune's study, cells and finalists do not count."""
+    others = "SELECT run_uuid FROM tags WHERE key = 'phitune.kind' AND value != 'trial'"
+    query = f"SELECT COUNT(*) FROM runs WHERE status != 'RUNNING' AND run_uuid NOT IN ({others})"
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         return int(connection.execute(query).fetchone()[0])

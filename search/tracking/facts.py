@@ -48,6 +48,7 @@ class StudyFacts:
         study_id: Unique among studies of the same name.
         yaml: The study file with every default filled in.
         note: Description in Markdown.
+        families: Labels of the families that are compared.
         cells: Facts of each cell, by the cell's key; those of which the study has trials, though they were left out of
             it, among them.
     """
@@ -56,6 +57,7 @@ class StudyFacts:
     study_id: str
     yaml: str
     note: str
+    families: tuple[str, ...]
     cells: dict[str, CellFacts]
 
     @classmethod
@@ -76,7 +78,9 @@ def facts_of(
         known: Facts of cells as ``study.json`` holds them, by key, those left out earlier among them.
     """
     cells = {**_read(known or {}), **(_facts_of_cells(then) if then else {}), **_facts_of_cells(study)}
-    return StudyFacts(study.name, study_id, study.to_yaml(), _note(study, study.cells, shown_out), cells)
+    families = tuple(dict.fromkeys(space.label for cell in study.cells for space in cell.families))
+    note = _note(study, families, shown_out)
+    return StudyFacts(study.name, study_id, study.to_yaml(), note, families, cells)
 
 
 def _read(known: Mapping[str, Any]) -> dict[str, CellFacts]:
@@ -114,9 +118,9 @@ def _facts_of_cells(study: Study) -> dict[str, CellFacts]:
     return {cell.key: facts(cell) for cell in cells}
 
 
-def _note(study: Study, cells: Sequence[Cell], shown_out: str) -> str:
+def _note(study: Study, families: Sequence[str], shown_out: str) -> str:
     """The study's description in Markdown."""
-    families = ", ".join(dict.fromkeys(space.label for cell in cells for space in cell.families))
+    cells = study.cells
     stopping = (
         "never stopped early"
         if study.ladder is None
@@ -134,12 +138,14 @@ def _note(study: Study, cells: Sequence[Cell], shown_out: str) -> str:
     return f"""{HEADING}
 
 {trials} trials in each of {len(cells)} cells, {stopping}; then {study.replicates} replicates of every finalist \
-with fresh seeds, trained to their end. Families: {families}. φ log-uniform in {low:g} to {high:g}. \
+with fresh seeds, trained to their end. Families: {", ".join(families)}. φ log-uniform in {low:g} to {high:g}. \
 Trials are compared only inside a cell.
 
 {_NEWLINE.join("| " + " | ".join(row) + " |" for row in table)}
 
-- Names: family, its parameters, base LR, seed (0 explored; from 1 replicates of the finalists), cell.
+- Below this run: a run a cell; below each, its trials, and a run a finalist with the mean and the spread of its \
+replicates.
+- Names of trials: family, its parameters, base LR, seed (0 explored; from 1 replicates of the finalists), cell.
 - Status: FINISHED trained to its end; KILLED stopped early; FAILED diverged or failed (tag `phitune.reason`).
 - `final/objective` compares the trials of a cell; early stopping judged `rung/1`, `rung/2`, …
 - The study file with every default: artifact `study.yaml`. The line that started the search goes on with it.

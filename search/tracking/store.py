@@ -1,15 +1,16 @@
-"""A study in MLflow: one parent run, one child run a trial; what is there already is not written again."""
+"""A study in MLflow: its run, and a run a trial below that of its cell; what is there is not written again."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
+from itertools import product
 from pathlib import Path
 from textwrap import shorten
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, LifecycleStage, Run, RunTag, ViewType
+from mlflow.entities import Experiment, LifecycleStage, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, UNAUTHENTICATED, ErrorCode
 from mlflow.store.db.db_types import DATABASE_ENGINES
@@ -17,13 +18,15 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy import create_engine
 
 from phitune.search.records.record import Record, Trial
-from phitune.search.tracking import runs
 from phitune.search.tracking.facts import StudyFacts
+from phitune.search.tracking.groups import Groups, search
+from phitune.search.tracking.layout import groups as look
+from phitune.search.tracking.layout import trials as runs
+from phitune.search.tracking.layout.views import views
 from phitune.search.tracking.sqlite import prepared, settle
+from phitune.trainables.mlflow_names import CELL, KIND, STUDY_RUN
 from phitune.trainables.trial_files import files_of
 from phitune.trainables.uri import absolute, database_file, without_credentials
-
-_PAGE = 1000
 
 
 class Refused(Exception):
@@ -54,10 +57,12 @@ class Store:
                     _connect(uri)
                 self._client = MlflowClient(tracking_uri=uri)
                 self.experiment_id = self._open_experiment(facts.name, artifacts if _is_database(uri) else None)
-            self.parent_run_id = self._open_parent(former)
-            self._client.set_experiment_tag(self.experiment_id, *runs.view(facts))
-            self._client.set_experiment_tag(self.experiment_id, runs.NOTE, runs.experiment_note(self.experiment_id))
-            self._written = self._runs_of_parent()
+            self.parent_run_id = self._open_parent()
+            self._describe_experiment()
+            self._groups = Groups(self._client, self.experiment_id, self.parent_run_id, former, facts)
+            self._places: dict[str, dict[str, str]] = {}
+            self._studies = list(dict.fromkeys(filter(None, (self.parent_run_id, former))))
+            self._written = self._find_runs()
         except Refused:
             raise
         except Exception as error:
@@ -67,6 +72,19 @@ class Store:
     def has(self, trial_id: str) -> bool:
         """Whether a trial's run is complete."""
         return self._written.get(trial_id, ("", False))[1]
+
+    def adopt(self) -> None:
+        """Puts trials below their cell's run: those of an earlier layout, and of runs that were deleted for good."""
+        for run_id, tags in list(self._places.items()):
+            place = {MLFLOW_PARENT_RUN_ID: self._groups.run_of(tags[CELL]), STUDY_RUN: self.parent_run_id}
+            changed = [RunTag(key, value) for key, value in place.items() if tags.get(key) != value]
+            if changed:
+                self._client.log_batch(run_id, tags=changed)
+            del self._places[run_id]
+
+    def summarise(self, cell: str, records: Sequence[Record]) -> None:
+        """Writes what the trials of a cell have come to so far on the runs of the cell and its finalists."""
+        self._groups.write(cell, records)
 
     def start(self, trial: Trial, since: float) -> None:
         """Shows a trial as running."""
@@ -113,9 +131,10 @@ class Store:
         for run_id, done in self._written.values():
             if not done:
                 self._client.set_terminated(run_id, status="KILLED")
+        self._groups.end(status)
         if self._client.get_run(self.parent_run_id).info.lifecycle_stage != LifecycleStage.ACTIVE:
             self._client.restore_run(self.parent_run_id)
-        self._client.set_tag(self.parent_run_id, "phitune.trials", runs.counts(records))
+        self._client.set_tag(self.parent_run_id, "phitune.trials", look.counts(records))
         if self._ladder.exists():
             self._client.log_artifact(self.parent_run_id, str(self._ladder))
         self._client.set_terminated(self.parent_run_id, status=status)
@@ -128,7 +147,7 @@ class Store:
         run = self._client.create_run(
             self.experiment_id,
             start_time=int(1000 * started),
-            tags={**runs.tags(trial, cell, self.parent_run_id), **end_tags},
+            tags={**runs.tags(trial, cell, self._groups.run_of(trial.cell), self.parent_run_id), **end_tags},
             run_name=runs.run_name(trial, cell),
         )
         self._doubtful.discard(trial.trial_id)
@@ -139,7 +158,7 @@ class Store:
     def _look_up_if_doubtful(self, trial_id: str) -> None:
         if trial_id in self._doubtful:
             self._written.pop(trial_id, None)
-            self._written |= self._runs_of_parent(f" AND tags.`phitune.trial_id` = '{trial_id}'")
+            self._written |= self._find_runs(f" AND tags.`phitune.trial_id` = '{trial_id}'")
             self._doubtful.discard(trial_id)
 
     def _open_experiment(self, name: str, artifacts: Path | None) -> str:
@@ -147,7 +166,7 @@ class Store:
         if experiment is None:
             location = artifacts.resolve().as_uri() if artifacts else None
             try:
-                return str(self._client.create_experiment(name, location, runs.EXPERIMENT_TAGS))
+                return str(self._client.create_experiment(name, location, look.EXPERIMENT_TAGS))
             except MlflowException:
                 experiment = self._client.get_experiment_by_name(name)
                 if experiment is None:
@@ -158,7 +177,15 @@ class Store:
             )
         return str(experiment.experiment_id)
 
-    def _open_parent(self, former: str | None) -> str:
+    def _describe_experiment(self) -> None:
+        experiment = self._client.get_experiment(self.experiment_id)
+        tags = views(self._facts, int(experiment.creation_time or 0))
+        tags[runs.NOTE] = look.experiment_note(self.experiment_id, self.parent_run_id)
+        for key, value in tags.items():
+            if experiment.tags.get(key) != value:
+                self._client.set_experiment_tag(self.experiment_id, key, value)
+
+    def _open_parent(self) -> str:
         """The id of the study's run: the one there is, restored if it was deleted, else a new one."""
         own = f"tags.`phitune.kind` = 'study' AND tags.`phitune.study_id` = '{self._facts.study_id}'"
         parents = self._client.search_runs([self.experiment_id], own, ViewType.ALL)
@@ -176,46 +203,32 @@ class Store:
         tags = {"phitune.kind": "study", "phitune.study_id": self._facts.study_id, runs.NOTE: self._facts.note}
         run_id = str(self._client.create_run(self.experiment_id, tags=tags, run_name=self._facts.name).info.run_id)
         self._client.log_text(run_id, self._facts.yaml, "study.yaml")
-        # Of a run that was deleted for good its trials are left.
-        orphans = list(self._children(former)) if former else []
-        for orphan in [run for run in orphans if run.info.lifecycle_stage == LifecycleStage.ACTIVE]:
-            self._client.set_tag(orphan.info.run_id, MLFLOW_PARENT_RUN_ID, run_id)
         return run_id
 
-    def _runs_of_parent(self, and_filter: str = "") -> dict[str, tuple[str, bool]]:
+    def _find_runs(self, and_filter: str = "") -> dict[str, tuple[str, bool]]:
         """Run id and whether it is complete, by trial id; of two runs of a trial the complete one.
 
-        A complete run that was deleted is restored, as it would otherwise be written again.
+        A complete run that was deleted is restored, as it would otherwise be written again. In an earlier layout trials
+        were children of the study's run; of a study's run that was deleted for good its trials are left.
         """
         found: dict[str, tuple[bool, bool, str]] = {}
-        for run in self._children(self.parent_run_id, and_filter):
-            tags = run.data.tags
-            # A run that was broken off is ended as KILLED, but only a whole one has its last figures.
-            done = run.info.status != "RUNNING" and "phitune.status" in tags and "final/seconds" in run.data.metrics
-            active = run.info.lifecycle_stage == LifecycleStage.ACTIVE
-            if done or active:
-                one = done, active, str(run.info.run_id)
-                found[tags["phitune.trial_id"]] = max(one, found.get(tags["phitune.trial_id"], one))
+        places: dict[str, dict[str, str]] = {}
+        for tag, study in product((STUDY_RUN, MLFLOW_PARENT_RUN_ID), self._studies):
+            query = f"tags.`{tag}` = '{study}' AND tags.`{KIND}` = 'trial'{and_filter}"
+            for run in search(self._client, self.experiment_id, query):
+                tags = run.data.tags
+                # A run that was broken off is ended as KILLED, but only a whole one has its last figures.
+                done = run.info.status != "RUNNING" and "phitune.status" in tags and "final/seconds" in run.data.metrics
+                active = run.info.lifecycle_stage == LifecycleStage.ACTIVE
+                if done or active:
+                    one = done, active, str(run.info.run_id)
+                    found[tags["phitune.trial_id"]] = max(one, found.get(tags["phitune.trial_id"], one))
+                    places[one[2]] = {key: tags.get(key, "") for key in (CELL, MLFLOW_PARENT_RUN_ID, STUDY_RUN)}
         for _, active, run_id in found.values():
             if not active:
                 self._client.restore_run(run_id)
+        self._places |= {run_id: places[run_id] for _, _, run_id in found.values()}
         return {trial_id: (run_id, done) for trial_id, (done, _, run_id) in found.items()}
-
-    def _children(self, parent: str, and_filter: str = "") -> Iterator[Run]:
-        """The trials' runs, deleted ones too."""
-        token: str | None = None
-        while True:
-            page = self._client.search_runs(
-                [self.experiment_id],
-                f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'{and_filter}",
-                ViewType.ALL,
-                max_results=_PAGE,
-                page_token=token,
-            )
-            yield from page
-            token = page.token
-            if not token:
-                return
 
 
 def _connect(uri: str) -> None:

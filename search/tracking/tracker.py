@@ -27,7 +27,7 @@ _PROGRAM = (
 
 
 class Tracker:
-    """Writes a study to MLflow: one parent run, one child run a trial.
+    """Writes a study to MLflow: its run, below it a run a cell, below each a run a trial and a run a finalist.
 
     A separate process follows the study's journal and writes its records. A failed write is retried until it
     succeeds, and a trial is never written twice. If the process dies, another goes on. It starts with this object, so

@@ -34,6 +34,7 @@ from phitune.trainables.uri import without_credentials
 
 _LOOK_EVERY = 0.25
 _REPORT_EVERY = 0.5
+_SUMMARISE_EVERY = 5.0
 _LONG_TRIAL = 5.0
 _LONGEST_PAUSE = 10.0
 _NICE = 19
@@ -49,6 +50,9 @@ class Writer:
         self._say = say
         self._records: dict[str, Record] = {}
         self._waiting: dict[str, Record] = {}
+        self._by_cell: dict[str, list[Record]] = {}
+        self._changed: set[str] = set()
+        self._summarised_at = 0.0
         self._wake = threading.Condition()
         self._started: dict[str, tuple[Trial, float]] = {}
         self._close: str | None = None
@@ -73,7 +77,7 @@ class Writer:
             with self._wake:
                 closing = self._close
             self._read_on()
-            if self._try(self._write):
+            if self._try(lambda now=closing is not None: self._write(now)):  # type: ignore[misc]
                 if closing is not None and self._try(lambda status=closing: self._end(status)):  # type: ignore[misc]
                     self._report(now=True)
                     return
@@ -88,13 +92,17 @@ class Writer:
     def _read_on(self) -> None:
         for record in self._follower.read():
             trial_id = record.trial.trial_id
+            if trial_id not in self._records:
+                self._by_cell.setdefault(record.trial.cell, []).append(record.light())
+                self._changed.add(record.trial.cell)
             self._records[trial_id] = record
             if not self._store.has(trial_id):
                 self._waiting[trial_id] = record
 
-    def _write(self) -> None:
+    def _write(self, closing: bool) -> None:
         """Writes all it can; what fails does not hold up the rest. Raises the last failure."""
         failure: Exception | None = None
+        self._store.adopt()
         for trial, since in self._long_running():
             self._store.start(trial, since)
             with self._wake:
@@ -112,6 +120,11 @@ class Writer:
             self._report()
         if failure is not None:
             raise failure
+        if closing or time.monotonic() - self._summarised_at > _SUMMARISE_EVERY:
+            for cell in sorted(self._changed):
+                self._store.summarise(cell, self._by_cell[cell])
+                self._changed.remove(cell)
+            self._summarised_at = time.monotonic()
 
     def _long_running(self) -> list[tuple[Trial, float]]:
         now = time.time()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -12,6 +11,7 @@ from mlflow import MlflowClient
 from phitune.search.records.journal import Journal
 from phitune.search.stopping.retries import GIVE_UP, RETRIES
 from tests.conftest import Run
+from tests.system.harness.wholeness import check_runs
 
 WORKLOAD = '''
 """A workload of which one trial fails in the way its parameter names, and the others train."""
@@ -130,8 +130,7 @@ def test_the_study_goes_on_and_says_why_each_trial_failed(tmp_path: Path, phitun
 
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/runs/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name("s").experiment_id], max_results=1000)
-    assert Counter(run.data.tags.get("phitune.trial_id") for run in runs) == {**dict.fromkeys(ended, 1), None: 1}
-    assert "RUNNING" not in {run.info.status for run in runs}
+    check_runs(runs, ended.values())
     for run in runs:
         if run.data.tags["phitune.kind"] == "trial":
             record = ended[run.data.tags["phitune.trial_id"]]

@@ -15,7 +15,7 @@ from phitune.search.records.journal import Journal
 from phitune.search.records.record import Record
 from tests.conftest import PATIENCE, Run
 from tests.system.harness.searching import ended, family, kill, start, wait_for
-from tests.system.harness.wholeness import check_whole
+from tests.system.harness.wholeness import check_runs, check_whole
 
 STUDY = """
 name: s
@@ -58,9 +58,8 @@ def test_a_study_grows_and_another_starts_warm(tmp_path: Path, phitune: Run, phi
 
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/runs/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name("s").experiment_id], max_results=1000)
-    ids = Counter(r.trial.trial_id for r in after)
-    assert Counter(run.data.tags.get("phitune.trial_id") for run in runs) == {**ids, None: 1}
-    parent = next(run for run in runs if "phitune.trial_id" not in run.data.tags)
+    check_runs(runs, after)
+    parent = next(run for run in runs if run.data.tags["phitune.kind"] == "study")
     assert "200" in (tmp_path / "runs/s/study.yaml").read_text(encoding="utf-8")
     logged = Path(client.download_artifacts(parent.info.run_id, "study.yaml", str(tmp_path)))
     assert "trials: 16" in logged.read_text(encoding="utf-8")

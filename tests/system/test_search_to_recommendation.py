@@ -24,8 +24,12 @@ from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.data.tables import table
 from tests.analysis.quadratic_twin import truth
 from tests.conftest import Run
+from tests.system.harness.wholeness import check_runs
 
 pytestmark = pytest.mark.full
+
+
+KINDS = ("study", "cell", "finalist", "trial")
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +48,19 @@ def runs(client: MlflowClient) -> list[MlflowRun]:
     return list(client.search_runs([experiment.experiment_id], max_results=5000))
 
 
-def test_one_parent_and_one_nested_run_a_trial(runs: list[MlflowRun], records: dict[str, Record]) -> None:
-    parents = [run for run in runs if run.data.tags["phitune.kind"] == "study"]
-    trials = [run for run in runs if run.data.tags["phitune.kind"] == "trial"]
-    assert [run.info.run_name for run in parents] == ["small"]
-    assert parents[0].info.status == "FINISHED"
-    assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {parents[0].info.run_id}
-    assert Counter(run.data.tags["phitune.trial_id"] for run in trials) == dict.fromkeys(records, 1)
+def test_trials_are_nested_in_their_cells_and_cells_in_the_study(
+    runs: list[MlflowRun], records: dict[str, Record]
+) -> None:
+    check_runs(runs, records.values())
+    by_kind = {kind: [run for run in runs if run.data.tags["phitune.kind"] == kind] for kind in KINDS}
+    (study,) = by_kind["study"]
+    assert (study.info.run_name, study.info.status) == ("small", "FINISHED")
+    cells = {run.data.tags["phitune.cell"]: run.info.run_id for run in by_kind["cell"]}
+    assert {run.data.tags["mlflow.parentRunId"] for run in by_kind["cell"]} == {study.info.run_id}
+    for run in [*by_kind["trial"], *by_kind["finalist"]]:
+        assert run.data.tags["mlflow.parentRunId"] == cells[run.data.tags["phitune.cell"]]
+        assert run.data.tags["phitune.study_run"] == study.info.run_id
+    assert {run.data.metrics["final/objective_n"] for run in by_kind["finalist"]} == {2}
 
 
 def test_runs_hold_what_the_contract_promises(runs: list[MlflowRun], records: dict[str, Record]) -> None:
@@ -126,6 +136,12 @@ def test_analysis_writes_its_files_and_logs_them(analysed: Path, client: MlflowC
     parent = next(run for run in runs if run.data.tags["phitune.kind"] == "study")
     logged = {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
     assert {"study.yaml"} < logged
+    content = json.loads((analysed / "runs/small/report/guidelines.json").read_text(encoding="utf-8"))
+    verdicts = {f"{cell['label']} {cell['optimizer']} {cell['budget']}": cell["verdict"] for cell in content["cells"]}
+    for run in runs:
+        if run.data.tags["phitune.kind"] == "cell":
+            tags = client.get_run(run.info.run_id).data.tags
+            assert tags["phitune.verdict"] == verdicts[tags["phitune.cell"]]
 
 
 def test_recommend_answers_by_the_contract_and_trains(

@@ -5,9 +5,9 @@ pictures, a panel a workload, from the same specifications. Vega (BSD-3) comes w
 Bokeh's script has 1.3 MB and draws on a canvas, which prints as pixels; Plotly's has 4.5 MB.
 """
 
-from phitune.analysis.report.charts.catalogue import charts
+from phitune.analysis.report.charts.catalogue import cell_pictures, charts
 from phitune.analysis.report.charts.chart import Chart
 from phitune.analysis.report.charts.export import charts_json, choices
 from phitune.analysis.report.charts.render import MOST_PANELS, picture, vega_script
 
-__all__ = ["MOST_PANELS", "Chart", "charts", "charts_json", "choices", "picture", "vega_script"]
+__all__ = ["MOST_PANELS", "Chart", "cell_pictures", "charts", "charts_json", "choices", "picture", "vega_script"]

@@ -1,5 +1,7 @@
 """All charts of a report, in its order."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from phitune.analysis.guidelines.guidelines import Guidelines
@@ -8,8 +10,10 @@ from phitune.analysis.report.charts.chart import Chart
 from phitune.analysis.report.charts.families import families_compared
 from phitune.analysis.report.charts.optimum import optimum_against_budget
 from phitune.analysis.report.charts.quality import quality_against_parameter
+from phitune.analysis.report.charts.render import MOST_PANELS, picture
 from phitune.analysis.report.charts.surface import surface
 from phitune.analysis.report.charts.tuning import performance_profiles, tuning
+from phitune.analysis.results.table import CellKey
 
 
 def charts(guidelines: Guidelines, table: pd.DataFrame) -> list[Chart]:
@@ -30,3 +34,17 @@ def charts(guidelines: Guidelines, table: pd.DataFrame) -> list[Chart]:
         performance_profiles(guidelines.comparisons.scores),
     ]
     return [chart for chart in every if chart.rows]
+
+
+def cell_pictures(guidelines: Guidelines, table: pd.DataFrame) -> dict[CellKey, bytes]:
+    """Of each cell the surface of the parameter that it speaks of, as PNG; of the first `MOST_PANELS` workloads."""
+    labels = set(list(dict.fromkeys(cell.label for cell in guidelines.cells))[:MOST_PANELS])
+    pictures = {}
+    for cell, surfaces in zip(guidelines.cells, guidelines.surfaces, strict=True):
+        shape = cell.shape
+        if shape is None or cell.label not in labels:
+            continue
+        alone = surface(replace(guidelines, cells=(cell,), surfaces=(surfaces,)), table, shape.parameter)
+        if rows := [row for row in alone.rows if row["family"] == shape.family]:
+            pictures[cell.label, cell.optimizer, cell.budget] = picture(replace(alone, rows=rows))
+    return pictures

@@ -1,8 +1,14 @@
-"""The description of a study's run in MLflow: Markdown of limited length."""
+"""The descriptions of a study's run and of its cells' runs in MLflow: Markdown of limited length."""
 
+from phitune.analysis.answers.numbers import with_interval
+from phitune.analysis.answers.recommendation import beside
+from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
+from phitune.analysis.report.words.gains import equal_text, payoff
 from phitune.analysis.report.words.headlines import headlines
-from phitune.analysis.report.words.tables import Table, answer_tables
+from phitune.analysis.report.words.shapes import verdict_text
+from phitune.analysis.report.words.tables import Table, answer_tables, families_table
+from phitune.analysis.report.words.verdicts import family_reason
 
 # MLflow's limit on a tag in characters, of which the description of the search needs some.
 MOST_OF_TAG = 8000
@@ -20,8 +26,35 @@ def note(guidelines: Guidelines, description: str = "") -> str:
         description: The run's description so far. The part that the search wrote is kept; answers of an earlier
             analysis before it are replaced.
     """
-    searched = description[description.find(SEARCHED) :] if SEARCHED in description else ""
-    return cut("\n\n".join(filter(None, [_answers(guidelines), searched])), MOST_OF_TAG)
+    return cut("\n\n".join(filter(None, [_answers(guidelines), _searched(description)])), MOST_OF_TAG)
+
+
+def cell_note(cell: CellGuideline, description: str, picture: str) -> str:
+    """A cell's answer, its families and a picture, then what was searched.
+
+    Args:
+        cell: The conclusions.
+        description: The run's description so far; see `note`.
+        picture: Markdown of its figure; empty without one.
+    """
+    shape = cell.shape
+    verdict = verdict_text(cell.verdict, shape.parameter if shape is not None else "")
+    base_lr = with_interval(cell.base_lr, cell.base_lr_interval)
+    use = f"Use {cell.family}{beside(None, cell.schedule)} at base LR {base_lr}" if cell.family else "No family to use"
+    lines = [
+        f"**{use}**: {verdict}. {_sentence(family_reason(cell))}. {payoff(cell)} {equal_text(cell)} counts as equal."
+    ]
+    parts = ["## Answer", *lines, _markdown(families_table(cell)), picture, _searched(description)]
+    return cut("\n\n".join(filter(None, parts)), MOST_OF_TAG)
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _searched(description: str) -> str:
+    """The part of a description that the search wrote."""
+    return description[description.find(SEARCHED) :] if SEARCHED in description else ""
 
 
 def _answers(guidelines: Guidelines) -> str:

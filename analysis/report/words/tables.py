@@ -1,15 +1,18 @@
 """Tables of the report: heads and rows, all as text."""
 
+import json
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from phitune.analysis.answers.numbers import number
+from phitune.analysis.answers.numbers import number, with_interval
+from phitune.analysis.answers.recommendation import beside
+from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.search_quality import SearchQuality
 from phitune.analysis.report.words.cells import heads, summary_table
-from phitune.analysis.report.words.gains import saved_text
+from phitune.analysis.report.words.gains import gain_text, saved_text
 from phitune.analysis.results.table import STATUSES
 
 
@@ -29,6 +32,22 @@ def answer_tables(guidelines: Guidelines) -> list[Table]:
         Table(f"{workload}, {optimizer}", list(names), [[row[name] for name in names] for row in rows])
         for (workload, optimizer), rows in groups
     ]
+
+
+def families_table(cell: CellGuideline) -> Table:
+    """The families of a cell, best first, each at its own best LR."""
+    rows = [
+        [
+            f"{each.family}{beside(None, json.loads(each.schedule))}",
+            with_interval(each.base_lr, each.base_lr_interval),
+            with_interval(each.objective, each.objective_interval),
+            gain_text(each.gains.get("cosine")),
+            str(each.replicates),
+        ]
+        for each in cell.families
+    ]
+    heads = ["family", "base LR", f"expected {cell.objective}", "over cosine", "replicates"]
+    return Table(f"Families, best first, with 90 % intervals after {cell.trials} trials", heads, rows)
 
 
 def saved_table(guidelines: Guidelines) -> Table:

@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 
 from phitune.analysis.results.mlflow_runs.layout import (
-    KIND,
     LAST_METRIC,
     METRICS,
     PARAMS,
@@ -21,6 +20,7 @@ from phitune.analysis.results.mlflow_runs.layout import (
 )
 from phitune.analysis.results.study_ref import PAGE, StudyRef, client_of
 from phitune.trainables.errors import InputError
+from phitune.trainables.mlflow_names import KIND, STUDY_RUN
 
 CURVES = ("lr", "train_loss", "val_loss", "val_metric", "ema_val_loss", "ema_val_metric", "grad_norm", "weight_norm")
 
@@ -52,6 +52,13 @@ def parent_run_id(ref: StudyRef) -> str:
     return str(parent_run(ref).info.run_id)
 
 
+def cell_runs(ref: StudyRef, parent: str) -> dict[tuple[str, str, int], Any]:
+    """The runs of the study's cells by workload, optimizer and budget; none in a study of an earlier layout."""
+    runs = _search(ref, f"tags.`{STUDY_RUN}` = '{parent}' AND tags.`{KIND}` = 'cell'")
+    params = ((run, run.data.params) for run in runs)
+    return {(each["workload"], each["optimizer"], int(each["budget"])): run for run, each in params}
+
+
 def ended_trials(ref: StudyRef, parent: str, after: int | None = None) -> pd.DataFrame:
     """Rows of the trials that have ended, in the order in which they started.
 
@@ -63,7 +70,7 @@ def ended_trials(ref: StudyRef, parent: str, after: int | None = None) -> pd.Dat
     rows = [_raw(run) for run in _trial_runs(ref, parent, after)]
     columns = [*TAGS, *PARAMS, *METRICS, "run_id", "started"]
     raw = pd.DataFrame(rows, columns=list(dict.fromkeys([*columns, *(key for row in rows for key in row)])))
-    return to_table(raw, ref.name)
+    return to_table(raw, ref.name).sort_values(["started", "run_id"], ignore_index=True)
 
 
 def curves(ref: StudyRef, trial_ids: list[str], metrics: tuple[str, ...] = CURVES) -> pd.DataFrame:
@@ -96,14 +103,14 @@ def _raw(run: Any) -> dict[str, Any]:
 
 
 def _trial_runs(ref: StudyRef, parent: str, after: int | None = None) -> Iterator[Any]:
-    query = f"tags.`{PARENT}` = '{parent}'"
-    if after is not None:
-        query += f" AND attributes.end_time > {after}"
-    for run in _search(ref, query):
-        tags = run.data.tags
-        ended = run.info.status != "RUNNING" and LAST_METRIC in run.data.metrics
-        if ended and tags.get(KIND) == "trial" and tags.get(STATUS):
-            yield run
+    more = "" if after is None else f" AND attributes.end_time > {after}"
+    known = set()
+    for tag in (STUDY_RUN, PARENT):
+        for run in _search(ref, f"tags.`{tag}` = '{parent}' AND tags.`{KIND}` = 'trial'{more}"):
+            ended = run.info.status != "RUNNING" and LAST_METRIC in run.data.metrics
+            if ended and run.data.tags.get(STATUS) and run.info.run_id not in known:
+                known.add(run.info.run_id)
+                yield run
 
 
 def _search(ref: StudyRef, query: str) -> Iterator[Any]:

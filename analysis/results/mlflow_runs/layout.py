@@ -21,8 +21,9 @@ METRICS = {
 RUNG, RUNG_COLUMN = "rung/", "rung_"
 # The writer logs it last and for every status: a run without it was interrupted while it was written.
 LAST_METRIC = METRICS["seconds"]
+# In the layout before phitune had a run a cell, trials were children of the study's run.
 PARENT = "mlflow.parentRunId"
-KIND, STATUS = "phitune.kind", TAGS["status"]
+STATUS = TAGS["status"]
 # Of the study's run: its study's id; how many trials ended in each way, such as "3 completed, 1 failed".
 STUDY_ID, COUNTS = "phitune.study_id", "phitune.trials"
 

@@ -14,7 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phitune.analysis.results.mlflow_runs.layout import (
-    KIND,
     METRICS,
     PARAMS,
     PARENT,
@@ -24,6 +23,7 @@ from phitune.analysis.results.mlflow_runs.layout import (
     to_table,
 )
 from phitune.analysis.results.study_ref import StudyRef, read_only
+from phitune.trainables.mlflow_names import KIND, STUDY_RUN
 
 # Rows of one run lie together, near those of the next run: this order reads a large file sequentially.
 _ENDED = """
@@ -54,7 +54,7 @@ def trials(ref: StudyRef, parent: str, run_ids: Sequence[str]) -> pd.DataFrame:
         sqlite3.Error: The database has another schema.
     """
     n = len(run_ids)
-    own = {PARENT: PARENT, KIND: KIND}
+    own = {key: key for key in (PARENT, STUDY_RUN, KIND)}
     with closing(_open(ref)) as connection:
         connection.execute("CREATE TEMP TABLE selected (row INTEGER PRIMARY KEY, run_uuid TEXT)")
         connection.executemany("INSERT INTO selected VALUES (?, ?)", enumerate(run_ids))
@@ -68,7 +68,8 @@ def trials(ref: StudyRef, parent: str, run_ids: Sequence[str]) -> pd.DataFrame:
         rungs = f"OR t.key GLOB '{RUNG}*'"
         raw |= _columns(_rows(connection, "latest_metrics", value, METRICS.values(), rungs), METRICS, n, np.float64)
     runs = pd.DataFrame(raw)
-    complete = (runs[PARENT] == parent) & (runs[KIND] == "trial") & runs["status"].notna() & runs["seconds"].notna()
+    ours = (runs[STUDY_RUN] == parent) | (runs[PARENT] == parent)
+    complete = ours & (runs[KIND] == "trial") & runs["status"].notna() & runs["seconds"].notna()
     rows = runs[complete].rename(columns=lambda name: name.replace(RUNG, RUNG_COLUMN))
     empty = [c for c in rows.columns if c.startswith(RUNG_COLUMN) and rows[c].isna().all()]
     table = to_table(rows.drop(columns=empty), ref.name)

@@ -1,6 +1,7 @@
 """The contract of guidelines.json, the report's files, and its log in MLflow."""
 
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,11 @@ from mlflow import MlflowClient
 from phitune.analysis import results
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.charts import MOST_PANELS, charts
+from phitune.analysis.report.mlflow_log import log_report
 from phitune.analysis.report.pages import write_report
 from phitune.analysis.report.run import analyze
 from phitune.analysis.report.words.cells import heads, summary_table
+from phitune.analysis.report.words.note import SEARCHED
 from phitune.analysis.results import StudyRef
 from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import from_dict
@@ -104,6 +107,48 @@ def test_the_report_is_logged_on_the_studys_run(study: StudyRef, guidelines_file
     logged = {f.path for f in client.list_artifacts(run, "report")}
     assert {"report/report.html", "report/guidelines.json", "report/results.parquet"} <= logged
     assert "| budget |" in client.get_run(run).data.tags["mlflow.note.content"]
+
+
+def test_each_cells_run_holds_its_answer_however_often_it_is_logged(study: StudyRef, guidelines: Guidelines) -> None:
+    client = MlflowClient(tracking_uri=study.tracking_uri)
+    parent = results.parent_run_id(study)
+    experiment = client.get_run(parent).info.experiment_id
+    # The others are as in a study of an earlier layout, which had no runs of cells.
+    for recipe in RECIPES[-2:]:
+        tags = {"phitune.kind": "cell", "phitune.study_run": parent, "mlflow.note.content": f"{SEARCHED}\n\nthis"}
+        run = client.create_run(experiment, tags=tags).info.run_id
+        for key, value in {"workload": recipe.label, "optimizer": recipe.optimizer, "budget": recipe.budget}.items():
+            client.log_param(run, key, value)
+    gathered = results.gather([str(study.out_dir)])
+    for _ in range(2):
+        assert log_report(gathered, guidelines, Path(), []) is None
+    runs = results.cell_runs(study, parent)
+    answers = {(cell.label, cell.optimizer, cell.budget): cell for cell in guidelines.cells}
+    assert len(runs) == 2
+    for key, run in runs.items():
+        cell = answers[key]
+        figures, texts = run.data.metrics, run.data.tags
+        assert (figures.get("answer/phi"), figures.get("answer/base_lr")) == (cell.phi, cell.base_lr)
+        if cell.phi_interval is not None:
+            assert (figures["answer_low/phi"], figures["answer_high/phi"]) == cell.phi_interval
+        assert {name: figures[f"gain/{name}"] for name in ("uba", "linear")} == {
+            family.family: family.gains["cosine"].percent
+            for family in cell.families
+            if family.family in ("uba", "linear")
+        }
+        assert texts["phitune.verdict"] == cell.verdict and texts["family"].startswith(str(cell.family))
+        note = texts["mlflow.note.content"]
+        assert note.count("## Answer") == note.count(SEARCHED) == 1 and note.endswith("this")
+        assert all(len(client.get_metric_history(run.info.run_id, name)) == 1 for name in figures)
+        drawn = [file.path for file in client.list_artifacts(run.info.run_id)]
+        assert drawn == (["surface.png"] if cell.phi is not None else [])
+    assert {answers[key].phi is None for key in runs} == {True, False}
+    # What a later analysis cannot say is taken back.
+    unsaid = replace(guidelines, cells=tuple(replace(cell, base_lr=None) for cell in guidelines.cells))
+    assert log_report(gathered, unsaid, Path(), []) is None
+    for run in results.cell_runs(study, parent).values():
+        assert math.isnan(run.data.metrics["answer/base_lr"])
+        client.delete_run(run.info.run_id)
 
 
 def test_summary_table_has_a_row_for_each_cell(guidelines: Guidelines) -> None:

@@ -13,44 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from phitune.search.records.journal import Journal
-from phitune.search.records.record import Record, Trial
-from phitune.search.study.model import Cell, Study
-from phitune.search.tracking import Tracker, facts_of
-from phitune.trainables.uri import database_uri
-
-STUDY = Study(name="made", workloads=["quadratic"], budgets=[100, 200], families=["uba", "linear"])
-
-
-def made(number: int, cell: Cell, status: str = "completed") -> Record:
-    trial = Trial(
-        trial_id=f"{cell.slug}/explore-{number:04d}",
-        cell=cell.key,
-        phase="explore",
-        number=number,
-        family="uba",
-        schedule={"family": "uba", "phi": 2.125},
-        base_lr=0.1372,
-        mean_lr=0.05,
-        seed=number,
-    )
-    curve = [{"step": float(step), "lr": 0.1, "val_loss": 1 / step} for step in (25, 50, 75, 100)]
-    final = {"val_loss": 0.01, "objective": 0.01}
-    return Record(trial, status, 100, [(25, 0.04)], curve, final, time.time(), 0.5)  # type: ignore[arg-type]
-
-
-def runs(folder: Path) -> list[Run]:
-    client = MlflowClient(tracking_uri=database_uri(folder / "mlflow.db"))
-    experiment = client.get_experiment_by_name("made")
-    return list(client.search_runs([experiment.experiment_id], "tags.`phitune.kind` = 'trial'", max_results=1000))
-
-
-def opened(folder: Path, former: str | None = None) -> Tracker:
-    tracker = Tracker()
-    tracker.open(database_uri(folder / "mlflow.db"), facts_of(STUDY, "0", str(folder)), folder, former)
-    return tracker
+from phitune.search.tracking import facts_of
+from tests.search.tracking.made import STUDY, made, opened, runs
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -120,7 +86,7 @@ def test_a_deleted_parent_run_does_not_double_the_trials(tmp_path: Path, how: st
     tracker = opened(tmp_path)
     assert tracker.close("KILLED", 60.0) == 0
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
-    (parent,) = {run.data.tags["mlflow.parentRunId"] for run in runs(tmp_path)}
+    (parent,) = {run.data.tags["phitune.study_run"] for run in runs(tmp_path)}
     before = {run.data.tags["phitune.trial_id"]: run.info.run_id for run in runs(tmp_path)}
     if how != "while it is open":
         client.delete_run(parent)
@@ -139,7 +105,9 @@ def test_a_deleted_parent_run_does_not_double_the_trials(tmp_path: Path, how: st
     after = {run.data.tags["phitune.trial_id"]: run.info.run_id for run in runs(tmp_path)}
     assert before.items() <= after.items()
     assert Counter(run.data.tags["phitune.trial_id"] for run in runs(tmp_path)) == dict.fromkeys(after, 1)
-    (now,) = {run.data.tags["mlflow.parentRunId"] for run in runs(tmp_path)}
+    (now,) = {run.data.tags["phitune.study_run"] for run in [*runs(tmp_path), *runs(tmp_path, "cell")]}
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs(tmp_path, "cell")} == {now}
+    assert len(runs(tmp_path, "cell")) == 2
     assert (now == parent) == (how != "for good")
     info = client.get_run(now).info
     assert (info.status, info.lifecycle_stage) == ("FINISHED", "active")

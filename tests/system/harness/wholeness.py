@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
@@ -84,14 +86,28 @@ def _check_optuna(out: Path, cell: Cell, by_id: dict[str, Record]) -> None:
 def _check_mlflow(folder: Path, name: str, by_id: dict[str, Record]) -> None:
     client = MlflowClient(tracking_uri=f"sqlite:///{folder}/runs/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name(name).experiment_id], max_results=50_000)
-    assert Counter(run.data.tags.get("phitune.trial_id") for run in runs) == {**dict.fromkeys(by_id, 1), None: 1}
-    assert "RUNNING" not in {run.info.status for run in runs}
+    check_runs(runs, by_id.values())
     for run in runs:
         record = by_id.get(run.data.tags.get("phitune.trial_id", ""))
         if record is not None:
             assert run.data.tags["phitune.status"] == record.status
             assert run.data.metrics["final/steps"] == record.steps
             assert json.loads(run.data.params["schedule"]) == record.trial.schedule
+
+
+def check_runs(runs: Iterable[Run], records: Iterable[Record]) -> None:
+    """Asserts that the study, each cell, finalist and trial have one run, and that none is running."""
+    expected = Counter({("study", None): 1})
+    for record in records:
+        trial = record.trial
+        expected["trial", trial.trial_id] += 1
+        expected["cell", trial.cell] = 1
+        if trial.finalist and record.status == "completed":
+            expected["finalist", trial.finalist] = 1
+    names = {"cell": "phitune.cell", "finalist": "phitune.finalist", "trial": "phitune.trial_id", "study": ""}
+    tags = [run.data.tags for run in runs]
+    assert Counter((each["phitune.kind"], each.get(names[each["phitune.kind"]])) for each in tags) == expected
+    assert "RUNNING" not in {run.info.status for run in runs}
 
 
 def _check_outcome(study: Study, cell: Cell, record: Record, curve: Any, within: float) -> None:

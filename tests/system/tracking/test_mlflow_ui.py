@@ -15,6 +15,7 @@ import pytest
 from mlflow import MlflowClient
 from selenium.common.exceptions import WebDriverException
 
+from phitune.search.tracking.layout.views import TRIALS, cell_view, runs_page
 from tests.conftest import PATIENCE, command, environment
 from tests.system.harness.browser import chromium
 from tests.system.harness.clusters.start import free_ports
@@ -23,6 +24,7 @@ from tests.system.harness.servers.answering import wait_for_answer
 pytestmark = pytest.mark.full
 
 T = TypeVar("T")
+CELL = re.compile(r"\S+ T=\d+")
 NAME = re.compile(r"(uba φ=[\d.e+-]+|linear|cosine) lr=[\d.e+-]+ seed \d+ · \S+ T=\d+")
 
 
@@ -61,10 +63,9 @@ class Page:
             self.browser.execute_script("arguments[0].click()", element)
         return bool(elements)
 
-    def trials(self) -> dict[str, str]:
-        """Address by name of the trials in the table."""
-        links = [(link.text, link.get_attribute("href")) for link in self.all(".ag-row a")]
-        return {name: str(address) for name, address in links if " seed " in name}
+    def names(self) -> list[str]:
+        """Names of the runs in the table."""
+        return [link.text for link in self.all(".ag-row a") if link.text]
 
     def shoot(self, name: str) -> None:
         """Saves a picture for a person if PHITUNE_SCREENSHOTS names a folder."""
@@ -112,30 +113,49 @@ def experiment(searched: Path) -> str:
     return str(client.get_experiment_by_name("small").experiment_id)
 
 
-def unfold(page: Page, experiment: str) -> dict[str, str]:
-    """The table of runs by the link in the experiment's description, the study's trials unfolded."""
-    page.open(f"experiments/{experiment}/runs?workflowType=machine_learning")
-    links = page.until(lambda: page.all("a[href*='viewStateShareKey=phitune']"), "link to the view")
+def follow(page: Page, view: str) -> None:
+    """Opens a view by the link in the description on the page."""
+    links = page.until(lambda: page.all(f"a[href$='viewStateShareKey={view}']"), f"link to {view}")
     link = links[0].get_attribute("href")
     # A click opens a page of its own.
     page.browser.get("about:blank")
     page.browser.get(link)
-    page.until(lambda: "final/objective" in page.text(), "column of the objective")
-    if not page.trials():
-        page.until(lambda: page.all(".ag-row button[data-component-id*=runnamecell]"), "study to unfold")[0].click()
-    page.until(page.trials, "trials below the study")
-    return page.trials()
 
 
-def test_the_experiment_lists_the_study_and_its_trials(page: Page, experiment: str) -> None:
+def test_the_link_shows_the_cells_and_what_they_came_to(page: Page, experiment: str) -> None:
     page.open("experiments")
     page.until(lambda: "small" in page.text(), "experiment")
-    trials = unfold(page, experiment)
-    page.shoot("experiment")
-    assert len(trials) > 5
-    assert all(NAME.fullmatch(name) for name in trials), list(trials)
-    heads = {cell.text for cell in page.all(".ag-header-cell")}
-    assert heads >= {"Run Name", "final/objective", "workload", "budget", "family"}
+    page.open(runs_page(experiment).removeprefix("/#/"))
+    page.until(lambda: "best so far" in page.text(), "column of the best so far")
+    names = page.until(page.names, "cells")
+    page.shoot("cells")
+    assert all(CELL.fullmatch(name) for name in names), names
+    assert len(names) > 3
+    # The view has a name in MLflow's menu.
+    assert any(button.text == "Cells" for button in page.all("[data-testid=saved-views-trigger]"))
+
+
+def test_the_charts_compare_the_cells(page: Page, experiment: str) -> None:
+    page.open(runs_page(experiment, charts=True).removeprefix("/#/"))
+    page.until(lambda: "best objective so far" in page.text(), "heading of a chart")
+    page.until(lambda: page.all(".js-plotly-plot"), "chart")
+    page.shoot("charts")
+
+
+def test_a_cell_leads_to_its_trials_the_best_first(page: Page, experiment: str, searched: Path) -> None:
+    client = MlflowClient(tracking_uri=f"sqlite:///{searched}/runs/mlflow.db")
+    key = "mlp/digits sgd 256"
+    (cell,) = client.search_runs([experiment], f"tags.`phitune.kind` = 'cell' AND tags.`phitune.cell` = '{key}'")
+    page.open(f"experiments/{experiment}/runs/{cell.info.run_id}")
+    page.shoot("cell")
+    follow(page, cell_view(key))
+    page.until(lambda: "final/objective" in page.text(), "column of the objective")
+    names = page.until(page.names, "trials")
+    page.shoot("trials")
+    assert all(NAME.fullmatch(name) and name.endswith("mlp/digits T=256") for name in names), names
+    query = f"tags.`phitune.kind` = 'trial' AND tags.`phitune.cell` = '{key}'"
+    best = client.search_runs([experiment], query, order_by=["metrics.`final/objective` ASC"])[0]
+    assert names[0] == best.info.run_name
 
 
 def test_a_trial_shows_its_curves_and_what_it_is(page: Page, experiment: str, searched: Path) -> None:
@@ -166,9 +186,10 @@ def test_a_trial_shows_its_curves_and_what_it_is(page: Page, experiment: str, se
 
 
 def test_two_trials_compare(page: Page, experiment: str) -> None:
-    unfold(page, experiment)
-    # The first box is the study's; a row is drawn anew while one looks at it.
-    for row in (1, 2):
+    page.open(runs_page(experiment, view=TRIALS).removeprefix("/#/"))
+    page.until(page.names, "trials")
+    # A row is drawn anew while one looks at it.
+    for row in (0, 1):
         page.until(lambda row=row: page.press(".ag-row .ag-checkbox-input", row), "box to tick")  # type: ignore[misc]
     page.until(lambda: page.press("button, a", text="Compare"), "button")
     page.until(lambda: "Comparing 2 Runs" in page.text(), "comparison")

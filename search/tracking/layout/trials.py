@@ -1,23 +1,18 @@
-"""What a study and its trials look like in MLflow: names, tags, params, metrics, descriptions."""
+"""What a trial looks like in MLflow: name, tags, params, metrics, description."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable
 
 from mlflow.entities import Metric, Param
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from phitune.search.records.record import Record, Trial
-from phitune.search.tracking.facts import CellFacts, StudyFacts
-from phitune.search.tracking.page import VIEW_KEY, runs_page
+from phitune.search.tracking.facts import CellFacts
+from phitune.trainables.mlflow_names import CELL, KIND, STUDY_RUN
 
 RUN_STATUS = {"completed": "FINISHED", "stopped": "KILLED", "diverged": "FAILED", "failed": "FAILED"}
 NOTE = "mlflow.note.content"
-# Opens MLflow's pages for training runs rather than those for language-model traces.
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-_VIEW = f"mlflow.sharedViewState.{VIEW_KEY}"
 _LONGEST_TAG = 5000
 _ENDS = {
     "completed": "trained to its end",
@@ -29,10 +24,15 @@ _ENDS = {
 
 def run_name(trial: Trial, cell: CellFacts) -> str:
     """Name of a trial's run, such as ``uba φ=2.1 lr=0.14 seed 0``; replicates of an explore trial count from 1."""
+    name = f"{configuration_name(trial)} seed {_repeat(trial)}"
+    return f"{name} · {cell.shown}" if cell.shown else name
+
+
+def configuration_name(trial: Trial) -> str:
+    """A configuration, such as ``uba φ=2.1 lr=0.14``."""
     numbers = {key: value for key, value in trial.schedule.items() if isinstance(value, int | float)}
     shape = "".join(f" {'φ' if key == 'phi' else key}={value:.2g}" for key, value in numbers.items())
-    name = f"{trial.family}{shape} lr={trial.base_lr:.2g} seed {_repeat(trial)}"
-    return f"{name} · {cell.shown}" if cell.shown else name
+    return f"{trial.family}{shape} lr={trial.base_lr:.2g}"
 
 
 def _repeat(trial: Trial) -> int:
@@ -43,35 +43,14 @@ def _repeat(trial: Trial) -> int:
     return 1 + (int(index) if dot else trial.number)
 
 
-def view(facts: StudyFacts) -> tuple[str, str]:
-    """The experiment's tag that holds the view: the columns that tell trials apart, room for their names."""
-    cells = facts.cells.values()
-    params = [key for key in ("workload", "optimizer", "budget") if len({getattr(cell, key) for cell in cells}) > 1]
-    params += ["family", "phi", "base_lr"]
-    figures = ["final/objective", "final/val_metric", "final/steps"]
-    columns = [f"params.`{key}`" for key in params] + [f"metrics.`{key}`" for key in figures]
-    name = "attributes.`Run Name`"
-    # The table heeds widths only of columns whose order is given; "1" is the box to tick.
-    order = ["1", name, "runDateAndNestInfo", "duration", *columns]
-    return _VIEW, json.dumps({"selectedColumns": columns, "columnOrder": order, "columnWidths": {name: 330}})
-
-
-def experiment_note(experiment: str) -> str:
-    """The experiment's description."""
-    link = runs_page(experiment).removeprefix("/")
-    return (
-        f"[The trials with their columns]({link}). What was searched, and the answers once `phitune analyze` has run, "
-        "are in the description of the study's own run."
-    )
-
-
-def tags(trial: Trial, cell: CellFacts, parent_run_id: str) -> dict[str, str]:
+def tags(trial: Trial, cell: CellFacts, cell_run: str, study_run: str) -> dict[str, str]:
     """Tags that are known when the trial starts."""
     known = {
-        MLFLOW_PARENT_RUN_ID: parent_run_id,
-        "phitune.kind": "trial",
+        MLFLOW_PARENT_RUN_ID: cell_run,
+        STUDY_RUN: study_run,
+        KIND: "trial",
         "phitune.trial_id": trial.trial_id,
-        "phitune.cell": trial.cell,
+        CELL: trial.cell,
         "phitune.phase": trial.phase,
         "phitune.objective": cell.objective,
         "phitune.mode": cell.mode,
@@ -151,9 +130,3 @@ def trial_note(record: Record, cell: CellFacts) -> str:
         f"scheduler = schedule.lr_scheduler(optimizer, {cell.budget})  # optimizer at lr={trial.base_lr:.6g}\n```"
     )
     return "\n\n".join(lines)
-
-
-def counts(records: Iterable[Record]) -> str:
-    """Number of trials by status, as text."""
-    numbers: Counter[str] = Counter(record.status for record in records)
-    return ", ".join(f"{numbers[status]} {status}" for status in RUN_STATUS if numbers[status]) or "none"
