@@ -32,14 +32,16 @@ def picture(chart: Chart) -> bytes:
     shown = set(titles[:MOST_PANELS])
     rows = [{**row, "panel": _title(row, names)} for row in chart.rows if _title(row, names) in shown]
     panel = _sized(chart, WIDTH)
-    spec = {
-        "params": panel.pop("params", []),
-        "data": {"values": rows},
-        "facet": {"field": "panel", "type": "nominal", "sort": titles[:MOST_PANELS], "title": None},
-        "columns": min(len(shown), 3),
-        "spec": panel,
-        "resolve": {"scale": {"y": "independent", "x": "independent"}},
-    }
+    spec: Spec = {"data": {"values": rows}, "params": panel.pop("params", [])}
+    if len(shown) == 1:
+        spec |= {"title": titles[0], **panel}
+    else:
+        spec |= {
+            "facet": {"field": "panel", "type": "nominal", "sort": titles[:MOST_PANELS], "title": None},
+            "columns": min(len(shown), 3),
+            "spec": panel,
+            "resolve": {"scale": {"y": "independent", "x": "independent"}},
+        }
     return vl_convert.vegalite_to_png(spec, scale=2, config=CONFIG)
 
 
