@@ -73,9 +73,14 @@ class Store:
         """Whether a trial's run is complete."""
         return self._written.get(trial_id, ("", False))[1]
 
-    def adopt(self) -> None:
+    @property
+    def misplaced(self) -> int:
+        """Trials of which it has not been seen to that they are below their cell's run."""
+        return len(self._places)
+
+    def adopt(self, most: int) -> None:
         """Puts trials below their cell's run: those of an earlier layout, and of runs that were deleted for good."""
-        for run_id, tags in list(self._places.items()):
+        for run_id, tags in list(self._places.items())[:most]:
             place = {MLFLOW_PARENT_RUN_ID: self._groups.run_of(tags[CELL]), STUDY_RUN: self.parent_run_id}
             changed = [RunTag(key, value) for key, value in place.items() if tags.get(key) != value]
             if changed:

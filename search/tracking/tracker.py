@@ -45,6 +45,7 @@ class Tracker:
         self._closed = False
         self._ended = 0
         self._done = 0
+        self._misplaced = 0
         self._lock = threading.Lock()
         self.trouble: str | None = None
         self._process = self._spawn()
@@ -105,11 +106,11 @@ class Tracker:
         with self._lock:
             self._closing = status
             _send(self._process, {"close": status})
-        deadline, before = time.monotonic() + patience, self._done
+        deadline, before = time.monotonic() + patience, (self._done, self._misplaced)
         while not self._closed and time.monotonic() < deadline:
             time.sleep(0.02)
-            if self.trouble is None and self._done != before:
-                deadline, before = time.monotonic() + patience, self._done
+            if self.trouble is None and (self._done, self._misplaced) != before:
+                deadline, before = time.monotonic() + patience, (self._done, self._misplaced)
         self.abandon()
         return self.waiting
 
@@ -148,7 +149,7 @@ class Tracker:
                 if message.get("closed"):
                     self._closed = True
                     return
-                self._done, self.trouble = message["done"], message["trouble"]
+                self._done, self._misplaced, self.trouble = (message[key] for key in ("done", "misplaced", "trouble"))
                 pause = _RESTART_AFTER
             code = self._process.wait()
             if not self._closed:

@@ -6,7 +6,7 @@ It talks with the search over its standard streams, one line of JSON a message.
          {"started": trial, "since": time}   a trial has started
          {"close": status}                   the journal is complete; write the rest and end
     out: {"opened": run_id, "experiment_id": id} or {"refused": why}
-         {"done": records in MLflow, "trouble": reason of a failure or null}
+         {"done": records in MLflow, "misplaced": runs to be moved below their cell's, "trouble": reason or null}
          {"closed": true}                    the last message
 
 When its input ends, the search is dead: it ends at once, and the next start of the search completes what it left.
@@ -35,6 +35,8 @@ from phitune.trainables.uri import without_credentials
 _LOOK_EVERY = 0.25
 _REPORT_EVERY = 0.5
 _SUMMARISE_EVERY = 5.0
+# So many take seconds; a search that closes waits as long as there is progress.
+_ADOPT_AT_ONCE = 200
 _LONG_TRIAL = 5.0
 _LONGEST_PAUSE = 10.0
 _NICE = 19
@@ -57,7 +59,7 @@ class Writer:
         self._started: dict[str, tuple[Trial, float]] = {}
         self._close: str | None = None
         self._trouble: str | None = None
-        self._reported: tuple[int, str | None] = (-1, None)
+        self._reported: tuple[int, int, str | None] = (-1, 0, None)
         self._reported_at = 0.0
 
     def hear(self, message: dict[str, Any]) -> None:
@@ -102,7 +104,6 @@ class Writer:
     def _write(self, closing: bool) -> None:
         """Writes all it can; what fails does not hold up the rest. Raises the last failure."""
         failure: Exception | None = None
-        self._store.adopt()
         for trial, since in self._long_running():
             self._store.start(trial, since)
             with self._wake:
@@ -120,6 +121,11 @@ class Writer:
             self._report()
         if failure is not None:
             raise failure
+        while self._store.misplaced:
+            self._store.adopt(_ADOPT_AT_ONCE)
+            self._report()
+            if not closing:
+                break
         if closing or time.monotonic() - self._summarised_at > _SUMMARISE_EVERY:
             for cell in sorted(self._changed):
                 self._store.summarise(cell, self._by_cell[cell])
@@ -149,10 +155,10 @@ class Writer:
         return f"{self._shown_uri}: {brief(error)}"
 
     def _report(self, now: bool = False) -> None:
-        progress = (len(self._records) - len(self._waiting), self._trouble)
+        progress = (len(self._records) - len(self._waiting), self._store.misplaced, self._trouble)
         if progress != self._reported and (now or time.monotonic() - self._reported_at > _REPORT_EVERY):
             self._reported, self._reported_at = progress, time.monotonic()
-            self._say({"done": progress[0], "trouble": progress[1]})
+            self._say(dict(zip(("done", "misplaced", "trouble"), progress, strict=True)))
 
 
 def main() -> None:

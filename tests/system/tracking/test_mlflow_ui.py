@@ -187,7 +187,7 @@ def test_a_trial_shows_its_curves_and_what_it_is(page: Page, experiment: str, se
 
 def test_two_trials_compare(page: Page, experiment: str) -> None:
     page.open(runs_page(experiment, view=TRIALS).removeprefix("/#/"))
-    page.until(page.names, "trials")
+    page.until(lambda: any(NAME.fullmatch(name) for name in page.names()), "trials")
     # A row is drawn anew while one looks at it.
     for row in (0, 1):
         page.until(lambda row=row: page.press(".ag-row .ag-checkbox-input", row), "box to tick")  # type: ignore[misc]
