@@ -13,12 +13,8 @@ from tests.docs.pages import ROOT, name, pages, prose
 
 LONGEST = 120
 # Tags of MLflow runs, which look like modules.
-TAGS = {
-    f"phitune.{tag}"
-    for tag in (
-        "cell", "family", "finalist", "kind", "phase", "reason", "status", "study_run", "traceback", "trial_id", "verdict"
-    )
-}  # fmt: skip
+_TAGS = "cell family finalist kind phase reason status study_run traceback trial_id verdict"
+TAGS = {f"phitune.{tag}" for tag in _TAGS.split()}
 each_page = pytest.mark.parametrize("page", pages(), ids=name)
 
 
