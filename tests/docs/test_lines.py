@@ -13,7 +13,8 @@ from tests.docs.pages import ROOT, name, pages, prose
 
 LONGEST = 120
 # Tags of MLflow runs, which look like modules.
-TAGS = {f"phitune.{tag}" for tag in ("cell", "kind", "phase", "reason", "status", "traceback", "trial_id")}
+_OF_RUNS = "cell family finalist kind phase reason status study_run traceback trial_id verdict"
+TAGS = {f"phitune.{tag}" for tag in _OF_RUNS.split()}
 each_page = pytest.mark.parametrize("page", pages(), ids=name)
 
 
