@@ -56,6 +56,8 @@ def views(facts: StudyFacts, created: int) -> dict[str, str]:
     place = [key for key in ("workload", "optimizer", "budget") if len({getattr(cell, key) for cell in cells}) > 1]
     configuration = _columns("params", *_CONFIGURATION)
     means = [f"final/{name}" for name in ("objective_mean", "objective_std", "objective_n", "test_metric_mean")]
+    # In the order of time trials would be folded below their cells.
+    by_cell = {"orderByKey": f"tags.`{CELL}`", "orderByAsc": True}
     in_order = {"orderByKey": f"tags.`{ORDER}`", "orderByAsc": True}
     named = {
         (CELLS, "Cells"): _of("cell") | in_order | _table(_columns("tags", *_TEXTS)) | _cells_compared(facts),
@@ -63,7 +65,7 @@ def views(facts: StudyFacts, created: int) -> dict[str, str]:
         | in_order
         | _table(configuration + _columns("metrics", *means))
         | _charts({"Means of the replicates": [_bar(means[0])]}),
-        (TRIALS, "All trials"): _of("trial") | _table(_columns("params", *place) + configuration + _finals()),
+        (TRIALS, "All trials"): _of("trial") | by_cell | _table(_columns("params", *place) + configuration + _finals()),
     }
     # The menu lists the newest first.
     tags = {_TAG + key: _listed(name, created - n, named[key, name]) for n, (key, name) in enumerate(named)}
