@@ -114,7 +114,7 @@ def test_the_cosine_loses_by_its_floor_for_certain(llama: Guidelines) -> None:
         assert gain.certain and gain.percent == pytest.approx(100.0 * (1.0 - LOWEST[cell.budget] / loss), abs=0.2)
     largest = {f.family: f.objective for f in llama.cells[-1].families}
     # One cosine to zero failed at an LR of 5e-3 (7.585): nothing may be expected of it below all that was seen.
-    assert largest["cosine-to-zero"] == pytest.approx(2.9534, abs=0.004) and min(largest.values()) > 2.948
+    assert largest["cosine-to-zero"] == pytest.approx(2.9534, abs=0.004) and min(largest.values()) > LOWEST[50000] - 0.003
 
 
 def test_the_largest_budget_is_predicted_from_the_others(llama: Guidelines) -> None:
