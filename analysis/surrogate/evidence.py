@@ -33,8 +33,9 @@ DIVERGED = 0.05
 # surface follows it only in part: else, where all that completed differ by a few per cent, one failure bends it.
 CLIFF_FROM, MOST_OF = 4.0, 0.9
 CLIFF_MISFIT = 0.25
-# What nine tenths of a search's trials are usually within; fewer completed trials than FEWEST do not tell.
-USUAL, FEWEST = 0.5, 5
+# What nine tenths of a search's trials are usually within, and less than which they are measured by their own spread;
+# fewer completed trials than FEWEST do not tell.
+USUAL, NARROW, FEWEST = 0.5, 0.05, 5
 # Medians and spreads of lengthscales: of log mean LR, area and tail; of log2 of the budget.
 LENGTHS = ((1.2, 0.7), (5.0, 0.9), (5.0, 0.9))
 BUDGET_LENGTH = (8.0, 0.7)
@@ -120,7 +121,8 @@ class Evidence:
             best_place[cell] = outcomes.place[np.flatnonzero(done)[values[cell][done].argmin()]]
             if done.sum() >= FEWEST:
                 far.append(float(np.quantile(values[cell][done] - best[cell], MOST_OF)))
-        unit = min(1.0, float(np.median(far)) / USUAL or 1.0) if far else 1.0
+        spread = float(np.median(far)) if far else 0.0
+        unit = spread / USUAL if 0.0 < spread < NARROW else 1.0
         for cell in np.flatnonzero(np.isfinite(best)).tolist():
             mine = outcomes.cell == cell
             done, value = mine & completed, values[cell]

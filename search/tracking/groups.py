@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from mlflow import MlflowClient
-from mlflow.entities import LifecycleStage, Metric, Run, RunTag, ViewType
+from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag, ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from phitune.search.records.record import Record
@@ -57,6 +57,9 @@ class Groups:
                 if finalist not in self._runs:
                     self._runs[finalist] = self._create_finalist(finalist, replicates[0], run)
                 run_id = self._runs[finalist]
+                if run_id not in self._sent:
+                    # Said again by every process, as the run may have been created and no more.
+                    self._client.log_batch(run_id, params=self._params(replicates[0]))
                 if self._log(run_id, look.spread(replicates), {}):
                     end = max(look.end_of(record) for record in replicates)
                     self._client.set_terminated(run_id, end_time=end)
@@ -105,6 +108,8 @@ class Groups:
             self._client.restore_run(run_id)
         tags = self._tags(run.data.tags[CELL], cell_run)
         if key in self._facts.cells:
+            # Said again, as the run may have been created and no more.
+            self._client.log_batch(run_id, params=look.cell_params(self._facts.cells[key]))
             self._client.update_run(run_id, status="RUNNING")
             note = self._note(key)
             tags |= {} if note in run.data.tags.get(trials.NOTE, "") else {trials.NOTE: note}
@@ -130,9 +135,12 @@ class Groups:
             tags={**self._tags(trial.cell, cell_run), **tags},
             run_name=look.finalist_name(trial, cell),
         )
-        params = [param for param in trials.params(trial, cell) if param.key != "seed"]
-        self._client.log_batch(run.info.run_id, params=params)
         return str(run.info.run_id)
+
+    def _params(self, replicate: Record) -> list[Param]:
+        """A finalist's."""
+        params = trials.params(replicate.trial, self._facts.cells[replicate.trial.cell])
+        return [param for param in params if param.key != "seed"]
 
     def _tags(self, cell: str, parent: str | None = None) -> dict[str, str]:
         return {

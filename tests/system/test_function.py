@@ -271,7 +271,7 @@ failures: {checkpoint_seconds: 0.05}
 """
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_a_trial_in_two_processes_is_killed_and_resumed_whole(
     tmp_path: Path, phitune: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

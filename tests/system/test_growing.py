@@ -145,7 +145,9 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize(
+    "damage", [pytest.param(each, marks=[] if each == "cut in half" else pytest.mark.slow) for each in DAMAGE]
+)
 def test_a_search_that_was_killed_and_lost_optunas_log_goes_on(tmp_path: Path, phitune: Run, damage: str) -> None:
     (tmp_path / "study.yaml").write_text(NARROW.replace("[1000]", "[4000, 8000]"), encoding="utf-8")
     process = start(tmp_path)

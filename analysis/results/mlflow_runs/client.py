@@ -55,7 +55,8 @@ def parent_run_id(ref: StudyRef) -> str:
 def cell_runs(ref: StudyRef, parent: str) -> dict[tuple[str, str, int], Any]:
     """The runs of the study's cells by workload, optimizer and budget; none in a study of an earlier layout."""
     runs = _search(ref, f"tags.`{STUDY_RUN}` = '{parent}' AND tags.`{KIND}` = 'cell'")
-    params = ((run, run.data.params) for run in runs)
+    # A run has no parameters yet where the writer died between the two.
+    params = ((run, run.data.params) for run in runs if run.data.params)
     return {(each["workload"], each["optimizer"], int(each["budget"])): run for run, each in params}
 
 

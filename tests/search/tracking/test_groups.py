@@ -160,3 +160,18 @@ def test_views_list_what_they_name(folder: Path) -> None:
         assert len(listed) == expected
         if view == CELLS:
             assert [run.info.run_name for run in listed] == ["T=100", "T=200"]
+
+
+def test_runs_that_were_created_and_no_more_get_their_parameters(tmp_path: Path) -> None:
+    uri = database_uri(tmp_path / "mlflow.db")
+    study = Store(uri, facts_of(STUDY, "0", str(tmp_path)), tmp_path / "artifacts").parent_run_id
+    key = STUDY.cells[0].key
+    # As a writer leaves it that is killed between the two.
+    tags = {"phitune.kind": "cell", "phitune.cell": key, "phitune.study_run": study, "mlflow.parentRunId": study}
+    experiment = client(tmp_path).get_experiment_by_name("made").experiment_id
+    bare = client(tmp_path).create_run(experiment, tags=tags)
+    ref = StudyRef("made", uri)
+    assert not through_client.cell_runs(ref, study)
+    again(tmp_path)
+    assert cells(tmp_path)[key].info.run_id == bare.info.run_id
+    assert set(through_client.cell_runs(ref, study)) == {("quadratic", "sgd", 100), ("quadratic", "sgd", 200)}

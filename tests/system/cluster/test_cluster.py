@@ -237,7 +237,7 @@ def autoscaling() -> Iterator[Head]:
         yield head
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_trials_of_two_kinds_wait_for_the_autoscaler_and_finish(
     tmp_path: Path, autoscaling: Head, phitune: Run
 ) -> None:

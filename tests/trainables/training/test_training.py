@@ -165,7 +165,7 @@ def test_compiled_training_gives_the_same_numbers() -> None:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_splits_of_tables_are_complete_and_stratified(name: str) -> None:
-    rows, classes = TABLES[name](return_X_y=True)
+    rows, classes = TABLES[name]()
     splits = table(name)
     assert [len(splits[key]) / len(rows) for key in ("train", "val", "test")] == pytest.approx(
         [0.6, 0.2, 0.2], abs=0.01
