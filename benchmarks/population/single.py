@@ -35,18 +35,19 @@ def packed(count: int, label: str, synthetic: bool, optimizer: str, device: str,
             process = subprocess.Popen(command, env=environment, text=True, stdin=PIPE, stdout=PIPE, stderr=PIPE)
             processes.append(ended.enter_context(process))
             ended.callback(process.kill)
-        ready = [_line(process) for process in processes]
+        said = [_line(process) for process in processes]
         taken = free - _free(device)
-        if all(ready):
+        if all(said):
             for process in processes:
                 assert process.stdin is not None
                 process.stdin.write("go\n")
                 process.stdin.flush()
-            lines = [_line(process) for process in processes]
-            if all(lines):
+            said = [_line(process) for process in processes]
+            if all(said):
                 memory = taken / count / 2**20 if device == "cuda" else None
-                return {"processes": count, "steps_a_second": sum(map(float, lines)), "mib_a_trial": memory}
-        errors = [process.stderr.read() for process in processes if process.stderr and process.poll()]
+                return {"processes": count, "steps_a_second": sum(map(float, said)), "mib_a_trial": memory}
+        # Those that said nothing are ending.
+        errors = [p.stderr.read() for p, line in zip(processes, said, strict=True) if p.stderr and not line]
     return {"processes": count, "failed": (" ".join(errors).strip() or "it ended").splitlines()[-1]}
 
 
