@@ -7,7 +7,6 @@ import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern
 
-from phitune.analysis.surrogate import belief
 from phitune.analysis.surrogate import gaussian_process as gp
 from phitune.analysis.surrogate.belief import Belief, Points
 
@@ -91,15 +90,12 @@ def test_draws_have_the_posteriors_mean_and_spread(data: gp.Data, at: Points) ->
     np.testing.assert_allclose(drawn.std(axis=0), np.sqrt(posterior.variance(at)), rtol=0.15)
 
 
-def test_the_sparse_process_is_the_exact_one_where_every_point_is_an_inducing_one(
-    data: gp.Data, at: Points, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_sparse_process_is_the_exact_one_where_every_point_is_an_inducing_one(data: gp.Data, at: Points) -> None:
     # What a seed shares counts as noise of each trial there.
     alone = replace(data, seed=np.arange(N))
     exact = Belief(alone, H)
-    # The sparse process takes over beyond so many points; here it does at once, so that both can be had.
-    monkeypatch.setattr(belief, "MOST", N - 1)
-    sparse = Belief(alone, H)
+    sparse = Belief(alone, H, most=N - 1, inducing=N)
+    assert (sparse.mean(at) != exact.mean(at)).any()
     np.testing.assert_allclose(sparse.mean(at), exact.mean(at), atol=1e-4)
     np.testing.assert_allclose(sparse.variance(at), exact.variance(at), atol=1e-4)
     np.testing.assert_allclose(sparse.covariance(at, at), exact.covariance(at, at), atol=1e-4)
@@ -110,3 +106,31 @@ def test_hyperparameter_draws_spread_around_the_mode(data: gp.Data) -> None:
     posterior = gp.settings(data, priors, np.random.default_rng(0), draws=20)
     noises = [h.noise for h in posterior.draws]
     assert len(set(noises)) > 5 and min(noises) < posterior.mode.noise < max(noises)
+
+
+@pytest.fixture
+def budgets(data: gp.Data) -> gp.Data:
+    """The points at three budgets, which are the last input."""
+    return replace(data, x=np.column_stack([data.x, np.arange(N) % 3]))
+
+
+def test_the_slope_by_the_share_of_each_budget_is_right(budgets: gp.Data) -> None:
+    priors = gp.Priors(lengths=((1.0, 0.7), (1.0, 0.7), (8.0, 0.7)), shared=(0.1, 1.0), budget=2)
+    theta = priors.centre_and_spread()[0]
+    theta[-1] = np.log(0.2)
+    moves = 1e-5 * np.eye(len(theta))
+    rises = [gp.log_marginal(budgets, priors, theta + e) - gp.log_marginal(budgets, priors, theta - e) for e in moves]
+    value, slope = gp.log_marginal_slope(budgets, priors, theta)
+    assert value == pytest.approx(gp.log_marginal(budgets, priors, theta))
+    np.testing.assert_allclose(slope, np.array(rises) / 2e-5, rtol=1e-4, atol=1e-4)
+
+
+def test_functions_drawn_at_several_budgets_have_the_posteriors_mean_and_spread(budgets: gp.Data, at: Points) -> None:
+    h = replace(H, lengths=np.array([1.3, 0.6, 8.0]), budget=2, own=0.4)
+    there = Points(np.column_stack([at.x, np.arange(len(at)) % 4]), at.levels)
+    posterior, rng = Belief(budgets, h), np.random.default_rng(4)
+    drawn = np.concatenate([posterior.draw(there, 200, rng) for _ in range(20)])
+    np.testing.assert_allclose(drawn.mean(axis=0), posterior.mean(there), atol=0.05)
+    np.testing.assert_allclose(drawn.std(axis=0), np.sqrt(posterior.variance(there)), rtol=0.15)
+    # Without a share of its own a budget is told by the others.
+    assert (Belief(budgets, replace(h, own=0.0)).variance(there) < posterior.variance(there)).mean() > 0.9
