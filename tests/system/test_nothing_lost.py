@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -78,6 +79,8 @@ def test_ctrl_c_and_sigterm_stop_cleanly_and_a_lost_worker_costs_nothing(folder:
     (folder / "study.yaml").write_text(STUDY.replace("[1000, 2000]", "[8000, 16000]"), encoding="utf-8")
     process = start(folder)
     wait_for(lambda: ended(folder) >= 4, process)
+    lines = [" ".join(member.cmdline()) for member in family(process) if member.is_running()]
+    assert not [line for line in lines if re.search(r"dashboard\.py|monitor\.py|ray::IDLE", line)], "of no use here"
     second = phitune("search", "study.yaml", cwd=folder)
     assert second.returncode == 2
     assert "another process is at work" in second.stderr
