@@ -47,7 +47,9 @@ def test_a_study_grows_and_another_starts_warm(tmp_path: Path, phitune_on_one_ra
     assert refused.stderr.count("\n") == 1
     assert "seed: 1 is not what the study" in refused.stderr
 
-    grown = phitune_on_one_ray("search", "study.yaml", "--set", "trials=16", "--set", "budgets=[100, 200]", cwd=tmp_path)
+    grown = phitune_on_one_ray(
+        "search", "study.yaml", "--set", "trials=16", "--set", "budgets=[100, 200]", cwd=tmp_path
+    )
     assert grown.returncode == 0, grown.stdout + grown.stderr
     assert "study changed: trials: 10 → 16" in grown.stdout
     after = Journal(tmp_path / "runs/s/trials.jsonl").records

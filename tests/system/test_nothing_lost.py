@@ -74,9 +74,7 @@ def end(process: subprocess.Popen[str], victim: str) -> None:
 
 
 @pytest.mark.full
-def test_killed_or_interrupted_whatever_it_is_the_same_command_finishes(
-    folder: Path, phitune_in_process: Run
-) -> None:
+def test_killed_or_interrupted_whatever_it_is_the_same_command_finishes(folder: Path, phitune_in_process: Run) -> None:
     """All processes at once are killed in test_end_to_end, as by a machine that loses power."""
     process = start(folder)
     wait_for_more(folder, 1, process)

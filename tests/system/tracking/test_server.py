@@ -24,7 +24,7 @@ name: s
 workloads: [quadratic]
 budgets: [400, 800]
 families: [uba, linear]
-trials: 20
+trials: 10
 replicates: 1
 """
 PASSWORD = "pw-77ab"
@@ -54,7 +54,7 @@ def test_a_server_that_goes_away_delays_and_loses_nothing(tmp_path: Path, phitun
         client = MlflowClient(tracking_uri=uri)
         runs = client.search_runs([client.get_experiment_by_name("s").experiment_id], max_results=1000)
         records = Journal(journal).records
-        assert len(records) >= 42
+        assert len(records) >= 22
         check_runs(runs, records)
 
         analysis = phitune_in_process("analyze", "s", cwd=tmp_path)
