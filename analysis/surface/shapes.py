@@ -61,15 +61,19 @@ class Shape:
             return None
         name = str(schedules[0]["family"])
         try:
-            parameters = family_class(name).searchable()
+            parameters = family_class(name).parameters
         except InputError:
             return None
         varying = _varied(schedules) or (("phi",) if name == "uba" else ())
-        if len(varying) != 1 or varying[0] not in parameters:
+        if len(varying) != 1:
+            return None
+        known = ranges or {}
+        searched = known.get(f"{family}.{varying[0]}", known.get(varying[0]))
+        # Warmup and floor vary among runs that were gathered from several studies, too.
+        if varying[0] not in parameters and (varying[0] not in family_class(name).searchable() or searched is None):
             return None
         values = [float(s[varying[0]]) for s in schedules]
-        known = ranges or {}
-        low, high = known.get(f"{family}.{varying[0]}", known.get(varying[0], (min(values), max(values))))
+        low, high = searched or (min(values), max(values))
         rest = {k: v for k, v in schedules[0].items() if k != varying[0]}
         return cls(family, varying[0], min(low, *values), max(high, *values), json.dumps(rest))
 

@@ -87,8 +87,10 @@ def test_nothing_is_told_of_a_parameter_beside_which_another_varies() -> None:
     assert Shape.of("uba", floors) is None and Shape.of("uba", floors[:1]) is not None
 
 
-def test_a_parameter_that_is_usually_zero_has_no_usual_value() -> None:
-    shape = Shape.of("cosine", [{"family": "cosine", "warmup": warmup} for warmup in (0.01, 0.2)])
+def test_a_warmup_is_a_shape_where_it_was_searched_and_has_no_usual_value() -> None:
+    schedules = [{"family": "cosine", "warmup": warmup} for warmup in (0.01, 0.2)]
+    assert Shape.of("cosine", schedules) is None
+    shape = Shape.of("cosine", schedules, {"warmup": (0.01, 0.3)})
     assert shape is not None and shape.parameter == "warmup" and shape.usual is None
 
 
