@@ -5,8 +5,11 @@ from phitune.analysis.answers.sureness import gain_words
 from phitune.analysis.families.budget_saved import BudgetSaved
 from phitune.analysis.families.gain import Gain
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
+from phitune.analysis.surface import ExpectedRegret
 
 CANNOT_TELL = "cannot tell"
+# Of the draws: a family that is the best in fewer is not named.
+LEAST_SHARE = 0.1
 
 
 def gain_text(gain: Gain | None) -> str:
@@ -89,6 +92,31 @@ def saved_short(saved: BudgetSaved | None, gain: Gain | None) -> str:
 
 def _than(fewer: bool) -> str:
     return "fewer" if fewer else "more"
+
+
+def more_trials_sentence(cell: CellGuideline) -> str:
+    """By how much more trials could still improve what is recommended; empty if nothing completed."""
+    regret = cell.expected_regret
+    if regret is None:
+        return ""
+    mean, most = more_trials_texts(regret)
+    improve = "lower this loss" if cell.objective == "val_loss" else "improve on this"
+    if regret.negligible:
+        text = f"More trials would hardly {improve} (by {mean} on average)."
+    else:
+        text = f"More trials could still {improve} by about {mean} on average (90 %: at most {most})."
+    others = {family: share for family, share in regret.shares.items() if share >= LEAST_SHARE}
+    if regret.negligible or set(others) <= {cell.family}:
+        return text
+    ordered = sorted(others.items(), key=lambda item: -item[1])
+    return f"{text} The best may be of {' or '.join(f'{family} ({100.0 * share:.0f} %)' for family, share in ordered)}."
+
+
+def more_trials_texts(regret: ExpectedRegret) -> tuple[str, str]:
+    """The mean and the 90 % quantile, in per cent or in units of the objective."""
+    if not regret.relative:
+        return number(regret.mean), number(regret.most)
+    return f"{percent(regret.mean)} %", f"{percent(regret.most)} %"
 
 
 def equal_text(cell: CellGuideline) -> str:
