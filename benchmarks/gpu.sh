@@ -17,10 +17,16 @@ step() {
 }
 
 step device python -c 'import torch; print(torch.__version__, torch.version.cuda, torch.cuda.get_device_properties(0))'
+# What must hold of single trials, resumed ones, bf16, torch.compile, the Hessian, populations and full memory.
+step checks python -m benchmarks.device.checks
 for workload in mlp/digits cnn/digits resnet8/digits gpt-nano/stdlib; do
     step "${workload/\//-}" python -m phitune.trainables.population --bench "$workload"
 done
 step vit-tiny-cifar10 python -m phitune.trainables.population --bench vit-tiny/cifar10 --synthetic
 step resnet18-cifar10 python -m phitune.trainables.population --bench resnet18/cifar10 --synthetic --precision bf16
+# A trial's steps beside a plain loop, channels_last, torch.compile and CUDA graphs.
+step plain-resnet18 python -m benchmarks.device.plain_loop resnet18/cifar10 --precision bf16
+step plain-mlp python -m benchmarks.device.plain_loop mlp/digits
+step plain-gpt-nano python -m benchmarks.device.plain_loop gpt-nano/stdlib
 # The same workloads, also against 4 to 16 processes on the GPU.
 step processes python -m benchmarks.population --out "$out"

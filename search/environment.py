@@ -33,6 +33,8 @@ _SETTINGS = {
     # Workers use this environment as it is; Ray would have `uv run` build one for each, which takes for ever where a
     # project's path is relative.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    # They would be of no use: a trial's process has an environment of its own.
+    "RAY_prestart_worker_first_driver": "0",
     # A trial without a GPU must not hide those of a population's host.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }

@@ -89,6 +89,17 @@ def phitune_in_process(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     return run
 
 
+@pytest.fixture
+def phitune_on_one_ray(phitune_in_process: Run) -> Iterator[Run]:
+    """The same for searches in one folder; the first that needs Ray starts it, the others find it running."""
+    import ray
+
+    # Another test's would have another folder.
+    ray.shutdown()
+    yield phitune_in_process
+    ray.shutdown()
+
+
 @contextmanager
 def surroundings(env: dict[str, str]) -> Iterator[None]:
     """Replaces the environment for a while; its variables and the handler of SIGTERM are restored at the end."""

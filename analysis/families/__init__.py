@@ -1,1 +1,1 @@
-"""Families against each other: paired by seed, ranks, scores, tuning curves, budget saved."""
+"""Families against each other: gains, ranks, scores, tuning curves, budget saved."""

@@ -49,7 +49,7 @@ class Shape:
     ) -> "Shape | None":
         """A family's shape in a cell; None unless exactly one parameter, and nothing else, varies among its trials.
 
-        UBA's is phi, whatever varies.
+        UBA's is phi where nothing varies.
 
         Args:
             family: Its label.
@@ -61,10 +61,10 @@ class Shape:
             return None
         name = str(schedules[0]["family"])
         try:
-            parameters = family_class(name).parameters
+            parameters = family_class(name).searchable()
         except InputError:
             return None
-        varying = ("phi",) if name == "uba" else _varied(schedules)
+        varying = _varied(schedules) or (("phi",) if name == "uba" else ())
         if len(varying) != 1 or varying[0] not in parameters:
             return None
         values = [float(s[varying[0]]) for s in schedules]
@@ -78,7 +78,10 @@ class Shape:
         """The value that is chosen without a search, after what the schedule is there called; None if there is none."""
         cls = family_class(str(json.loads(self.template)["family"]))
         default = cls.__dataclass_fields__[self.parameter].default
-        return ("default", float(default)) if isinstance(default, int | float) else USUAL.get(cls.family)
+        if isinstance(default, int | float):
+            # None is not a point of a log scale.
+            return ("default", float(default)) if default > 0 else None
+        return USUAL.get(cls.family)
 
     def log_mean(self, log_value: Array) -> Array:
         """Log of the profile's mean over the budget at log parameters, without warmup and floor: same shape."""

@@ -17,6 +17,7 @@ import ray
 from phitune.search.cluster.nodes import Node, living_nodes, may_come
 from phitune.search.cluster.slots import RAYS_NAMES, bundle, group, places, words
 from phitune.search.environment import environment, workers, writable
+from phitune.search.ray_internals.lean import lean
 from phitune.search.ray_internals.output import mute_raylet
 from phitune.search.ray_internals.secrets import keep_secrets_here
 from phitune.search.ray_internals.touch import needed
@@ -114,17 +115,18 @@ def _give_token() -> None:
 
 def _start_ray(address: str | None, verbose: bool, tries: int = 2) -> None:
     try:
-        ray.init(
-            # Without an address Ray might join a cluster that an earlier process left behind.
-            address=address or "local",
-            # A cluster's nodes say what they have. Here Ray would count the machine's, whatever the process may use.
-            num_cpus=None if address else usable_cpus(),
-            runtime_env={"env_vars": workers()},
-            include_dashboard=False if not address else None,
-            log_to_driver=verbose,
-            logging_level=logging.INFO if verbose else logging.ERROR,
-            configure_logging=True,
-        )
+        with lean(follow_logs=verbose):
+            ray.init(
+                # Without an address Ray might join a cluster that an earlier process left behind.
+                address=address or "local",
+                # A cluster's nodes say what they have. Here Ray would count the machine's, not the process's.
+                num_cpus=None if address else usable_cpus(),
+                runtime_env={"env_vars": workers()},
+                include_dashboard=False if not address else None,
+                log_to_driver=verbose,
+                logging_level=logging.INFO if verbose else logging.ERROR,
+                configure_logging=True,
+            )
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
         if address:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from phitune.search.ray_internals import autoscaler, memory_kills, output, processes, secrets, thrift
+from phitune.search.ray_internals import autoscaler, lean, memory_kills, output, processes, secrets, thrift
 
-OPTIONAL = (thrift.TOUCH, memory_kills.TOUCH, output.TOUCH, secrets.TOUCH, processes.TOUCH, autoscaler.TOUCH)
+OPTIONAL = tuple(concern.TOUCH for concern in (thrift, memory_kills, output, secrets, processes, autoscaler, lean))
 
 
 def missing() -> list[str]:

@@ -17,12 +17,14 @@ _MOST_REMEMBERED = 100
 
 
 def _check() -> None:
+    from ray.air._internal import usage
     from ray.tune.execution.tune_controller import TuneController, _ObjectCache
     from ray.tune.progress_reporter import TrialProgressCallback  # noqa: F401
 
     require(TuneController, "_mark_trial_to_checkpoint")
     require_stored(TuneController.__init__, "_actor_cache", "_trials", "_stopped_trials", "_failed_trials")
     require(_ObjectCache, "increase_max", "has_cached_object")
+    require(usage, "tag_callbacks")
 
 
 TOUCH = Touch("a trial takes more time, and a study more memory", _check)
@@ -42,6 +44,14 @@ def silence() -> list[Callback]:
         def on_trial_complete(self, *args: Any, **info: Any) -> None: ...
 
     return [Silence()]
+
+
+def import_no_loggers() -> None:
+    """Keeps Tune from importing MLflow, and what else logs, only to count who logs with it."""
+    if not TOUCH.missing:
+        from ray.air._internal import usage
+
+        usage.tag_callbacks = lambda callbacks: False
 
 
 def keep_processes(controller: TuneController, group: PlacementGroupFactory, number: int) -> None:

@@ -88,7 +88,7 @@ def _space(entry: str | Mapping[str, Any], ranges: Mapping[str, Range], composit
     cls = family(name)
     fixed = {**composition, **{key: _fraction(value) for key, value in values.items()}}
     searched: dict[str, Parameter] = {}
-    for key, default in cls.parameters.items():
+    for key, default in cls.searchable().items():
         bounds = ranges.get(f"{label}.{key}", ranges.get(key))
         if key not in fixed and (bounds is not None or key in cls.required()):
             searched[key] = default if bounds is None else Parameter(*bounds)
@@ -104,7 +104,7 @@ def _space(entry: str | Mapping[str, Any], ranges: Mapping[str, Range], composit
 def _require_use(ranges: Mapping[str, Range], spaces: Sequence[FamilySpace]) -> None:
     """Refuses a range that no family searches, except φ's, which has a default."""
     usable = {
-        key for space in spaces for name in family(space.name).parameters for key in (name, f"{space.label}.{name}")
+        key for space in spaces for name in family(space.name).searchable() for key in (name, f"{space.label}.{name}")
     }
     for key in ranges:
         if key not in usable and key != "phi":

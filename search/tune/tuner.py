@@ -10,7 +10,7 @@ from ray import tune
 
 from phitune.search.cluster.slots import group
 from phitune.search.ray_internals.memory_kills import survive_memory_kills
-from phitune.search.ray_internals.thrift import silence
+from phitune.search.ray_internals.thrift import import_no_loggers, silence
 from phitune.search.tune.callback import SearchCallback
 from phitune.search.tune.scheduler import Scheduler
 from phitune.search.tune.searcher import Proposer
@@ -24,6 +24,7 @@ def train(searcher: Proposer, scheduler: Scheduler, callback: SearchCallback, sc
         scratch: Folder for what Tune writes, which is never read.
     """
     survive_memory_kills()
+    import_no_loggers()
     tuner = tune.Tuner(
         tune.with_resources(TrialActor, lambda config: group(json.loads(config["bundle"]), config["nodes"])),
         tune_config=tune.TuneConfig(

@@ -113,24 +113,6 @@ def test_a_dry_run_shows_the_plan_and_leaves_nothing(folder: Path, phitune_in_pr
 
 
 @pytest.mark.full
-def test_a_study_without_finished_trials_cannot_be_analysed(
-    folder: Path, phitune: Run, phitune_in_process: Run
-) -> None:
-    text = STUDY.replace("[20]", "[40]") + "space: {base_lr: [400, 500]}\n"
-    (folder / "hopeless.yaml").write_text(text, encoding="utf-8")
-    searched = phitune("search", "hopeless.yaml", cwd=folder)
-    assert searched.returncode == 1, searched.stderr
-    assert "5 diverged" in searched.stdout and "Next: " not in searched.stdout
-    assert "cell quadratic sgd 40: all 5 trials diverged: the training loss exploded to " in searched.stdout
-    assert "; likely too high a base LR (space.base_lr is 400 to 500)\n" in searched.stdout
-    analysis = phitune_in_process("analyze", "s", cwd=folder)
-    assert analysis.returncode == 2
-    assert len(analysis.stderr.strip().splitlines()) == 1
-    assert "has no completed trial (5 diverged)" in analysis.stderr
-    assert not (folder / "runs/s/report").exists()
-
-
-@pytest.mark.full
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -28,26 +28,28 @@ replicates: 1
 
 
 @pytest.mark.full
-def test_a_study_grows_and_another_starts_warm(tmp_path: Path, phitune: Run, phitune_in_process: Run) -> None:
+def test_a_study_grows_and_another_starts_warm(tmp_path: Path, phitune_on_one_ray: Run) -> None:
     (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
-    search = phitune("search", "study.yaml", cwd=tmp_path)
+    search = phitune_on_one_ray("search", "study.yaml", cwd=tmp_path)
     assert search.returncode == 0, search.stdout + search.stderr
     assert (tmp_path / "runs/s/ladder.json").is_file()
     before = Journal(tmp_path / "runs/s/trials.jsonl").records
     notes = tmp_path / "runs/s/study.json"
     held = notes.read_bytes()
     notes.write_bytes(held[:100])
-    again = phitune_in_process("search", "study.yaml", cwd=tmp_path)
+    again = phitune_on_one_ray("search", "study.yaml", cwd=tmp_path)
     assert again.returncode == 0
     assert "finished" in again.stdout and "runs/s/study.json was damaged and is written anew" in again.stdout
     assert notes.read_bytes() == held and notes.with_name("study.json.damaged").read_bytes() == held[:100]
 
-    refused = phitune_in_process("search", "study.yaml", "--set", "seed=1", cwd=tmp_path)
+    refused = phitune_on_one_ray("search", "study.yaml", "--set", "seed=1", cwd=tmp_path)
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
     assert "seed: 1 is not what the study" in refused.stderr
 
-    grown = phitune("search", "study.yaml", "--set", "trials=16", "--set", "budgets=[100, 200]", cwd=tmp_path)
+    grown = phitune_on_one_ray(
+        "search", "study.yaml", "--set", "trials=16", "--set", "budgets=[100, 200]", cwd=tmp_path
+    )
     assert grown.returncode == 0, grown.stdout + grown.stderr
     assert "study changed: trials: 10 → 16" in grown.stdout
     after = Journal(tmp_path / "runs/s/trials.jsonl").records
@@ -65,7 +67,7 @@ def test_a_study_grows_and_another_starts_warm(tmp_path: Path, phitune: Run, phi
     assert "trials: 16" in logged.read_text(encoding="utf-8")
 
     fewer = ("--set", "trials=18", "--set", "budgets=[200]")
-    narrowed = phitune("search", "study.yaml", *fewer, cwd=tmp_path)
+    narrowed = phitune_on_one_ray("search", "study.yaml", *fewer, cwd=tmp_path)
     assert narrowed.returncode == 0, narrowed.stdout + narrowed.stderr
     assert "study changed: cells: quadratic sgd 100 left out\n" in narrowed.stdout
     all_of_them = Journal(tmp_path / "runs/s/trials.jsonl").records
@@ -73,14 +75,14 @@ def test_a_study_grows_and_another_starts_warm(tmp_path: Path, phitune: Run, phi
     assert {r.trial.cell for r in all_of_them[len(after) :]} == {"quadratic sgd 200"}
     # Another tracking store gets everything, from the records alone.
     line = ("search", "study.yaml", *fewer, "--tracking-uri", "sqlite:///other.db")
-    assert "finished" in phitune_in_process(*line, cwd=tmp_path).stdout
+    assert "finished" in phitune_on_one_ray(*line, cwd=tmp_path).stdout
     table = load(find_study(str(tmp_path / "runs/s")))
     assert set(table["trial_id"]) == {r.trial.trial_id for r in all_of_them} and table["run_id"].notna().all()
-    widened = phitune_in_process("search", "study.yaml", "--set", "budgets=[100, 200]", "--dry-run", cwd=tmp_path)
+    widened = phitune_on_one_ray("search", "study.yaml", "--set", "budgets=[100, 200]", "--dry-run", cwd=tmp_path)
     assert "study changed: budgets: [200] → [100, 200]\n" in widened.stdout
 
     (tmp_path / "next.yaml").write_text(STUDY.replace("name: s", "name: next\nwarm_start: s"), encoding="utf-8")
-    warm = phitune("search", "next.yaml", "--set", "budgets=[150]", cwd=tmp_path)
+    warm = phitune_on_one_ray("search", "next.yaml", "--set", "budgets=[150]", cwd=tmp_path)
     assert warm.returncode == 0, warm.stdout + warm.stderr
     next_records = Journal(tmp_path / "runs/next/trials.jsonl").records
     assert origins(next_records, "quadratic sgd 150") == ["quasi-random"] + ["surrogate"] * 9
@@ -99,7 +101,7 @@ replicates: 1
 
 
 @pytest.mark.full
-def test_a_study_follows_the_advice_to_search_more_widely(tmp_path: Path, phitune: Run) -> None:
+def test_a_study_follows_the_advice_to_search_more_widely(tmp_path: Path, phitune_on_one_ray: Run) -> None:
     """First while it is unfinished, then when it has ended; what was done stays in all its records."""
     path = tmp_path / "study.yaml"
     path.write_text(NARROW.replace("[1000]", "[20000]"), encoding="utf-8")
@@ -111,7 +113,7 @@ def test_a_study_follows_the_advice_to_search_more_widely(tmp_path: Path, phitun
     assert len(before) < 8
     wide = NARROW.replace("[1000]", "[20000]").replace("[5, 10]", "[0.05, 50]").replace("0.1]", "2]")
     path.write_text(wide, encoding="utf-8")
-    search = phitune("search", "study.yaml", cwd=tmp_path)
+    search = phitune_on_one_ray("search", "study.yaml", cwd=tmp_path)
     assert search.returncode == 0, search.stdout + search.stderr
     assert "study changed: space.phi: [5, 10] → [0.05, 50]\n" in search.stdout
     records = check_whole(tmp_path, retrain_every=20)
@@ -120,7 +122,7 @@ def test_a_study_follows_the_advice_to_search_more_widely(tmp_path: Path, phitun
 
     more = wide.replace("[uba]", "[uba, rex]").replace("[linear]", "[cosine]").replace("trials: 8", "trials: 12")
     path.write_text(more, encoding="utf-8")
-    search = phitune("search", "study.yaml", cwd=tmp_path)
+    search = phitune_on_one_ray("search", "study.yaml", cwd=tmp_path)
     assert search.returncode == 0, search.stdout + search.stderr
     for line in ("trials: 8 → 12", "families: rex, cosine added; linear left out", "baselines: cosine added; linear"):
         assert f"study changed: {line}" in search.stdout
@@ -131,7 +133,7 @@ def test_a_study_follows_the_advice_to_search_more_widely(tmp_path: Path, phitun
     assert any(trial.family == "cosine" and trial.phase == "replicate" for trial in new)
 
     path.write_text(more.replace("trials: 12", "trials: 4").replace("[0.05, 50]", "[0.01, 90]"), encoding="utf-8")
-    search = phitune("search", "study.yaml", cwd=tmp_path)
+    search = phitune_on_one_ray("search", "study.yaml", cwd=tmp_path)
     assert search.returncode == 0 and "finished already" in search.stdout
     assert "with more of them, such as --set trials=8" in search.stdout
     assert Journal(tmp_path / "runs/s/trials.jsonl").records == grown

@@ -47,7 +47,9 @@ early_stopping: none
 
 
 @pytest.mark.full
-def test_the_likely_reason_is_said_and_said_again(tmp_path: Path, phitune: Run, phitune_in_process: Run) -> None:
+def test_the_likely_reason_is_said_and_said_again_and_there_is_nothing_to_analyse(
+    tmp_path: Path, phitune: Run, phitune_in_process: Run
+) -> None:
     (tmp_path / "spoiled.py").write_text(WORKLOAD, encoding="utf-8")
     (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
     for run in (phitune, phitune_in_process):
@@ -65,3 +67,8 @@ def test_the_likely_reason_is_said_and_said_again(tmp_path: Path, phitune: Run, 
         assert lines["hot"].startswith("all 3 trials diverged: the training loss ")
         assert "likely too high a base LR (space.base_lr is 1e+06 to 1e+07)" in lines["hot"]
         assert "No trial came to its end." in result.stdout and "Next: " not in result.stdout
+    analysis = phitune_in_process("analyze", "s", cwd=tmp_path)
+    assert analysis.returncode == 2
+    assert len(analysis.stderr.strip().splitlines()) == 1
+    assert "has no completed trial (6 diverged, 6 failed)" in analysis.stderr
+    assert not (tmp_path / "runs/s/report").exists()

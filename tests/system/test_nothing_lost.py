@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -20,7 +21,7 @@ from tests.system.harness.wholeness import check_whole
 STUDY = """
 name: s
 workloads: [quadratic, {name: quadratic, kappa: 10}]
-budgets: [1000, 2000]
+budgets: [2000, 4000]
 families: [uba, linear]
 trials: 12
 replicates: 2
@@ -38,6 +39,15 @@ def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return named(process, "ray::TrialActor", "ray::ResourceTr")
 
 
+def alive(process: subprocess.Popen[str], *programs: str) -> list[str]:
+    """The command lines of the family that name one of the programs."""
+    lines = []
+    for member in family(process):
+        with suppress(psutil.NoSuchProcess):
+            lines.append(" ".join(member.cmdline()))
+    return [line for line in lines if any(program in line for program in programs)]
+
+
 def strike(process: subprocess.Popen[str], victim: str) -> None:
     """Kills everything, the driver, one of Ray's own processes, or a worker; everything if there is no such process.
 
@@ -46,6 +56,12 @@ def strike(process: subprocess.Popen[str], victim: str) -> None:
     everything = family(process)
     members = {"everything": everything, "driver": everything[:1], "worker": workers(process)[:1]}
     kill(*(members.get(victim) or named(process, victim)[:1] or everything))
+
+
+def wait_for_more(folder: Path, more: int, process: subprocess.Popen[str]) -> None:
+    """Waits until so many more trials have ended."""
+    number = ended(folder) + more
+    wait_for(lambda: ended(folder) >= number, process)
 
 
 def end(process: subprocess.Popen[str], victim: str) -> None:
@@ -58,49 +74,42 @@ def end(process: subprocess.Popen[str], victim: str) -> None:
 
 
 @pytest.mark.full
-def test_killed_whatever_it_is_the_same_command_finishes(folder: Path, phitune: Run) -> None:
-    for more, victim in ((5, "everything"), (10, "raylet"), (5, "gcs_server"), (5, "driver")):
-        before = ended(folder)
-        process = start(folder)
-        wait_for(lambda before=before, more=more: ended(folder) >= before + more, process)  # type: ignore[misc]
-        strike(process, victim)
-        end(process, victim)
-    held = [record.trial for record in Journal(folder / "runs/s/trials.jsonl").records]
-    search = phitune("search", "study.yaml", cwd=folder)
-    assert search.returncode == 0, search.stdout + search.stderr
-    records = check_whole(folder)
-    assert [record.trial for record in records][: len(held)] == held
-
-
-@pytest.mark.full
-def test_ctrl_c_and_sigterm_stop_cleanly_and_a_lost_worker_costs_nothing(folder: Path, phitune: Run) -> None:
-    # Long enough for a second process to come while the first is at work.
-    (folder / "study.yaml").write_text(STUDY.replace("[1000, 2000]", "[8000, 16000]"), encoding="utf-8")
+def test_killed_or_interrupted_whatever_it_is_the_same_command_finishes(folder: Path, phitune_in_process: Run) -> None:
+    """All processes at once are killed in test_end_to_end, as by a machine that loses power."""
     process = start(folder)
-    wait_for(lambda: ended(folder) >= 4, process)
-    second = phitune("search", "study.yaml", cwd=folder)
+    wait_for_more(folder, 1, process)
+    second = phitune_in_process("search", "study.yaml", cwd=folder)
     assert second.returncode == 2
     assert "another process is at work" in second.stderr
+    assert not alive(process, "dashboard.py", "monitor.py"), "of no use to a search"
     os.kill(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, out + err
     assert "To go on: phitune search study.yaml" in out
 
+    for victim in ("raylet", "gcs_server", "driver"):
+        process = start(folder)
+        wait_for_more(folder, 3, process)
+        strike(process, victim)
+        end(process, victim)
+    held = [record.trial for record in Journal(folder / "runs/s/trials.jsonl").records]
+
     # As batch schedulers do; Ray's processes end of it.
-    process, before = start(folder), ended(folder)
-    wait_for(lambda: ended(folder) >= before + 4, process)
+    process = start(folder)
+    wait_for_more(folder, 3, process)
     os.killpg(process.pid, signal.SIGTERM)
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, out + err
     assert "Interrupted; nothing is lost" in out and "died" not in out + err
 
+    # The loss of a worker costs nothing.
     process = start(folder)
-    before = ended(folder)
-    wait_for(lambda: ended(folder) >= before + 4 and bool(workers(process)), process)
-    workers(process)[0].kill()
+    wait_for_more(folder, 3, process)
+    wait_for(lambda: workers(process), process)[0].kill()
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, out + err
-    check_whole(folder, retrain_every=5)
+    records = check_whole(folder, retrain_every=3)
+    assert [record.trial for record in records][: len(held)] == held
 
 
 LONG = """
@@ -120,13 +129,13 @@ def test_killed_at_thirty_random_moments(tmp_path: Path, phitune: Run) -> None:
     draw = random.Random(0)
     strikes, kept = 0, 0
     while strikes < 30:
-        process, before = start(tmp_path), ended(tmp_path)
+        process = start(tmp_path)
         if draw.random() < 0.3:
             # Anywhere, the start included.
             time.sleep(draw.uniform(0, 10))
         else:
             more = draw.randint(1, 10)
-            wait_for(lambda before=before, more=more: ended(tmp_path) >= before + more, process)  # type: ignore[misc]
+            wait_for_more(tmp_path, more, process)
             time.sleep(draw.uniform(0, 0.5))
         if process.poll() is not None:
             out, err = process.communicate()

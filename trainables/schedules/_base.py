@@ -43,6 +43,8 @@ class Schedule(ABC):
     Warmup, floor and sampling compose with every family: w warmup steps of value ``(t+1)/(w+1)`` × the
     profile's start, then ``u = floor + (1-floor) · profile(x)`` at ``x = (t-w)/(T-w)``.
 
+    A search may vary a family's ``parameters`` and, of every family, warmup and floor (`Schedule.searchable`).
+
     A subclass is a frozen dataclass whose fields are its parameters. It sets ``family`` (its name in study
     files) and ``parameters`` (the numbers that a search may vary), defines `profile`, and checks its values
     with `require` in a ``__post_init__`` that calls this one's first.
@@ -140,6 +142,11 @@ class Schedule(ABC):
         from phitune.trainables.schedules._torch import ProfileLR
 
         return ProfileLR(optimizer, self, horizon, last_epoch, extend)
+
+    @classmethod
+    def searchable(cls) -> dict[str, Parameter]:
+        """The parameters that a search may vary: the family's own, then warmup and floor."""
+        return {**cls.parameters, "warmup": Parameter(0.005, 0.3), "floor": Parameter(0.001, 0.5)}
 
     @classmethod
     def required(cls) -> list[str]:

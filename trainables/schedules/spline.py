@@ -30,8 +30,6 @@ class Spline(Schedule):
         time2: In (0, 1).
         lr2: In (0, 1].
 
-    Its warmup and its floor are searched, too, where a study's ``space`` has ranges for them.
-
     Source: the two-point monotone spline of "What do near-optimal learning rate schedules look like?" (arXiv
     2603.10301), here with Fritsch and Butland's slopes (SIAM J. Sci. Stat. Comput. 5, 1984), as SciPy has them.
     """
@@ -47,8 +45,6 @@ class Spline(Schedule):
         "lr1": Parameter(0.02, 1.0),
         "time2": Parameter(0.1, 0.9),
         "lr2": Parameter(0.02, 1.0),
-        "warmup": Parameter(0.005, 0.3),
-        "floor": Parameter(0.001, 0.5),
     }
 
     def __post_init__(self) -> None:

@@ -83,6 +83,13 @@ def test_nothing_is_told_of_a_parameter_beside_which_another_varies() -> None:
     for name, values in (("warmup", (0.01, 0.1)), ("shape", ("linear", "sqrt"))):
         both = [each | {name: value} for each in cooldowns for value in values]
         assert Shape.of("wsd", both) is None and Shape.of("wsd", both[::2]) is not None
+    floors = [{"family": "uba", "phi": phi, "floor": phi / 100} for phi in (1.0, 4.0)]
+    assert Shape.of("uba", floors) is None and Shape.of("uba", floors[:1]) is not None
+
+
+def test_a_parameter_that_is_usually_zero_has_no_usual_value() -> None:
+    shape = Shape.of("cosine", [{"family": "cosine", "warmup": warmup} for warmup in (0.01, 0.2)])
+    assert shape is not None and shape.parameter == "warmup" and shape.usual is None
 
 
 def test_the_range_searched_is_the_labels_the_parameters_or_that_of_the_trials() -> None:

@@ -10,7 +10,7 @@ from phitune.trainables.errors import SurroundingsError
 
 def test_this_ray_has_everything() -> None:
     assert missing() == []
-    assert len(OPTIONAL) == 6
+    assert len(OPTIONAL) == 7
     import phitune.search.jobs.client
     import phitune.search.ray_internals.handshake  # noqa: F401
 

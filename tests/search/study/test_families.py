@@ -27,12 +27,12 @@ def test_only_parameters_without_a_default_are_searched_unless_space_names_them(
     assert searching.families[1].searched["rate"].high == 9
 
 
-def test_a_spline_s_warmup_is_searched_where_space_names_it() -> None:
+def test_warmup_and_floor_of_any_family_are_searched_where_space_names_them() -> None:
     assert "warmup" not in cell(families=["spline"]).families[0].searched
-    searching = cell(families=["spline", "uba"], space={"warmup": [0.01, 0.1]})
+    searching = cell(families=["spline", "uba"], space={"warmup": [0.01, 0.1], "uba.floor": [0.001, 0.5]})
     spline, uba = searching.families
     assert sorted(spline.searched) == ["lr1", "lr2", "time1", "time2", "warmup"]
-    assert sorted(uba.searched) == ["phi"]
+    assert sorted(uba.searched) == ["floor", "phi", "warmup"]
     values = {"time1": 0.5, "lr1": 0.5, "time2": 0.5, "lr2": 0.5, "warmup": 0.1, "mean_lr": 0.1}
     made = point(spline, searching, {f"spline.{key}": value for key, value in values.items()})
     assert made.base_lr == pytest.approx(0.1 / (0.1 / 2 + 0.9 / 2))

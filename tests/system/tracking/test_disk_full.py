@@ -47,7 +47,7 @@ def test_a_full_disk_delays_and_loses_nothing(tmp_path: Path) -> None:
     assert "trials are not in MLflow yet; they are safe in" in first
     assert second.endswith("exit 0\n"), second
     records = Journal(tmp_path / "runs/s/trials.jsonl").records
-    assert len(records) >= 42
+    assert len(records) >= 22
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name("s").experiment_id], max_results=1000)
     check_runs(runs, records)
