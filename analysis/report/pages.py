@@ -25,7 +25,13 @@ from phitune.analysis.report.words.cells import legend
 from phitune.analysis.report.words.families import family_lines
 from phitune.analysis.report.words.headlines import answer_lines, evidence_lines, unchecked_lines
 from phitune.analysis.report.words.method import METHOD
-from phitune.analysis.report.words.tables import answer_tables, ended_table, more_trials_table, provenance_texts, saved_table
+from phitune.analysis.report.words.tables import (
+    answer_tables,
+    ended_table,
+    more_trials_table,
+    provenance_texts,
+    saved_table,
+)
 from phitune.analysis.report.words.trends import model_lines, validation_lines, warning_lines
 from phitune.trainables.errors import InputError
 

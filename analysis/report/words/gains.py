@@ -5,7 +5,7 @@ from phitune.analysis.answers.sureness import gain_words
 from phitune.analysis.families.budget_saved import BudgetSaved
 from phitune.analysis.families.gain import Gain
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
-from phitune.analysis.surface import ExpectedRegret
+from phitune.analysis.surface import PossibleRegret
 
 CANNOT_TELL = "cannot tell"
 # Of the draws: a family that is the best in fewer is not named.
@@ -96,27 +96,23 @@ def _than(fewer: bool) -> str:
 
 def more_trials_sentence(cell: CellGuideline) -> str:
     """By how much more trials could still improve what is recommended; empty if nothing completed."""
-    regret = cell.expected_regret
+    regret = cell.possible_regret
     if regret is None:
         return ""
-    mean, most = more_trials_texts(regret)
-    improve = "lower this loss" if cell.objective == "val_loss" else "improve on this"
+    better, most = "lower this loss" if cell.objective == "val_loss" else "improve on this", more_trials_text(regret)
     if regret.negligible:
-        text = f"More trials would hardly {improve} (by {mean} on average)."
-    else:
-        text = f"More trials could still {improve} by about {mean} on average (90 %: at most {most})."
+        return f"More trials would hardly {better}: by at most {most} (90 %)."
+    text = f"More trials could still {better}, by at most {most} (90 %)."
     others = {family: share for family, share in regret.shares.items() if share >= LEAST_SHARE}
-    if regret.negligible or set(others) <= {cell.family}:
+    if set(others) <= {cell.family}:
         return text
     ordered = sorted(others.items(), key=lambda item: -item[1])
     return f"{text} The best may be of {' or '.join(f'{family} ({100.0 * share:.0f} %)' for family, share in ordered)}."
 
 
-def more_trials_texts(regret: ExpectedRegret) -> tuple[str, str]:
-    """The mean and the 90 % quantile, in per cent or in units of the objective."""
-    if not regret.relative:
-        return number(regret.mean), number(regret.most)
-    return f"{percent(regret.mean)} %", f"{percent(regret.most)} %"
+def more_trials_text(regret: PossibleRegret) -> str:
+    """The 90 % quantile, in per cent or in units of the objective."""
+    return f"{percent(regret.most)} %" if regret.relative else number(regret.most)
 
 
 def equal_text(cell: CellGuideline) -> str:

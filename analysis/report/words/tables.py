@@ -12,7 +12,7 @@ from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.search_quality import SearchQuality
 from phitune.analysis.report.words.cells import heads, summary_table
-from phitune.analysis.report.words.gains import gain_text, more_trials_texts, saved_text
+from phitune.analysis.report.words.gains import gain_text, more_trials_text, saved_text
 from phitune.analysis.results.table import STATUSES
 
 
@@ -68,12 +68,12 @@ def more_trials_table(guidelines: Guidelines) -> Table:
     """By how much more trials could still improve on each cell's answer, and which family would have it."""
     return Table(
         "What more trials could still bring",
-        ["workload", "optimizer", "budget", "better by, on average", "at most (90 %)", "best family, in % of the draws"],
+        ["workload", "optimizer", "budget", "better by at most (90 %)", "best family, in % of the draws"],
         [
-            [c.label, c.optimizer, str(c.budget), *more_trials_texts(c.expected_regret),
-             ", ".join(f"{name} {100.0 * share:.0f}" for name, share in c.expected_regret.shares.items() if share)]
+            [c.label, c.optimizer, str(c.budget), more_trials_text(c.possible_regret),
+             ", ".join(f"{name} {100.0 * share:.0f}" for name, share in c.possible_regret.shares.items() if share)]
             for c in guidelines.cells
-            if c.expected_regret is not None
+            if c.possible_regret is not None
         ],
     )  # fmt: skip
 
