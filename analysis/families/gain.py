@@ -48,12 +48,7 @@ def gain(ours: Array, theirs: Array, scale: Scale, may_be_equal: bool = False) -
         scale: The fitting scale.
         may_be_equal: Whether something else that was concluded leaves open that they are equal: the interval holds 0.
     """
-    inverse = np.vectorize(scale.inverse, otypes=[np.float64])
-    sign = -1.0 if scale.kind == "log_error" or scale.unit < 0 else 1.0
-    a, b = inverse(ours), inverse(theirs)
-    better = sign * (b - a)
-    if scale.relative:
-        better = 100.0 * better / np.maximum(np.abs(b), 1e-300)
+    better = scale.improvement(ours, theirs)
     low, middle, high = (float(v) for v in np.quantile(better, [0.5 - CONFIDENCE / 2, 0.5, 0.5 + CONFIDENCE / 2]))
     if may_be_equal:
         low, high = min(low, 0.0), max(high, 0.0)

@@ -7,6 +7,7 @@ from phitune.analysis.answers.shape_guideline import ABSENT, ShapeGuideline, tol
 from phitune.analysis.families.compare import FamilyResult
 from phitune.analysis.families.gain import Gain
 from phitune.analysis.guidelines.family_choice import FamilyVerdict
+from phitune.analysis.surface import PossibleRegret
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class CellGuideline:
         trials, completed, stopped, diverged, failed: Explore trials by how they ended.
         replicates: Completed replicates.
         gains: Gain of the recommended family over cosine and linear.
+        possible_regret: By how much more trials could still improve on it; None if nothing completed.
         families: All families compared, best first.
         shapes: The families of which exactly one parameter was searched, best family first.
     """
@@ -67,6 +69,7 @@ class CellGuideline:
     failed: int
     replicates: int
     gains: dict[str, Gain]
+    possible_regret: PossibleRegret | None
     families: tuple[FamilyResult, ...]
     shapes: tuple[ShapeGuideline, ...]
 

@@ -12,7 +12,7 @@ from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.equal import Equal
 from phitune.analysis.guidelines.family_choice import choose_family
 from phitune.analysis.results.table import STATUSES
-from phitune.analysis.surface import CellFit, CellSurface
+from phitune.analysis.surface import CellFit, CellSurface, PossibleRegret
 from phitune.trainables.spec import Spec
 
 
@@ -28,6 +28,9 @@ def recommend_for_cell(cell: pd.DataFrame, fit: CellFit, comparison: Comparison,
     choice = choose_family(comparison, equal.delta)
     chosen = choice.family
     metric = chosen.metric if chosen else math.nan
+    regret = None
+    if chosen and fit.optimum:
+        regret = PossibleRegret.of(fit.bests[chosen.family].fitted, fit.optimum, fit.scale, equal.delta)
     return CellGuideline(
         **_facts(cell),
         family=chosen.family if chosen else None,
@@ -43,6 +46,7 @@ def recommend_for_cell(cell: pd.DataFrame, fit: CellFit, comparison: Comparison,
         expected_objective=chosen.objective if chosen else None,
         expected_interval=chosen.objective_interval if chosen else None,
         gains=dict(chosen.gains) if chosen else {},
+        possible_regret=regret,
         families=comparison.families,
         shapes=_shapes(fit, comparison),
     )

@@ -25,7 +25,13 @@ from phitune.analysis.report.words.cells import legend
 from phitune.analysis.report.words.families import family_lines
 from phitune.analysis.report.words.headlines import answer_lines, evidence_lines, unchecked_lines
 from phitune.analysis.report.words.method import METHOD
-from phitune.analysis.report.words.tables import answer_tables, ended_table, provenance_texts, saved_table
+from phitune.analysis.report.words.tables import (
+    answer_tables,
+    ended_table,
+    more_trials_table,
+    provenance_texts,
+    saved_table,
+)
 from phitune.analysis.report.words.trends import model_lines, validation_lines, warning_lines
 from phitune.trainables.errors import InputError
 
@@ -109,6 +115,7 @@ def _values(table: pd.DataFrame, guidelines: Guidelines, study: str, drawn: list
         "model_lines": model_lines(guidelines),
         "validation_lines": validation_lines(guidelines),
         "saved": saved_table(guidelines),
+        "more_trials": more_trials_table(guidelines),
         "ended": ended_table(search_quality(table)),
         "method": METHOD,
         "provenance": provenance_texts(guidelines.provenance),

@@ -2,6 +2,7 @@
 
 from phitune.analysis.surface.cell_surface import CellSurface
 from phitune.analysis.surface.fit import CellFit, FamilyBest, fit_cell, fit_cells
+from phitune.analysis.surface.regret import PossibleRegret
 from phitune.analysis.surface.shapes import COSINE_PHI, Shape
 
-__all__ = ["COSINE_PHI", "CellFit", "CellSurface", "FamilyBest", "Shape", "fit_cell", "fit_cells"]
+__all__ = ["COSINE_PHI", "CellFit", "CellSurface", "FamilyBest", "PossibleRegret", "Shape", "fit_cell", "fit_cells"]

@@ -16,7 +16,8 @@ from phitune.analysis.surface.cell_surface import EDGE, CellSurface
 from phitune.analysis.surface.cell_trials import CellTrials
 from phitune.analysis.surface.flatness import probability_of_no_effect
 from phitune.analysis.surface.group_belief import GroupBelief, subset
-from phitune.analysis.surface.posterior_draws import Best, PosteriorDraws, Profile, minimise
+from phitune.analysis.surface.posterior_draws import Best, PosteriorDraws
+from phitune.analysis.surface.regret import Optimum
 from phitune.analysis.surface.shapes import Shape
 from phitune.analysis.surrogate.scale import Scale
 
@@ -60,6 +61,7 @@ class CellFit:
         scale: From the objective to the fitting scale.
         noise: Standard deviation between seeds on it.
         groups: Of each family, the one whose surface it lies on: its own, or for cosine UBA's.
+        optimum: Draws of the best of all families; None if there is none.
     """
 
     bests: dict[str, FamilyBest]
@@ -67,6 +69,7 @@ class CellFit:
     scale: Scale
     noise: float
     groups: dict[str, str]
+    optimum: Optimum | None = None
 
     @property
     def uba(self) -> CellSurface:
@@ -142,7 +145,10 @@ def _fit(group: GroupBelief, index: int, no_effect: Mapping[str, float], rng: np
         others = [f for f, kin in trials.group.items() if kin == family != f and f in bests]
         _mixed(bests, family, others, no_effect[family], rng)
     bests_of = {family: _family_best(trials, family, best, belief.lowest) for family, best in bests.items()}
-    return CellFit(bests_of, surfaces, belief.scale, belief.noise, trials.group)
+    # A family that is another one at a value of its parameter is a point of that one.
+    distinct = [f for f in bests if trials.group[f] == f or trials.group[f] not in bests]
+    optimum = Optimum.of({family: bests[family].lowest + belief.lowest for family in distinct})
+    return CellFit(bests_of, surfaces, belief.scale, belief.noise, trials.group, optimum)
 
 
 def _enough(trials: CellTrials, rows: NDArray[np.int64]) -> bool:
@@ -156,11 +162,13 @@ def _mixed(
 ) -> None:
     """Draws in which the parameter matters as often as that is probable.
 
-    Where it does not, the families that are this one at some value of the parameter (cosine is UBA) differ from it by
-    their LRs alone: their differences keep the spread and lose the middle.
+    Where it does not, the family is at its best at any value, and the families that are this one at some value of the
+    parameter (cosine is UBA) differ from it by their LRs alone: their differences keep the spread and lose the middle.
     """
-    draws = len(bests[family].excess)
+    best = bests[family]
+    draws = len(best.excess)
     share = rng.permutation(draws) < round(probability * draws)
+    bests[family] = replace(best, lowest=np.where(share, best.tuned, best.lowest))
     for other in others:
         apart = float(np.median(bests[other].excess - bests[family].excess))
         bests[other] = replace(bests[other], excess=bests[other].excess - apart * share)
@@ -179,26 +187,26 @@ def _surface(
     belief: PosteriorDraws, own: PosteriorDraws, family: str, shape: Shape, points: int, probability: float
 ) -> CellSurface:
     profile, best, alone = belief.profiles[family], belief.bests[family], own.bests[family]
-    assert best.log_value is not None and alone.log_value is not None
-    scale, lowest_seen = belief.scale, belief.lowest
+    assert best.log_value is not None and best.log_values is not None
+    assert alone.log_value is not None and alone.log_values is not None
+    scale = belief.scale
     grid = profile.log_value
-    lowest, stars = _stars(profile)
-    excess = np.maximum(profile.excess - lowest[:, None], 0.0)
+    excess = np.maximum(profile.excess - best.lowest[:, None], 0.0)
     inverse = np.vectorize(scale.inverse, otypes=[np.float64])
-    q05, q50, q95 = inverse(lowest_seen + np.quantile(profile.excess, QUANTILES, axis=0))
-    value = np.sort(inverse(lowest_seen + np.quantile(best.excess, [0.05, 0.95])))
+    q05, q50, q95 = inverse(belief.lowest + np.quantile(profile.excess, QUANTILES, axis=0))
+    value = np.sort(inverse(belief.lowest + np.quantile(best.excess, [0.05, 0.95])))
     return CellSurface(
         shape=shape,
         verdict="unclear",
         no_effect=probability,
         points=points,
         phi=float(np.exp(best.log_value)),
-        phi_interval=_interval(stars, best.log_value),
+        phi_interval=_interval(best.log_values, best.log_value),
         base_lr=float(np.exp(best.log_lr)),
         base_lr_interval=_interval(best.log_lr_draws, best.log_lr),
         base_lr_at_limit=bool(best.log_lr > belief.trials.log_lr.max() - EDGE),
         noise=belief.noise,
-        expected=scale.inverse(lowest_seen + float(np.median(best.excess))),
+        expected=scale.inverse(belief.lowest + float(np.median(best.excess))),
         expected_interval=(float(value[0]), float(value[1])),
         grid=np.exp(grid),
         profile=q50,
@@ -206,16 +214,10 @@ def _surface(
         excess=np.median(excess, axis=0),
         excess_band=np.quantile(excess, [0.05, 0.95], axis=0),
         best_base_lr=np.exp(profile.best_log_lr),
-        log_phi_draws=_stars(own.profiles[family])[1],
+        log_phi_draws=alone.log_values,
         log_mean_lr_draws=alone.log_lr_draws + float(shape.log_mean(np.array([alone.log_value]))[0]),
         belief=belief,
     )
-
-
-def _stars(profile: Profile) -> tuple[Array, Array]:
-    """Of each draw the lowest excess and the log of the parameter's value there: both (s,)."""
-    lowest, where = minimise(profile.excess)
-    return lowest, profile.log_value[0] + (profile.log_value[1] - profile.log_value[0]) * where
 
 
 def _interval(logs: Array, chosen: float) -> tuple[float, float]:

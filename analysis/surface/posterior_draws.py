@@ -39,6 +39,9 @@ class Best:
         log_lr: Log base LR.
         log_lr_draws: Draws of the best log base LR of that schedule, shape (s,).
         excess: Draws of the function there, shape (s,).
+        tuned: Draws of that schedule's lowest value over LRs, shape (s,).
+        lowest: Draws of the family's lowest value over schedules and LRs, shape (s,).
+        log_values: Log of the parameter where that is, shape (s,); None without one.
     """
 
     line: Line
@@ -46,6 +49,9 @@ class Best:
     log_lr: float
     log_lr_draws: Array
     excess: Array
+    tuned: Array
+    lowest: Array
+    log_values: Array | None
 
 
 @dataclass(frozen=True)
@@ -130,15 +136,25 @@ class PosteriorDraws:
         excess = self.group.evidence.excess(lowest)
         for i, (label, rows, where, lr) in enumerate(chosen):
             shape = self.trials.shapes.get(label)
-            columns = log_lrs[:, rows]
-            log_value = None
+            columns, family = log_lrs[:, rows], excess[:, rows]
+            log_value = log_values = None
+            lowest = family.min(axis=1)
             if shape is not None:
                 grid = np.linspace(np.log(shape.low), np.log(shape.high), columns.shape[1])
                 log_value = float(np.interp(where, np.arange(len(grid)), grid))
-                self.profiles[label] = Profile(grid, excess[:, rows], columns, lr_of_value[0, rows])
-            at_best = self.group.evidence.excess(drawn[:, len(at) + i])
-            line = lines[rows.start + round(where)]
-            self.bests[label] = Best(line, log_value, lr, column(columns, where), at_best)
+                lowest, places = minimise(family)
+                log_values = grid[0] + (grid[1] - grid[0]) * places
+                self.profiles[label] = Profile(grid, family, columns, lr_of_value[0, rows])
+            self.bests[label] = Best(
+                line=lines[rows.start + round(where)],
+                log_value=log_value,
+                log_lr=lr,
+                log_lr_draws=column(columns, where),
+                excess=self.group.evidence.excess(drawn[:, len(at) + i]),
+                tuned=column(family, where),
+                lowest=lowest,
+                log_values=log_values,
+            )
 
     def _best_point(self, label: str, rows: slice, where: float, log_lr: float) -> Points:
         shapes = np.array([line.shape for line in self.trials.lines[label]])

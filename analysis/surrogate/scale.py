@@ -68,6 +68,17 @@ class Scale:
             return float(1.0 + _LEAST_ERROR - np.exp(fitted))
         return float(fitted * self.unit)
 
+    def improvement(self, ours: Array, theirs: Array) -> Array:
+        """How much better one configuration is than another, both (s,) on the fitting scale; positive is better.
+
+        In per cent of the other's objective, or in units of the objective unless `relative`: shape (s,).
+        """
+        inverse = np.vectorize(self.inverse, otypes=[np.float64])
+        sign = -1.0 if self.kind == "log_error" or self.unit < 0 else 1.0
+        a, b = inverse(ours), inverse(theirs)
+        better = sign * (b - a)
+        return np.asarray(100.0 * better / np.maximum(np.abs(b), 1e-300) if self.relative else better)
+
 
 def squeezed(excess: ArrayLike) -> Array:
     """Excess over the best, monotone, about the identity near 0 and below `FAR`: cliffs do not bend the fit."""

@@ -12,7 +12,7 @@ import pandas as pd
 from benchmarks.validity.surfaces import BUDGET, PHI_RANGE, Landscape, log_mean, search
 from phitune.analysis.families.compare import compare_cell
 from phitune.analysis.guidelines.equal import equal_differences
-from phitune.analysis.surface import COSINE_PHI, CellFit, CellSurface, fit_cells
+from phitune.analysis.surface import COSINE_PHI, CellFit, CellSurface, PossibleRegret, fit_cells
 
 BUDGETS = (50, 100, 200, 400)
 # Not flat: over the range of φ, quality varies by this much and by this many standard deviations of a seed.
@@ -28,12 +28,14 @@ class Outcome:
         surface: What the analysis said of φ.
         covered: By interval (phi, base_lr, expected, gain): whether it held the truth. Empty where there is no number.
         loss: Excess of the recommended (φ, base LR) over the optimum, as a ratio less one.
+        foretold: What more trials are said to bring; None if nothing is recommended.
     """
 
     truth: Landscape
     surface: CellSurface
     covered: dict[str, bool]
     loss: float
+    foretold: PossibleRegret | None = None
 
     @property
     def clearly_not_flat(self) -> bool:
@@ -83,7 +85,8 @@ def _outcome(land: Landscape, rows: pd.DataFrame, fit: CellFit) -> Outcome:
         gain = -100.0 * math.expm1(log_ratio - log_loss(COSINE_PHI, cosine.base_lr))
         known["gain over cosine"] = (gain, uba.gains["cosine"].interval)
     covered = {name: pair[0] <= value <= pair[1] for name, (value, pair) in known.items() if pair is not None}
-    return Outcome(land, surface, covered, math.expm1(log_ratio))
+    foretold = PossibleRegret.of(fit.bests["uba"].fitted, fit.optimum, fit.scale, 0.0) if fit.optimum else None
+    return Outcome(land, surface, covered, math.expm1(log_ratio), foretold)
 
 
 def summary(outcomes: list[Outcome], flats: list[Outcome]) -> dict[str, float]:
@@ -101,6 +104,9 @@ def summary(outcomes: list[Outcome], flats: list[Outcome]) -> dict[str, float]:
     shares["flat called flat"] = (
         float(np.mean([o.surface.verdict == "flat" for o in flats if o.covered])) if flats else math.nan
     )
+    # A regret is a share of what is recommended, a loss of the lowest.
+    regrets = [(o.foretold, -100.0 * math.expm1(-math.log1p(o.loss))) for o in scored if o.foretold]
+    shares["regret within its 90 %"] = float(np.mean([true <= told.most for told, true in regrets]))
     shares["loss within 2 %"] = float(np.mean([o.loss < 0.02 for o in scored]))
     shares["loss within 5 %"] = float(np.mean([o.loss < 0.05 for o in scored]))
     return shares

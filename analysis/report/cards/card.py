@@ -13,7 +13,7 @@ from phitune.analysis.report.cards.code import snippets
 from phitune.analysis.report.cards.drawing import drawing
 from phitune.analysis.report.charts.cells import quantity, workload_names
 from phitune.analysis.report.words.cells import Savings, savings_of, schedule_text
-from phitune.analysis.report.words.gains import CANNOT_TELL, equal_text, gain_text, saved_short
+from phitune.analysis.report.words.gains import CANNOT_TELL, equal_text, gain_text, more_trials_sentence, saved_short
 from phitune.analysis.report.words.shapes import shape_sentence
 from phitune.trainables.schedules import from_dict
 
@@ -51,6 +51,7 @@ class Answer:
         gain_caveat: What limits them.
         shape: What is known of the searched parameter; empty if none was searched or another family is recommended.
         expect: The objective, and the metric, to expect.
+        more_trials: By how much more trials could still improve on it; empty if unknown.
         code: By library.
     """
 
@@ -66,6 +67,7 @@ class Answer:
     gain_caveat: str
     shape: str
     expect: str
+    more_trials: str
     code: dict[str, str]
 
 
@@ -93,7 +95,7 @@ def cards(guidelines: Guidelines) -> list[Card]:
 def _answer(cell: CellGuideline, savings: Savings) -> Answer:
     label = f"{cell.budget}{budget_share(cell.budget, cell.full_budget)}"
     if cell.schedule is None or cell.base_lr is None:
-        return Answer(cell.budget, label, "", "", "", "", "", "", (), "", "", "", {})
+        return Answer(cell.budget, label, "", "", "", "", "", "", (), "", "", "", "", {})
     schedule, shape = from_dict(cell.schedule), cell.of(cell.family)
     ends = cell.base_lr_interval
     claims = tuple(
@@ -115,6 +117,7 @@ def _answer(cell: CellGuideline, savings: Savings) -> Answer:
         gain_caveat=_gain_caveat(cell),
         shape=shape_sentence(shape) if shape is not None else "",
         expect=_expect(cell),
+        more_trials=more_trials_sentence(cell),
         code=snippets(cell.schedule, cell.optimizer, cell.base_lr, cell.budget),
     )
 

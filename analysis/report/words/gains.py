@@ -5,8 +5,11 @@ from phitune.analysis.answers.sureness import gain_words
 from phitune.analysis.families.budget_saved import BudgetSaved
 from phitune.analysis.families.gain import Gain
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
+from phitune.analysis.surface import PossibleRegret
 
 CANNOT_TELL = "cannot tell"
+# Of the draws: a family that is the best in fewer is not named.
+LEAST_SHARE = 0.1
 
 
 def gain_text(gain: Gain | None) -> str:
@@ -89,6 +92,27 @@ def saved_short(saved: BudgetSaved | None, gain: Gain | None) -> str:
 
 def _than(fewer: bool) -> str:
     return "fewer" if fewer else "more"
+
+
+def more_trials_sentence(cell: CellGuideline) -> str:
+    """By how much more trials could still improve what is recommended; empty if nothing completed."""
+    regret = cell.possible_regret
+    if regret is None:
+        return ""
+    better, most = "lower this loss" if cell.objective == "val_loss" else "improve on this", more_trials_text(regret)
+    if regret.negligible:
+        return f"More trials would hardly {better}: by at most {most} (90 %)."
+    text = f"More trials could still {better}, by at most {most} (90 %)."
+    others = {family: share for family, share in regret.shares.items() if share >= LEAST_SHARE}
+    if set(others) <= {cell.family}:
+        return text
+    ordered = sorted(others.items(), key=lambda item: -item[1])
+    return f"{text} The best may be of {' or '.join(f'{family} ({100.0 * share:.0f} %)' for family, share in ordered)}."
+
+
+def more_trials_text(regret: PossibleRegret) -> str:
+    """The 90 % quantile, in per cent or in units of the objective."""
+    return f"{percent(regret.most)} %" if regret.relative else number(regret.most)
 
 
 def equal_text(cell: CellGuideline) -> str:

@@ -14,6 +14,8 @@ METHOD = (
     "differ by their LRs alone. Where φ = 2 may be the best φ, no gain over cosine is claimed.",
     "What counts as equal is worth a few per cent of the budget (`equal` in the study file) by the slope of quality "
     "over the budgets searched, or a tenth of the spread between seeds if that is more.",
+    "What more trials could bring at most is the value of perfect information: in each draw the best schedule and LR "
+    "of all families against what is recommended. Nothing is said beyond the families and ranges that were searched.",
     "Budget saved: the baseline's quality at its best LR is a curve over the budgets; a family's quality at T is "
     "looked up on it. An end of its interval beyond the budgets searched is left out.",
     "Replicates are fresh seeds of what was chosen: data like all others, and unbiased by the choice. Scores and "

@@ -4,7 +4,7 @@ from phitune.analysis.answers.numbers import with_interval
 from phitune.analysis.answers.recommendation import beside
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
-from phitune.analysis.report.words.gains import equal_text, payoff
+from phitune.analysis.report.words.gains import equal_text, more_trials_sentence, payoff
 from phitune.analysis.report.words.headlines import headlines
 from phitune.analysis.report.words.shapes import verdict_text
 from phitune.analysis.report.words.tables import Table, answer_tables, families_table
@@ -43,6 +43,7 @@ def cell_note(cell: CellGuideline, description: str, picture: str) -> str:
     use = f"Use {cell.family}{beside(None, cell.schedule)} at base LR {base_lr}" if cell.family else "No family to use"
     lines = [
         f"**{use}**: {verdict}. {_sentence(family_reason(cell))}. {payoff(cell)} {equal_text(cell)} counts as equal."
+        f" {more_trials_sentence(cell)}"
     ]
     parts = ["## Answer", *lines, _markdown(families_table(cell)), picture, _searched(description)]
     return cut("\n\n".join(filter(None, parts)), MOST_OF_TAG)

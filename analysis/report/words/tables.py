@@ -12,7 +12,7 @@ from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.search_quality import SearchQuality
 from phitune.analysis.report.words.cells import heads, summary_table
-from phitune.analysis.report.words.gains import gain_text, saved_text
+from phitune.analysis.report.words.gains import gain_text, more_trials_text, saved_text
 from phitune.analysis.results.table import STATUSES
 
 
@@ -60,6 +60,20 @@ def saved_table(guidelines: Guidelines) -> Table:
              saved_text(s)]
             for s in guidelines.comparisons.budget_saved
             if s.percent is not None
+        ],
+    )  # fmt: skip
+
+
+def more_trials_table(guidelines: Guidelines) -> Table:
+    """By how much more trials could still improve on each cell's answer, and which family would have it."""
+    return Table(
+        "What more trials could still bring",
+        ["workload", "optimizer", "budget", "better by at most (90 %)", "best family, in % of the draws"],
+        [
+            [c.label, c.optimizer, str(c.budget), more_trials_text(c.possible_regret),
+             ", ".join(f"{name} {100.0 * share:.0f}" for name, share in c.possible_regret.shares.items() if share)]
+            for c in guidelines.cells
+            if c.possible_regret is not None
         ],
     )  # fmt: skip
 

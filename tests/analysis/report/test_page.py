@@ -43,6 +43,7 @@ def test_cards_say_what_the_guidelines_say(page: str, guidelines: Guidelines) ->
     answers = [answer for card in cards(guidelines) for answer in card.answers]
     for cell, answer in zip(guidelines.cells, answers, strict=True):
         assert answer.use.startswith(str(cell.family)) and html.escape(answer.use) in page
+        assert answer.more_trials.startswith("More trials ") and answer.more_trials.replace(" %", "\u00a0%") in page
         assert {c.baseline: c.sureness for c in answer.claims} == {b: g.sureness for b, g in cell.gains.items()}
         for claim in answer.claims:
             # What cannot be told is not claimed: neither lower nor fewer.
