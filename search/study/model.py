@@ -106,8 +106,16 @@ class Cell:
         return self.optimizer == OWN_OPTIMIZER
 
 
-class _Placed(Section):
+Budgets = Annotated[list[StrictInt | StrictStr], Field(min_length=1)]
+Optimizers = Annotated[list[StrictStr | dict[str, Any]], Field(min_length=1)]
+
+
+class _Own(Section):
+    """What an entry of ``workloads`` may have of its own, in place of the study's."""
+
     resources: Resources
+    budgets: Budgets
+    optimizers: Optimizers
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,7 @@ class _Entry:
     """An entry of ``workloads``; ``function`` is None for a class."""
 
     spec: Spec
-    resources: Resources
+    own: _Own
     function: FunctionEntry | None
 
 
@@ -124,8 +132,8 @@ class Study(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     workloads: list[StrictStr | dict[str, Any]] = Field(min_length=1)
-    budgets: list[StrictInt | StrictStr] = Field(default=["5%", "10%", "25%", "50%", "100%"], min_length=1)
-    optimizers: list[StrictStr | dict[str, Any]] = Field(default=["sgd"], min_length=1)
+    budgets: Budgets = Field(default=["5%", "10%", "25%", "50%", "100%"])
+    optimizers: Optimizers = Field(default=["sgd"])
     families: list[StrictStr | dict[str, Any]] = Field(default=["uba", "rex", "linear", "cosine", "step"], min_length=1)
     baselines: list[StrictStr] = Field(default=["linear", "cosine"])
     space: Space = Space()
@@ -190,49 +198,49 @@ class Study(Section):
             InputError: A workload, optimizer or budget that cannot be.
         """
         families = family_spaces(self._families(), self.space.parameters, self.schedule.changes())
-        optimizers = [Spec.of(entry, "optimizers") for entry in self.optimizers]
-        _no_repeats("optimizers", [spec.label for spec in optimizers])
         entries = [self._entry(entry) for entry in self.workloads]
         _no_repeats("workloads", [entry.spec.label for entry in entries])
         for entry in entries:
-            if isinstance(self.population, int) and self.population > 1 and entry.resources.gpu > 1:
+            if isinstance(self.population, int) and self.population > 1 and entry.own.resources.gpu > 1:
                 raise InputError(
-                    f"population: {self.population} is not allowed with {entry.resources.gpu:g} GPUs a trial; "
+                    f"population: {self.population} is not allowed with {entry.own.resources.gpu:g} GPUs a trial; "
                     "a population trains on one GPU or a part of one"
                 )
         return tuple(
             cell
             for entry in entries
-            for optimizer in ([OWN_OPTIMIZER] if entry.function else optimizers)
+            for optimizer in ([OWN_OPTIMIZER] if entry.function else _optimizers(entry.own.optimizers))
             for cell in self._cells_of(entry, optimizer, families)
         )
 
     def _entry(self, entry: str | dict[str, Any]) -> _Entry:
-        """A workload's name and parameters; its resources, else the study's; and what is said of a function."""
+        """A workload's name and parameters; what it has in place of the study's; and what is said of a function."""
         values = {"name": Spec.parse(entry).name} if isinstance(entry, str) else dict(entry)
-        resources = self._resources(values)
         name, said = values.get("name"), None
         if isinstance(name, str) and is_function(name):
+            if "optimizers" in values:
+                raise InputError(f"workloads.{name}.optimizers: not allowed; a function makes its optimizer itself")
             said = {key: values.pop(key) for key in FunctionEntry.model_fields if key in values}
+        own = self._own(values)
         spec = Spec.of(entry if isinstance(entry, str) else values)
         if said is None:
-            if resources.nodes > 1:
+            if own.resources.nodes > 1:
                 raise InputError(
-                    f"resources.nodes: {resources.nodes} is not allowed for {spec.name}; "
+                    f"resources.nodes: {own.resources.nodes} is not allowed for {spec.name}; "
                     "only a function trains on several nodes (docs/how-to/train/several-gpus.md)"
                 )
-            return _Entry(spec, resources, None)
+            return _Entry(spec, own, None)
         function(spec)
-        return _Entry(spec, resources, self._function(spec.name, said))
+        return _Entry(spec, own, self._function(spec.name, said))
 
-    def _resources(self, values: dict[str, Any]) -> Resources:
-        """Takes the resources of a trial out of an entry; without any, they are the study's."""
-        if "resources" not in values:
-            return self.resources
-        own = values.pop("resources")
-        merged = {"resources": self.resources.model_dump() | own if isinstance(own, dict) else own}
+    def _own(self, values: dict[str, Any]) -> _Own:
+        """Takes out of an entry what it has of its own; the rest, and resources that it leaves out, are the study's."""
+        studys = self.model_dump(include=set(_Own.model_fields))
+        own = {key: values.pop(key) for key in studys if key in values}
+        if isinstance(resources := own.get("resources"), dict):
+            own["resources"] = studys["resources"] | resources
         try:
-            return _Placed.model_validate(merged).resources
+            return _Own.model_validate(studys | own)
         except ValidationError as error:
             raise InputError(f"workloads.{values.get('name')}.{one_line(error, Study)}") from None
 
@@ -269,7 +277,7 @@ class Study(Section):
             # Made for a constant LR; the other families would undo what it does.
             constant = family_spaces(["constant"], {}, self.schedule.changes())
             families = [space for space in families if space.name == "constant"] or constant
-        budgets = [_iterations(budget, full_budget, spec) for budget in self.budgets]
+        budgets = [_iterations(budget, full_budget, spec) for budget in entry.own.budgets]
         _no_repeats(f"budgets (in iterations of {spec.label})", budgets)
         objective = self.objective or built.objective
         base_lr = self.space.base_lr or base_lr
@@ -287,13 +295,19 @@ class Study(Section):
                 base_lr=base_lr,
                 deterministic=isinstance(built, Workload) and built.deterministic,
                 families=tuple(families),
-                resources=entry.resources,
+                resources=entry.own.resources,
                 artifacts=built.artifacts if isinstance(built, FunctionEntry) else "none",
             )
 
     def to_yaml(self) -> str:
         """The study with every default filled in."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _optimizers(entries: Iterable[str | dict[str, Any]]) -> list[Spec]:
+    optimizers = [Spec.of(entry, "optimizers") for entry in entries]
+    _no_repeats("optimizers", [spec.label for spec in optimizers])
+    return optimizers
 
 
 def _range(optimizer: str, ends: Any) -> tuple[float, float]:

@@ -72,6 +72,10 @@ def test_the_study_s_keys_have_the_same_say_as_with_classes() -> None:
         ({**ENTRY, "width": [1]}, "workloads.HERE.width: [1] is not allowed; it must be a number or a word"),
         ({**ENTRY, "widht": 1}, "workloads.HERE.widht: unknown parameter; did you mean 'width'? HERE takes: width"),
         ({**ENTRY, "resources": {"gpu": 0.7}}, "workloads.HERE.resources.gpu: 0.7 is not allowed; it must be a who"),
+        (
+            {**ENTRY, "optimizers": ["sgd"]},
+            "workloads.HERE.optimizers: not allowed; a function makes its optimizer itse",
+        ),
     ],
 )
 def test_mistakes_cost_one_clear_line(entry: Any, message: str) -> None:

@@ -71,6 +71,16 @@ def test_a_workload_may_occupy_something_of_its_own() -> None:
     assert parse_study(yaml.safe_load(study.to_yaml())).cells == study.cells
 
 
+def test_a_workload_may_have_budgets_and_optimizers_of_its_own() -> None:
+    entries = [
+        {"name": "mlp/digits", "budgets": ["10%", 300], "optimizers": ["adamw", {"name": "sgd", "nesterov": True}]}
+    ]
+    study = parse_study({"name": "s", "workloads": [*entries, "quadratic"], "budgets": [64]})
+    expected = ["adamw 60", "adamw 300", "sgd(nesterov=true) 60", "sgd(nesterov=true) 300"]
+    assert [cell.key for cell in study.cells] == [*(f"mlp/digits {end}" for end in expected), "quadratic sgd 64"]
+    assert parse_study(yaml.safe_load(study.to_yaml())).cells == study.cells
+
+
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"trails": 3}, "trails: unknown key; did you mean 'trials'?"),
     ({"space": {"phy": [1, 2]}}, "space.phy: unknown key; did you mean 'phi'?"),
@@ -133,6 +143,9 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         {"workloads": [{"name": "quadratic", "resources": {"gpu": 0.3}}]},
         "workloads.quadratic.resources.gpu: 0.3 is not allowed",
     ),
+    ({"workloads": [{"name": "quadratic", "budgets": []}]}, "workloads.quadratic.budgets: [] is not allowed"),
+    ({"workloads": [{"name": "quadratic", "budgets": ["0%"]}]}, "budgets: '0%' is not allowed"),
+    ({"workloads": [{"name": "quadratic", "optimizers": "sgd"}]}, "workloads.quadratic.optimizers: 'sgd' is not allow"),
     ({"workloads": [{"name": "quadratic", "resources": 1}]}, "workloads.quadratic.resources: 1 is not allowed"),
     ({"resources": {"gpu": 0.3}}, "resources.gpu: 0.3 is not allowed; it must be a whole number or 1/k, such as 1/3"),
     ({"resources": {"gpu": "1/0"}}, "resources.gpu: '1/0' is not allowed"),
