@@ -102,7 +102,7 @@ def require_completed(table: pd.DataFrame, what: str) -> None:
     if table.empty:
         raise NothingCompletedError(f"STUDY: {what} has no finished trial yet")
     if not (table["status"] == "completed").any():
-        counts = ", ".join(f"{count} {status}" for status, count in table["status"].value_counts().items())
+        counts = ", ".join(f"{n} {status}" for status in STATUSES if (n := int((table["status"] == status).sum())))
         raise NothingCompletedError(f"STUDY: {what} has no completed trial ({counts}): nothing to analyse")
 
 

@@ -60,7 +60,7 @@ def train(trial: phitune.Trial, width: int = 8) -> None:
 
 STUDY = """
 name: s
-workloads: [{name: "my_training:train", full_budget: 400, base_lr: [1.0e-3, 0.3], width: 16, artifacts: replicates}]
+workloads: [{name: "my_training:train", full_budget: 400, base_lr: [1.0e-3, 0.1], width: 16, artifacts: replicates}]
 budgets: [100, 100%]
 families: [uba]
 baselines: [linear]
