@@ -12,6 +12,8 @@ from phitune.analysis.report.words.verdicts import slope_reason
 
 PREDICTORS = {"lambda_max": "the largest Hessian eigenvalue λ_max", "kappa": "the condition number κ of the Hessian"}
 LEFT_OUT = {"leave_workload_out": "Workload left out", "leave_largest_budget_out": "Largest budget left out"}
+# Per cent: an interval that is wider says nothing, whatever its figures.
+TOO_WIDE = 100.0
 
 
 def model_lines(guidelines: Guidelines) -> list[str]:
@@ -40,8 +42,9 @@ def warning_lines(guidelines: Guidelines) -> list[str]:
             if usual is None:
                 continue
             rival = usual_text(score["parameter"], usual)
-            if gain is None:
-                lines.append(f"{subject}: whether the guideline beats {rival} cannot be told from under two workloads.")
+            if gain is None or (score["relative"] and gain["high"] - gain["low"] > TOO_WIDE):
+                few = "under two" if gain is None else len({row["workload"] for row in score["rows"]})
+                lines.append(f"{subject}: whether the guideline beats {rival} cannot be told from {few} workloads.")
             elif gain["low"] <= 0:
                 verdict = "does worse than" if gain["high"] < 0 else "is not shown to beat"
                 lines.append(
