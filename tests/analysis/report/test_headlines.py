@@ -27,16 +27,19 @@ def test_with_one_workload_the_missing_check_on_another_is_reported(replicated: 
 
 
 def test_that_the_guideline_does_not_beat_the_constant_is_said_after_the_answers(replicated: Guidelines) -> None:
-    validation = {
-        **replicated.validation,
-        "leave_largest_budget_out": {
-            **{"n": 3, "family": "uba", "parameter": "phi", "usual": ("cosine", 2.0)},
-            "gain_over_constant": {"mean": -1.0, "low": -2.0, "high": -0.5},
-        },
-    }
-    answer, *limits = headlines(replace(replicated, validation=validation))
-    assert answer == answer_lines(replicated)[0]
-    assert any("does worse than φ = 2" in line and "-1 % [-2, -0.5]" in line for line in limits)
+    score: dict[str, object] = {"n": 3, "family": "uba", "parameter": "phi", "usual": ("cosine", 2.0), "relative": True}
+    score["rows"] = [{"workload": "a"}, {"workload": "b"}, {"workload": "b"}]
+
+    def said(gain: dict[str, float]) -> list[str]:
+        left_out = {"leave_largest_budget_out": {**score, "gain_over_constant": gain}}
+        answer, *limits = headlines(replace(replicated, validation={**replicated.validation, **left_out}))
+        assert answer == answer_lines(replicated)[0]
+        return limits
+
+    worse = said({"mean": -1.0, "low": -2.0, "high": -0.5})
+    assert any("does worse than φ = 2" in line and "-1 % [-2, -0.5]" in line for line in worse)
+    nothing = said({"mean": 1518.0, "low": -7861.0, "high": 10896.0})
+    assert any(line.endswith("φ = 2 (cosine) cannot be told from 2 workloads.") for line in nothing)
 
 
 def test_advice_names_family_and_what_it_gains_at_the_largest_budget(replicated: Guidelines) -> None:
