@@ -3,7 +3,6 @@
 The page is one file that needs nothing else: cards, tables, and charts that Vega draws in the browser.
 """
 
-import json
 import os
 import shutil
 import tempfile
@@ -18,7 +17,7 @@ from phitune.analysis import results
 from phitune.analysis.families.compare import BASELINES
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.cards import cards
-from phitune.analysis.report.charts import MOST_PANELS, Chart, charts, charts_json, choices, picture, vega_script
+from phitune.analysis.report.charts import MOST_PANELS, Chart, charts, packed, picture
 from phitune.analysis.report.guidelines_json import guidelines_json
 from phitune.analysis.report.search_quality import search_quality
 from phitune.analysis.report.words.cells import legend
@@ -79,11 +78,7 @@ def _write_files(table: pd.DataFrame, guidelines: Guidelines, study: str, folder
         if chart.pictured:
             (folder / "figures" / f"{chart.name}.png").write_bytes(picture(chart))
     values = _values(table, guidelines, study, drawn)
-    page = {
-        "charts_json": charts_json(drawn),
-        "choices_json": json.dumps(choices(drawn)).replace("<", "\\u003c"),
-        "vega": vega_script(),
-    }
+    page = {"packed_charts": packed(drawn)}
     loader = FileSystemLoader(Path(__file__).parent / "templates")
     for name, escape, more in (("report.html", True, page), ("report.md", False, {})):
         environment = Environment(

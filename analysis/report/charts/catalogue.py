@@ -7,6 +7,7 @@ import pandas as pd
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.charts.cells import parameters
 from phitune.analysis.report.charts.chart import Chart
+from phitune.analysis.report.charts.curves import curves
 from phitune.analysis.report.charts.families import families_compared
 from phitune.analysis.report.charts.optimum import optimum_against_budget
 from phitune.analysis.report.charts.quality import quality_against_parameter
@@ -27,7 +28,7 @@ def charts(guidelines: Guidelines, table: pd.DataFrame) -> list[Chart]:
     searched = parameters(guidelines)
     every = [
         *(families_compared(guidelines, relative) for relative in units),
-        *(surface(guidelines, table, parameter) for parameter in searched),
+        *(draw(guidelines, table, parameter) for parameter in searched for draw in (surface, curves)),
         *(quality_against_parameter(guidelines, each, relative) for each in searched for relative in units),
         *(optimum_against_budget(guidelines, parameter) for parameter in searched),
         tuning(guidelines),

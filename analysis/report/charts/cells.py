@@ -1,16 +1,21 @@
 """The cells as charts take them: by workload and optimizer, and by the families and parameters that were searched."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from phitune.analysis.answers.recommendation import symbol
 from phitune.analysis.answers.shape_guideline import ShapeGuideline
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
+from phitune.analysis.report.charts.style import STATUSES
 from phitune.analysis.surface.cell_surface import CellSurface
+
+# In the page, over all cells, evenly over the order of each cell's.
+MOST_TRIALS = 10_000
 
 
 class ShapeCell(NamedTuple):
@@ -41,6 +46,15 @@ def parameters(guidelines: Guidelines) -> list[str]:
     """The parameters that were searched, the main family's first."""
     main = [guidelines.main[1]] if guidelines.main is not None else []
     return list(dict.fromkeys([*main, *(shape.parameter for c in guidelines.cells for shape in c.shapes)]))
+
+
+def explore_trials(cells: Sequence[ShapeCell], table: pd.DataFrame) -> tuple[list[pd.DataFrame], int]:
+    """Each cell's explore trials of its family that did not fail, and of how many trials one is taken."""
+    explore = table[(table["phase"] == "explore") & table["status"].isin(STATUSES)]
+    groups = dict(iter(explore.groupby(["workload", "optimizer", "budget", "family"], sort=False)))
+    mine = [groups.get((c.label, c.optimizer, c.budget, s.family), explore.iloc[:0]) for _, c, s, _ in cells]
+    every = max(1, -(-sum(map(len, mine)) // MOST_TRIALS))
+    return [trials.iloc[::every] for trials in mine], every
 
 
 def best_name(parameter: str) -> str:

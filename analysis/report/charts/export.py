@@ -1,20 +1,25 @@
 """The charts as the page's script reads them."""
 
+import base64
+import gzip
 import json
 from collections.abc import Sequence
 from typing import Any
 
 from phitune.analysis.report.charts.chart import Chart, Row
-from phitune.analysis.report.charts.render import page_spec
+from phitune.analysis.report.charts.render import page_spec, vega_script
 
 
-def charts_json(charts: Sequence[Chart]) -> str:
-    """All charts with their data, safe inside a script element.
+def packed(charts: Sequence[Chart]) -> str:
+    """All charts with their data, their choices and the script that draws them: JSON in gzip in base64.
 
     Rows lie by the choices that pick them, joined by a line break, then by their columns, so that no name is repeated.
     """
-    values = [{"name": c.name, "picked": c.picked, "spec": page_spec(c), "rows": _by_choice(c)} for c in charts]
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    rows = [{"name": c.name, "picked": c.picked, "spec": page_spec(c), "rows": _by_choice(c)} for c in charts]
+    values = {"charts": rows, "choices": _choices(charts), "vega": vega_script()}
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # Without the time: equal results make equal pages.
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def _by_choice(chart: Chart) -> dict[str, list[Any]]:
@@ -26,7 +31,7 @@ def _by_choice(chart: Chart) -> dict[str, list[Any]]:
     return {key: [[columns, rows] for columns, rows in parts.items()] for key, parts in groups.items()}
 
 
-def choices(charts: Sequence[Chart]) -> dict[str, dict[str, list[Row]]]:
+def _choices(charts: Sequence[Chart]) -> dict[str, dict[str, list[Row]]]:
     """Budgets and families of each workload that the charts have rows of."""
     out: dict[str, dict[str, list[Any]]] = {}
     for chart in charts:

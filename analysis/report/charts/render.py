@@ -1,9 +1,11 @@
 """Charts as pictures, as the page's specifications, and the script that draws them."""
 
 from functools import cache
+from io import BytesIO
 from typing import Any
 
 import vl_convert
+from PIL import Image
 
 from phitune.analysis.report.charts.chart import Chart, Spec
 from phitune.analysis.report.charts.style import CONFIG
@@ -42,7 +44,11 @@ def picture(chart: Chart) -> bytes:
             "spec": panel,
             "resolve": {"scale": {"y": "independent", "x": "independent"}},
         }
-    return vl_convert.vegalite_to_png(spec, scale=2, config=CONFIG)
+    png = BytesIO()
+    # Of 256 colours and with another compression: a tenth of the bytes.
+    drawn = Image.open(BytesIO(vl_convert.vegalite_to_png(spec, scale=2, config=CONFIG)))
+    drawn.convert("RGB").quantize(256).save(png, "PNG", optimize=True)
+    return png.getvalue()
 
 
 def _title(row: Any, names: tuple[str, ...]) -> str:

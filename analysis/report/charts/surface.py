@@ -8,15 +8,22 @@ import pandas as pd
 
 from phitune.analysis.answers.recommendation import symbol
 from phitune.analysis.guidelines.guidelines import Guidelines
-from phitune.analysis.report.charts.cells import ShapeCell, best_name, parameter_label, shape_cells, short
+from phitune.analysis.report.charts.cells import (
+    ShapeCell,
+    best_name,
+    explore_trials,
+    parameter_label,
+    shape_cells,
+    short,
+)
 from phitune.analysis.report.charts.chart import Chart, Row, Spec, layer, log_axis, shown, text
 from phitune.analysis.report.charts.style import INK, ORANGE, STATUS_COLOURS, STATUSES
 from phitune.analysis.results.table import rung_columns
 
 # Points along each axis, and per cent above which all is equally pale.
 SIZE, MOST_EXCESS = 22, 100.0
-# In the page, over all cells: of the surfaces, and of the trials, evenly over the order of each cell's.
-MOST_SURFACES, MOST_TRIALS = 150, 5000
+# In the page.
+MOST_SURFACES = 150
 
 
 def surface(guidelines: Guidelines, table: pd.DataFrame, parameter: str) -> Chart:
@@ -29,10 +36,7 @@ def surface(guidelines: Guidelines, table: pd.DataFrame, parameter: str) -> Char
     """
     cells = list(shape_cells(guidelines, parameter))
     drawn = cells[:MOST_SURFACES]
-    explore = table[(table["phase"] == "explore") & table["status"].isin(STATUSES)]
-    groups = dict(iter(explore.groupby(["workload", "optimizer", "budget", "family"], sort=False)))
-    mine = [groups.get((c.label, c.optimizer, c.budget, s.family), explore.iloc[:0]) for _, c, s, _ in drawn]
-    every = max(1, -(-sum(map(len, mine)) // MOST_TRIALS))
+    mine, every = explore_trials(drawn, table)
     parts = [f"{len(drawn)} of {len(cells)} surfaces"] if len(drawn) < len(cells) else []
     parts += [f"one trial in {every}"] if every > 1 else []
     left_out = f" This page holds {' and '.join(parts)}; results.parquet has all trials." if parts else ""
@@ -42,9 +46,9 @@ def surface(guidelines: Guidelines, table: pd.DataFrame, parameter: str) -> Char
         f"Trials over {name} and base LR",
         f"Colour: how far the fitted surface lies above its lowest point (%), dark is good. Dots: the family's trials. "
         f"Line: the best base LR for every {name}. Cross: the best of both with 90 % intervals. Hover over a trial or "
-        f"tap it for what it reached at its rungs and at the end; its whole curve is in MLflow.{left_out}",
+        f"tap it for what it reached; the charts of curves show it too.{left_out}",
         _spec(parameter),
-        [row for each, rows in zip(drawn, mine, strict=True) for row in _rows(each, rows.iloc[::every], parameter)],
+        [row for each, trials in zip(drawn, mine, strict=True) for row in _rows(each, trials, parameter)],
         ("workload", "budget", "family"),
         height=340,
     )
@@ -71,7 +75,9 @@ def _spec(parameter: str) -> Spec:
         ),
     ]
     best = {"x": x, "y": y}
+    followed = {"condition": {"test": "datum.trial === trial", "value": 200}, "value": 40}
     return {
+        "params": [{"name": "trial", "value": None}],
         "layer": [
             layer("grid", {"type": "rect", "tooltip": None}, {"x": x, "y": y, "x2": {"field": "x2"},
                   "y2": {"field": "y2"}, "fill": colour}, *cells),
@@ -81,8 +87,8 @@ def _spec(parameter: str) -> Spec:
                   {"x": {**x, "field": "x_low"}, "x2": {"field": "x_high"}, "y": y}),
             layer("best", {"type": "rule", "color": ORANGE, "strokeWidth": 2.5, "clip": True},
                   {"x": x, "y": {**y, "field": "y_low"}, "y2": {"field": "y_high"}}),
-            layer("trial", {"type": "point", "filled": True, "size": 40, "opacity": 1, "stroke": "white",
-                  "strokeWidth": 0.6}, {**best, "color": status, "shape": marks}),
+            layer("trial", {"type": "point", "filled": True, "opacity": 1, "stroke": "white", "strokeWidth": 0.6},
+                  {**best, "color": status, "shape": marks, "size": followed}),
             layer("best", {"type": "point", "shape": "diamond", "filled": True, "size": 150, "color": ORANGE,
                   "stroke": INK, "opacity": 1},
                   {**best, "tooltip": shown(x=best_name(parameter), y="base LR")}),

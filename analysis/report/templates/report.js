@@ -34,8 +34,13 @@ document.querySelectorAll(".card").forEach(card => pick(card, "budget", card.dat
 document.querySelectorAll(".code").forEach(code => pick(code, "library", "PyTorch"));
 
 // The charts: views over the rows that the choices pick.
-const read = id => JSON.parse(document.getElementById(id).textContent);
-const charts = read("charts"), choices = read("choices"), chosen = {baseline: "cosine"};
+async function unpacked(id) {
+  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), c => c.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+}
+if (!("DecompressionStream" in window)) document.querySelector(".needs").hidden = false;
+const {charts, choices, vega} = await unpacked("charts"), chosen = {baseline: "cosine", trial: null};
+document.head.append(Object.assign(document.createElement("script"), {text: vega}));
 const selects = Object.fromEntries([...document.querySelectorAll(".choices select")].map(s => [s.name, s]));
 function options(name, values) {
   const select = selects[name];
@@ -54,7 +59,7 @@ async function draw(chart) {
   const figure = document.getElementById(`chart-${chart.name}`), rows = rowsOf(chart);
   figure.hidden = rows.length === 0;
   if (figure.hidden) return;
-  const signals = {chosen: Number(chosen.budget), baseline: chosen.baseline}, known = views.get(chart);
+  const signals = {...chosen, chosen: Number(chosen.budget)}, known = views.get(chart);
   const params = (chart.spec.params || []).map(param => param.name);
   if (known) {
     for (const name of params) known.signal(name, signals[name]);
@@ -65,6 +70,14 @@ async function draw(chart) {
   const options = {mode: "vega-lite", renderer: "svg", actions: false};
   const {view} = await vegaEmbed(figure.querySelector(".plot"), spec, options);
   views.set(chart, view);
+  view.addEventListener("pointermove", (_, item) => follow((item && item.datum && item.datum.trial) || null));
+}
+// The trial under the pointer stands out in every chart that has it.
+function follow(trial) {
+  if (trial === chosen.trial) return;
+  chosen.trial = trial;
+  for (const [chart, view] of views)
+    if ((chart.spec.params || []).some(param => param.name === "trial")) view.signal("trial", trial).runAsync();
 }
 async function choose(changes) {
   Object.assign(chosen, changes);

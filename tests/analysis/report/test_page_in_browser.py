@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,6 +101,17 @@ def test_hovering_over_a_trial_shows_what_it_reached(page: Any) -> None:
     page.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
     tip = until(lambda: visible(page, "#vg-tooltip-element"), "tooltip")[0]
     assert "base LR" in tip.text and "explore-" in tip.text and "null" not in tip.text
+
+
+def test_hovering_over_a_trial_shows_its_curve(page: Any) -> None:
+    thick = "#chart-curves_by_phi .mark-line path[stroke-width='4']"
+    assert not page.find_elements("css selector", thick)
+    x, y = last_trial(page)
+    page.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
+    tip = until(lambda: visible(page, "#vg-tooltip-element"), "tooltip")[0].text
+    [line] = until(lambda: page.find_elements("css selector", thick), "curve")
+    label = str(line.get_attribute("aria-label"))
+    assert re.search(r"explore-\d+", tip)[0] in label  # type: ignore[index]
 
 
 def test_it_fits_a_phone_answers_a_tap_and_prints_every_answer(browser: Any, guidelines_file: Path) -> None:
