@@ -11,7 +11,7 @@ from benchmarks.reproduce.jobs import Job, Result, described
 from phitune.trainables.schedules import schedule
 
 TUNING_SEED = 0
-PHIS = (0.5, 2.0, 8.0)
+PHIS = (0.05, 0.5, 2.0, 8.0)
 REFINED = "refined"
 PARENT = "linear"
 FIGURE_FAMILIES = ("linear", "step", "constant", "uba")

@@ -100,7 +100,7 @@ the gradient norms of a real trial, `{PARENT}` at its tuned base LR. `uba φ=2` 
 
 _CLAIMS = """\
 One schedule beats another where its mean test loss is the lower in more than two thirds of the cells; "in part": at low
-budgets or at high ones only. These are three small workloads, none of them one of the papers', and a single seed chose
+budgets or at high ones only. These are small workloads, none of them one of the papers', and a single seed chose
 each base LR: its noise is in every rank. Neither a "no" nor a "yes" here settles a question.
 """
 
