@@ -5,6 +5,7 @@ python -m benchmarks.quality check                # how far the recorded truths 
 python -m benchmarks.quality simulate             # all workloads; writes results/quality.md and .json
 python -m benchmarks.quality vary                 # phitune's settings, one changed at a time
 python -m benchmarks.quality lrs                  # what carries over of the best LR; writes results/lrs.md, .json
+python -m benchmarks.quality optimizers           # the same with both optimizers; results/lr-optimizers.md, .json
 python -m benchmarks.quality saved                # trainings that other workloads' trials save; results/saved.md, .json
 
 BoTorch, one of the peers, is in the extra `bench`; without it, leave it out with --peers.
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.quality import lr_transfer, saved
+from benchmarks.quality import lr_optimizers, lr_transfer, saved
 from benchmarks.quality.check import disagreement
 from benchmarks.quality.curves import FOLDER, SETTINGS, Curves
 from benchmarks.quality.plan import CONTENDERS, WORKLOADS, curve, recorded, table
@@ -43,6 +44,8 @@ def main() -> None:
         simulate_all(arguments)
     elif arguments.command == "lrs":
         lr_transfer.run(arguments.out)
+    elif arguments.command == "optimizers":
+        lr_optimizers.run(arguments.out)
     elif arguments.command == "saved":
         saved.run(arguments.repeats, arguments.out)
     else:
@@ -68,7 +71,8 @@ def parse() -> argparse.Namespace:
     saving = commands.add_parser("saved", help="trainings that other workloads' trials save a new one")
     saving.add_argument("--repeats", type=int, default=20)
     transferring = commands.add_parser("lrs", help="what carries over of the best LR between workloads")
-    for each in (saving, transferring):
+    both = commands.add_parser("optimizers", help="what carries over with each optimizer, on eight networks")
+    for each in (saving, transferring, both):
         each.add_argument("--out", type=Path, default=FOLDER.parent)
     varying.add_argument("--only", nargs="+", default=None, help="parts of the variations' names")
     return parser.parse_args()

@@ -51,7 +51,11 @@ def workload_of(name: str) -> str:
 @cache
 def range_test(name: str) -> float:
     """The constant LR that has lowered the training loss most after `ITERATIONS` iterations."""
-    losses = range_losses(name)
+    return lowest(range_losses(name))
+
+
+def lowest(losses: dict[float, float]) -> float:
+    """The smallest LR whose loss is as good as the least."""
     return min(lr for lr, loss in losses.items() if loss <= ALIKE * min(losses.values()))
 
 
@@ -59,7 +63,7 @@ def range_test(name: str) -> float:
 def range_losses(name: str) -> dict[float, float]:
     """Training loss after `ITERATIONS` iterations at each of `LRS`, over that before the first."""
     exact = _problem(name)
-    return _of_trained(name) if exact is None else _of_exact(exact)
+    return of_trained(Spec.of(SETTINGS[name].workload), SETTINGS[name].optimizer) if exact is None else _of_exact(exact)
 
 
 def _problem(name: str) -> Problem | None:
@@ -69,11 +73,11 @@ def _problem(name: str) -> Problem | None:
     return problem(table(name).cell)
 
 
-def _of_trained(name: str) -> dict[float, float]:
-    setting, losses = SETTINGS[name], {}
-    built = workload(Spec.of(setting.workload))
+def of_trained(spec: Spec, optimizer: str) -> dict[float, float]:
+    """`range_losses` of a workload that is trained."""
+    built, losses = workload(spec), {}
     for lr in LRS:
-        learner = built.learner(Spec(setting.optimizer), 0, ITERATIONS)
+        learner = built.learner(Spec(optimizer), 0, ITERATIONS)
         seen = [float(learner.step(lr)) for _ in range(ITERATIONS)]
         losses[lr] = float(np.mean(seen[-5:])) / seen[0] if math.isfinite(seen[-1]) else math.inf
     return losses
