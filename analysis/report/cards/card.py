@@ -11,7 +11,7 @@ from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.cards.code import snippets
 from phitune.analysis.report.cards.drawing import drawing
-from phitune.analysis.report.charts.cells import quantity, workload_names
+from phitune.analysis.report.charts.cells import quantity, sentence, workload_names
 from phitune.analysis.report.words.cells import Savings, savings_of, schedule_text
 from phitune.analysis.report.words.gains import CANNOT_TELL, equal_text, gain_text, more_trials_sentence, saved_short
 from phitune.analysis.report.words.shapes import shape_sentence
@@ -137,7 +137,7 @@ def _gain_caveat(cell: CellGuideline) -> str:
     seeds = "" if cell.replicates else " No run on a fresh seed stands behind these gains."
     open_ = [base for base, gain in cell.gains.items() if gain.sureness == CANNOT_TELL]
     choice = f" These trials cannot tell {cell.family} from {' and '.join(open_)}: any does." if open_ else ""
-    return f"{equal_text(cell)} counts as equal.{choice}{seeds}" if cell.gains else ""
+    return f"{sentence(equal_text(cell))}.{choice}{seeds}" if cell.gains else ""
 
 
 def _expect(cell: CellGuideline) -> str:

@@ -64,8 +64,11 @@ def _spec(parameter: str, relative: bool) -> Spec:
     return {
         "params": [{"name": "trial", "value": None}],
         "layer": [
-            layer("curve", {"type": "line", "point": {"size": 16}},
+            layer("curve", {"type": "line"},
                   {**line, "color": colour, "strokeWidth": followed, "opacity": faded}, *points),
+            # A trial stopped at the first rung has no line. Not filled, or the legend is not a gradient.
+            layer("curve", {"type": "point", "size": 6, "strokeWidth": 3},
+                  {**line, "color": colour, "opacity": faded}, *points),
             layer("curve", TARGET, {**line, "tooltip": hover}, *points),
         ],
     }  # fmt: skip

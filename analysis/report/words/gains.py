@@ -116,8 +116,9 @@ def more_trials_text(regret: PossibleRegret) -> str:
 
 
 def equal_text(cell: CellGuideline) -> str:
-    """What counted as equal, in units of the objective and of the budget."""
-    text = (
+    """What counted as equal, in units of the objective and of the budget, as a clause."""
+    most = (
         f"{percent(100.0 * cell.delta)} % of the loss" if cell.delta_relative else f"{number(cell.delta)} of its spread"
     )
-    return text if cell.delta_budget is None else f"{text}, about {percent(100.0 * cell.delta_budget)} % of the budget"
+    worth = "" if cell.delta_budget is None else f", worth about {percent(100.0 * cell.delta_budget)} % of the budget,"
+    return f"differences below {most}{worth} count as equal"

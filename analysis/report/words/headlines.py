@@ -51,7 +51,7 @@ def answer_lines(guidelines: Guidelines) -> list[str]:
     for label, optimizer in dict.fromkeys((c.label, c.optimizer) for c in guidelines.cells):
         cells = [c for c in guidelines.cells if (c.label, c.optimizer) == (label, optimizer)]
         sentences = [f"{label} with {optimizer}: {_advice(cells)}.", _saving(cells, guidelines), payoff(cells[-1])]
-        sentences.append(f"At {cells[-1].budget} iterations {equal_text(cells[-1])} counts as equal.")
+        sentences.append(f"At {cells[-1].budget} iterations {equal_text(cells[-1])}.")
         lines.append(" ".join(filter(None, sentences)))
     return lines
 

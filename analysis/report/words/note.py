@@ -42,8 +42,8 @@ def cell_note(cell: CellGuideline, description: str, picture: str) -> str:
     base_lr = with_interval(cell.base_lr, cell.base_lr_interval)
     use = f"Use {cell.family}{beside(None, cell.schedule)} at base LR {base_lr}" if cell.family else "No family to use"
     lines = [
-        f"**{use}**: {verdict}. {_sentence(family_reason(cell))}. {payoff(cell)} {equal_text(cell)} counts as equal."
-        f" {more_trials_sentence(cell)}"
+        f"**{use}**: {verdict}. {_sentence(family_reason(cell))}. {payoff(cell)} "
+        f"{_sentence(equal_text(cell))}. {more_trials_sentence(cell)}"
     ]
     parts = ["## Answer", *lines, _markdown(families_table(cell)), picture, _searched(description)]
     return cut("\n\n".join(filter(None, parts)), MOST_OF_TAG)
