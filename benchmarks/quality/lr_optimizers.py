@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine
-from benchmarks.quality.lr_transfer import ITERATIONS, lowest, of_trained
-from benchmarks.quality.saved import RANGE
+from benchmarks.quality.lr_transfer import lowest, of_trained
+from phitune.search.study.range_test import ITERATIONS, SEARCHED
 from phitune.trainables.spec import Spec
 
 GUIDELINES = Path(__file__).parents[2] / "docs" / "results" / "networks" / "guidelines.json"
@@ -81,10 +81,10 @@ def run(out: Path) -> None:
             n = sum(row["optimizer"] == optimizer for row in some)
             name = f"{least} and more" if least else "all"
             lines.append(f"| {name} | {optimizer} | {n} | {' | '.join(f'{each:.2f}' for each in errors)} |")
-    inside = [RANGE[0] <= row["base_lr"] / row["range_test"] <= RANGE[1] for row in rows]
+    inside = [SEARCHED[0] <= row["base_lr"] / row["range_test"] <= SEARCHED[1] for row in rows]
     lines += [
         "",
-        f"Of {len(rows)} base LRs {sum(inside)} lie between {RANGE[0]:g} and {RANGE[1]:g} times what the range ",
+        f"Of {len(rows)} base LRs {sum(inside)} lie between {SEARCHED[0]:g} and {SEARCHED[1]:g} times what the range ",
     ]
     lines[-1] += "test finds. Base LR over that, by budget:"
     lines += ["", "| network | optimizer | range test | base LR ÷ that (budget) |", "|---|---|---|---|"]

@@ -17,6 +17,7 @@ from benchmarks.quality.curves import SETTINGS, schedule_of
 from benchmarks.quality.exact import problem
 from benchmarks.quality.plan import table
 from benchmarks.quality.table import Table
+from phitune.search.study.range_test import ITERATIONS
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.base import Diagnosis
@@ -35,8 +36,7 @@ NAMES = (
     "mlp-600",
     "cnn-150",
 )
-# Of a range test: iterations at a constant LR, and the LRs.
-ITERATIONS = 20
+# Constant LRs of a range test.
 LRS = tuple(2.0 ** (number / 2) for number in range(-24, 5))
 # Of the least loss: the smallest LR within it counts, as Adam has a plateau.
 ALIKE = 1.02

@@ -27,10 +27,9 @@ from benchmarks.quality.plan import table
 from benchmarks.quality.simulation import simulate
 from benchmarks.quality.table import Table
 from phitune.search.proposing.warm_start import EarlierCell
+from phitune.search.study.range_test import SEARCHED
 
 NAMES = (*lr_transfer.NAMES, "gpt-150")
-# Base LRs to search, as multiples of what a range test finds.
-RANGE = (0.25, 3.0)
 TRIALS = 30
 MARKS = tuple(range(1, 17))
 GOALS = (0.10, 0.05, 0.02)
@@ -68,7 +67,7 @@ def regrets(name: str, variant: Variant, seeds: Sequence[int]) -> Floats:
     made = table(name)
     if variant.ranged:
         low, high = made.cell.base_lr
-        ends = max(low, RANGE[0] * range_test(name)), min(high, RANGE[1] * range_test(name))
+        ends = max(low, SEARCHED[0] * range_test(name)), min(high, SEARCHED[1] * range_test(name))
         made = replace(made, cell=replace(made.cell, base_lr=ends))
     others = [
         cell

@@ -11,6 +11,7 @@ import typer
 
 from phitune.cli.options import RUNS, Overrides, StudyFile, TrackingUri, Verbose, default_tracking_uri, this_line
 from phitune.cli.options import console as new_console
+from phitune.cli.range_test import print_ranges
 from phitune.search.environment import environment
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ def search(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the study and show its cells; run nothing.")
     ] = False,
+    find_range: Annotated[
+        bool, typer.Option("--range-test", help="Find the range of base LRs to search, in a dozen short trials each.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Search a study, or go on with an unfinished one.
@@ -41,12 +45,17 @@ def search(
     \b
     Examples:
       phitune search my-study.yaml --dry-run
+      phitune search my-study.yaml --range-test
       phitune search my-study.yaml
       phitune search my-study.yaml --set trials=80 --set space.phi=[0.1,10]
     """
     from phitune.search.study.file import read_study
 
     study = read_study(study_file, overrides or [])
+    if find_range:
+        from phitune.search.study.range_test import range_test
+
+        study = range_test(study)
     out = out or RUNS / study.name
     if dry_run:
         _print_plan(study, out)
@@ -55,7 +64,8 @@ def search(
     from phitune.search.launch import launch
 
     console = new_console()
-    outcome = launch(study, out, tracking_uri or default_tracking_uri(), address, console, verbose)
+    tracking_uri = tracking_uri or default_tracking_uri()
+    outcome = launch(study, out, tracking_uri, address, console, verbose)
     # A job of a cluster was started by another line.
     again = os.environ.get("PHITUNE_AGAIN") or this_line()
     if outcome.unwritten:
@@ -76,6 +86,9 @@ def search(
         raise typer.Exit(1)
     if outcome.fresh == 0:
         console.print(f"Study {study.name!r} is finished already ({out}).")
+    if find_range:
+        print_ranges(out, tracking_uri, study_file, console)
+        return
     name = study.name if out == RUNS / study.name else str(out)
     console.print(f"Next: {shlex.join(['phitune', 'analyze', name])}", soft_wrap=True)
     if outcome.unwritten:
