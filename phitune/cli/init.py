@@ -86,7 +86,10 @@ def init(
     )
     study = draft.write(out)
     typer.echo(f"{out}: {len(study.cells)} cells of {study.most} trials. Look into it; then")
-    typer.echo(shlex.join(["phitune", "search", str(out)]))
+    search = shlex.join(["phitune", "search", str(out)])
+    if base_lr is None and any(cell.is_function for cell in study.cells):
+        typer.echo(f"{search} --range-test   # finds its base_lr, which is a guess")
+    typer.echo(search)
 
 
 def _each(values: Sequence[str] | None) -> list[str]:

@@ -34,8 +34,8 @@ def print_ranges(out: Path, tracking_uri: str, study_file: Path, console: Consol
         low, high = best.base_lr_interval
         ranges.append(ends)
         console.print(
-            f"{workload} with {optimizer}: after {ITERATIONS} iterations a constant LR of {number(best.base_lr)} "
-            f"({number(low)} to {number(high)}) is best. Search base_lr: [{ends[0]:g}, {ends[1]:g}]",
+            f"{workload} with {optimizer}: after {ITERATIONS} iterations the best constant LR is "
+            f"{number(best.base_lr)} (90 %: {number(low)} to {number(high)})\n  base_lr: [{ends[0]:g}, {ends[1]:g}]",
             soft_wrap=True,
         )
     if len(ranges) == 1:
