@@ -96,7 +96,7 @@ class Draft:
         comments = {
             "name": "a function of a phitune.Trial",
             "full_budget": "iterations; budgets in per cent are shares of it",
-            "base_lr": "searched: from far too small to where it diverges; --range-test finds it",
+            "base_lr": "searched; `search --range-test` finds it",
         }
         for key, value in entry.items():
             yield _commented(f"  {'-' if key == 'name' else ' '} {key}: {_flow(value)}", comments[key])
