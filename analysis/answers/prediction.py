@@ -12,7 +12,7 @@ from phitune.analysis.answers.fields import Interval
 from phitune.analysis.answers.file import GuidelinesFile, Trend
 from phitune.analysis.answers.numbers import percent
 from phitune.analysis.answers.recommendation import Recommendation
-from phitune.analysis.answers.shape_guideline import ShapeGuideline
+from phitune.analysis.answers.shape_guideline import LOCATED, ShapeGuideline
 from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import Schedule, from_dict
 
@@ -58,13 +58,14 @@ def between(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommen
         weight = math.log(steps / used[0].budget) / math.log(used[1].budget / used[0].budget)
     nearest = used[round(weight)] if len(used) == 2 else used[0]
     families = {str(c.family) for c in used}
-    # Where the neighbours disagree on the family, one whose parameter both know can be interpolated.
-    candidates = [str(nearest.family)] if len(families) == 1 else [str(nearest.family), *sorted(families), "uba"]
-    family = next((each for each in candidates if all(_fitted(c.of(each)) for c in used)), None)
-    if len(families) > 1 and family is not None:
-        warnings.append(
-            f"the neighbours disagree on the family ({', '.join(sorted(families))}); {_name(family)} is given"
-        )
+    # Where the neighbours disagree on the family, one whose best value both have located can be interpolated.
+    agreed = len(families) == 1
+    candidates = [str(nearest.family)] if agreed else [str(nearest.family), *sorted(families), "uba"]
+    known = _fitted if agreed else _located
+    family = next((each for each in candidates if all(known(c.of(each)) for c in used)), None)
+    if not agreed:
+        given = _name(family or str(nearest.family))
+        warnings.append(f"the neighbours disagree on the family ({', '.join(sorted(families))}); {given} is given")
     if family is not None:
         shapes = [shape for c in used if (shape := c.of(family)) is not None]
         answer = _interpolated(used, shapes, weight, steps, file.trend(family, label, optimizer))
@@ -85,7 +86,7 @@ def between(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommen
 def beyond(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommendation:
     """Extrapolated along the trend of the family recommended at the nearest budget, with the interval that it leaves.
 
-    Where that family has no trend, another's is given.
+    Where no budget has located that family's best value, its schedule is kept, and only the mean LR follows a trend.
 
     Args:
         cells: All cells of one workload and optimizer, by budget.
@@ -99,21 +100,21 @@ def beyond(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommend
     smallest, largest = cells[0].budget, cells[-1].budget
     nearest = cells[0] if steps < smallest else cells[-1]
     found = _trend([nearest.family, *_by_count(cells)], file, label, optimizer)
-    if found is None:
+    if found is None or nearest.schedule is None or nearest.base_lr is None:
         raise InputError(
             f"--budget: {steps} iterations lie outside the evidence for {label} with {optimizer}, which covers "
             f"{smallest} to {largest}, and no trend was found to go beyond it; search that budget first"
         )
     family, trend = found
     ratio = steps / nearest.budget
-    far = f"{ratio:.3g} times the largest" if ratio > 1 else f"1/{1 / ratio:.3g} of the smallest"
+    far = f"{ratio:.4g} times the largest" if ratio > 1 else f"1/{1 / ratio:.4g} of the smallest"
     warnings = [f"extrapolated: {steps} iterations are {far} budget searched ({nearest.budget})"]
-    warnings += [_trend_caution(model) for model in trend if model.kind == "constant"]
-    if nearest.family not in (None, family):
-        warnings.append(
-            f"{nearest.family} is recommended at {nearest.budget} iterations; {_name(family)} has the trend"
-        )
-    answer = _along(trend, family, cells, nearest, steps)
+    if family == nearest.family and any(_located(c.of(family)) for c in cells):
+        answer, models = _along(trend, family, cells, nearest, steps), list(trend)
+    else:
+        warnings.append(f"no trend of the schedule is known, so that of {nearest.budget} iterations is kept")
+        answer, models = _kept(nearest, steps, trend.mean_lr), [trend.mean_lr]
+    warnings += [_trend_caution(model) for model in models if model.kind == "constant"]
     return _recommendation(answer, label, steps, cells, file, warnings)
 
 
@@ -130,7 +131,8 @@ def for_new_workload(workload: str, cells: Sequence[Cell], steps: int, file: Gui
         InputError: Too few workloads were searched to say anything of a new one.
     """
     optimizer, labels = cells[0].optimizer, sorted({c.label for c in cells})
-    found = _trend(_by_count(cells), file, None, optimizer)
+    families = [family for family in _by_count(cells) if any(_located(c.of(family)) for c in cells)]
+    found = _trend(families, file, None, optimizer)
     if found is None:
         raise InputError(
             f"--workload: no evidence for {workload!r} with {optimizer}, and too little on others "
@@ -155,6 +157,13 @@ def for_new_workload(workload: str, cells: Sequence[Cell], steps: int, file: Gui
         "base LRs do not carry over between workloads: take the schedule's shape from here, and search the LR"
     )
     answer = _along(trend, family, fitted, nearest, steps)
+    searched = _hull(shape.searched for c in fitted if (shape := c.of(family)) is not None)
+    if searched is not None and answer.interval == searched:
+        warnings.insert(
+            0,
+            f"these workloads do not tell which {answer.parameter} a new one needs: its interval is all "
+            "that was searched",
+        )
     advice = _recommendation(answer, workload, steps, fitted, file, warnings)
     return replace(advice, study=_study(workload, optimizer, steps, answer.base_lr, file.source))
 
@@ -224,10 +233,15 @@ def _along(trend: Trend, family: str, cells: Sequence[Cell], nearest: Cell, step
     (log_value, value_sd), (log_lr, lr_sd) = (_extended(model, steps, distance) for model in trend)
     known = [shape for c in (nearest, *cells) if (shape := c.of(family)) is not None]
     shape = next((each for each in known if each.schedule), None) or ShapeGuideline(family, trend.value.quantity)
+    low, high = _around(log_value, value_sd)
+    if trend.value.kind == "constant":
+        # It is held, so it does not leave what was searched.
+        searched = _hull(each.searched for each in known if each.searched is not None) or (0.0, math.inf)
+        low, value, high = (min(max(each, searched[0]), searched[1]) for each in (low, math.exp(log_value), high))
+        log_value = math.log(value)
     schedule = shape.at(math.exp(log_value))
     # The trend is of base LR × mean of the profile alone.
     log_base = log_lr - math.log(schedule.profile_mean)
-    low, high = _around(log_value, value_sd)
     return _Configuration(
         schedule,
         shape.parameter,
@@ -240,12 +254,34 @@ def _along(trend: Trend, family: str, cells: Sequence[Cell], nearest: Cell, step
 def _extended(model: BudgetModel, steps: int, distance: float) -> tuple[float, float]:
     """Log quantity and its standard deviation; a constant is not taken to hold for ever beyond the budgets searched."""
     mean, sd = model.predict(steps)
-    if model.kind == "constant":
-        slope_sd = UNKNOWN_SLOPE_SD
-        if model.slope_interval is not None:
-            slope_sd = max(abs(end) for end in model.slope_interval) / NORMAL_90
-        sd = math.hypot(sd, slope_sd * distance)
-    return mean, sd
+    return mean, math.hypot(sd, _slope_sd(model) * distance) if model.kind == "constant" else sd
+
+
+def _slope_sd(model: BudgetModel) -> float:
+    """Standard deviation of a model's slope; of a constant's, which is not taken to be 0 for ever."""
+    if model.kind != "constant":
+        return math.sqrt(model.covariance[1][1])
+    if model.slope_interval is None:
+        return UNKNOWN_SLOPE_SD
+    return max(abs(end) for end in model.slope_interval) / NORMAL_90
+
+
+def _kept(nearest: Cell, steps: int, mean_lr: BudgetModel) -> _Configuration:
+    """The nearest cell's schedule as it is, and its mean LR along the slope of a trend."""
+    assert nearest.schedule is not None and nearest.base_lr is not None
+    schedule, shape = from_dict(nearest.schedule), nearest.of(nearest.family)
+    distance = math.log(steps / nearest.budget)
+    means = schedule.mean(nearest.budget) / schedule.mean(steps)
+    log_base = math.log(nearest.base_lr * means) + mean_lr.slope * distance
+    low, high = nearest.base_lr_interval or (nearest.base_lr, nearest.base_lr)
+    own_sd = math.log(high / low) / (2.0 * NORMAL_90)
+    return _Configuration(
+        schedule,
+        None if shape is None else shape.parameter,
+        None if shape is None else shape.interval,
+        math.exp(log_base),
+        _around(log_base, math.hypot(own_sd, _slope_sd(mean_lr) * distance)),
+    )
 
 
 def _trend_caution(model: BudgetModel) -> str:
@@ -286,6 +322,11 @@ def _nearest_family(used: Sequence[Cell], nearest: Cell, weight: float) -> _Conf
 def _fitted(shape: ShapeGuideline | None) -> bool:
     """Whether the best value and its base LR are known."""
     return shape is not None and shape.best is not None and shape.base_lr is not None
+
+
+def _located(shape: ShapeGuideline | None) -> bool:
+    """Whether the best value has a place in the range searched."""
+    return _fitted(shape) and shape is not None and shape.verdict in LOCATED
 
 
 def _name(family: str) -> str:

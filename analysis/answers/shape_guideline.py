@@ -23,6 +23,8 @@ UBA_KEYS = {
     "schedule": "uba_schedule",
 }
 ABSENT = "absent"
+# The verdicts with which the best value has a place, if only at the edge.
+LOCATED = ("ok", "boundary")
 
 
 @dataclass(frozen=True)

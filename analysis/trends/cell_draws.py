@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phitune.analysis.answers.budget_model import MEAN_LR
+from phitune.analysis.answers.shape_guideline import LOCATED
 from phitune.analysis.results.table import CellKey
 from phitune.analysis.surface import CellSurface
 from phitune.analysis.trends.likelihood import likelihoods
 from phitune.analysis.trends.observations import GROUP, Observations
 
 Array = NDArray[np.float64]
-
-LOCATED = ("ok", "boundary")
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ import numpy as np
 
 from phitune.analysis.answers.budget_model import BudgetModel
 from phitune.analysis.answers.recommendation import symbol
+from phitune.analysis.answers.shape_guideline import LOCATED
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.charts.cells import ShapeCell, best_name, parameter_label, sentence, shape_cells, short
 from phitune.analysis.report.charts.chart import Chart, Row, Spec, layer, log_axis, shown, span
 from phitune.analysis.report.charts.style import BLUE, GREY, ORANGE
-from phitune.analysis.report.words.shapes import LOCATED, verdict_text
+from phitune.analysis.report.words.shapes import verdict_text
 
 BAND_POINTS = 24
 OWN, OTHER = "this workload", "a new workload"

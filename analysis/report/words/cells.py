@@ -2,6 +2,7 @@
 
 from phitune.analysis.answers.numbers import budget_share, number, with_interval
 from phitune.analysis.answers.recommendation import symbol
+from phitune.analysis.answers.shape_guideline import LOCATED
 from phitune.analysis.answers.sureness import LIKELY
 from phitune.analysis.families.budget_saved import BudgetSaved
 from phitune.analysis.families.compare import BASELINES
@@ -9,7 +10,7 @@ from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.words.gains import gain_short, saved_short
 from phitune.analysis.report.words.parameters import symbols
-from phitune.analysis.report.words.shapes import LOCATED, place_short
+from phitune.analysis.report.words.shapes import place_short
 from phitune.trainables.schedules import from_dict
 
 Savings = dict[tuple[str, str, int, str, str], BudgetSaved]

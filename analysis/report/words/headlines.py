@@ -1,12 +1,13 @@
 """The answers in a sentence or two each, then what limits them."""
 
 from phitune.analysis.answers.recommendation import symbol
+from phitune.analysis.answers.shape_guideline import LOCATED
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.words.cells import reference, savings_of
 from phitune.analysis.report.words.gains import CANNOT_TELL, equal_text, payoff, saved_text
 from phitune.analysis.report.words.parameters import optimum, shapes_told
-from phitune.analysis.report.words.shapes import LOCATED, place
+from phitune.analysis.report.words.shapes import place
 from phitune.analysis.report.words.trends import LEFT_OUT, warning_lines
 
 REQUIREMENTS = {

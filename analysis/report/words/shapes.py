@@ -15,8 +15,6 @@ VERDICTS = {
     ABSENT: "no parameter searched",
 }
 
-LOCATED = ("ok", "boundary")
-
 
 def verdict_text(verdict: str, parameter: str) -> str:
     """A verdict on a parameter in a few words."""

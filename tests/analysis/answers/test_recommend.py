@@ -136,6 +136,21 @@ def test_extrapolation_follows_the_formula_of_the_trend(tmp_path: Path) -> None:
     assert spread == pytest.approx(math.hypot(0.2, 0.5 * math.log(4.0)), rel=1e-3)
 
 
+@pytest.mark.parametrize("budget", [250, 1600])
+def test_what_no_cell_has_located_has_no_trend_and_the_schedule_is_kept(tmp_path: Path, budget: int) -> None:
+    """Draws of flat cells lie anywhere, and the line through them does not even keep to the range searched."""
+    fields = {"workload": "w", "optimizer": "sgd", "pooled": True, "reason": "", "reference_budget": 100.0}
+    phi = BudgetModel(quantity="phi", kind="constant", intercept=math.log(150.0), within_sd=1.0, **fields)
+    lr = BudgetModel(quantity="mean_lr", kind="log-linear", intercept=0.0, slope=-0.5, **fields)
+    linear = {"family": "linear", "schedule": {"family": "linear"}, "base_lr": 0.3}
+    cells = [_uba_cell(100, 8.0, 0.2, verdict="flat"), _uba_cell(400, 8.0, 0.2, verdict="flat") | linear]
+    answer = recommend("w", budget, guidelines=_write(tmp_path / "g.json", cells, [phi, lr]))
+    assert any("neighbours disagree" in each or "is kept" in each for each in answer.warnings)
+    assert answer.family == "linear"
+    # A mean LR of 0.15 at 400, with T to the power of -1/2; between budgets it is the nearer cell's.
+    assert answer.base_lr == pytest.approx(0.15 if budget == 1600 else 0.3, rel=0.01)
+
+
 def _wsd_cell(budget: int, cooldown: float, base_lr: float) -> dict[str, Any]:
     schedule = {"family": "wsd", "cooldown": cooldown, "warmup": 0.1}
     interval = [cooldown / 1.2, min(1.2 * cooldown, 1.0)]
@@ -189,7 +204,9 @@ def test_a_workload_never_searched_gets_the_model_of_the_population(
     assert "was not searched" in answer.warnings[0]
     models = [BudgetModel.from_dict(m) for m in content["models"]]
     general, own = (next(m for m in models if (m.quantity, m.workload) == ("phi", w)) for w in (None, NOISY))
-    assert answer.phi_interval == pytest.approx(general.interval(200))
+    low, high = general.interval(200)
+    # A constant does not leave the range searched.
+    assert general.kind == "constant" and low < 0.05 and answer.phi_interval == pytest.approx((0.05, high))
     assert general.predict(200)[1] > own.predict(200)[1]
 
 
