@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from phitune.analysis.answers.fields import Interval, count, interval, mapping, number, positive, text, wrong
+from phitune.analysis.answers.numbers import with_interval
 from phitune.analysis.answers.shape_guideline import ShapeGuideline, from_keys, told
 from phitune.analysis.answers.sureness import gain_words
 from phitune.trainables.errors import InputError
@@ -31,6 +32,8 @@ class Cell:
         shapes: The families of which exactly one parameter was searched, whatever the recommended family.
         expected_metric: Validation metric to expect.
         gains: Gain of the recommended family over each baseline, as `families.gain.Gain` has it.
+        objective, metric_name: "val_loss" or "val_metric", and the metric's name.
+        expected_objective, expected_interval: The objective to expect.
         trials, completed, replicates: Number of explore trials, of those that completed, and of replicates.
     """
 
@@ -49,6 +52,10 @@ class Cell:
     completed: int
     replicates: int
     gains: Mapping[str, Any] = field(default_factory=dict)
+    objective: str | None = None
+    metric_name: str | None = None
+    expected_objective: float | None = None
+    expected_interval: Interval | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Cell":
@@ -82,11 +89,30 @@ class Cell:
             completed=count(values, "completed"),
             replicates=count(values, "replicates"),
             gains=mapping(values, "gains") or {},
+            objective=text(values, "objective"),
+            metric_name=text(values, "metric_name"),
+            expected_objective=number(values, "expected_objective"),
+            expected_interval=interval(values, "expected_interval"),
         )
 
     def of(self, family: str | None) -> ShapeGuideline | None:
         """What is said of a family's parameter; None if it was not searched."""
         return next((shape for shape in self.shapes if shape.family == family), None)
+
+    @property
+    def expected(self) -> str:
+        """The objective and the metric to expect, in words; empty where unknown."""
+        if self.expected_objective is None:
+            return self.metric_in_words(self.expected_metric)
+        name = "validation loss" if self.objective == "val_loss" else self.metric_name or "objective"
+        words = f"{name} {with_interval(self.expected_objective, self.expected_interval)}"
+        metric = self.metric_in_words(self.expected_metric) if self.objective == "val_loss" else ""
+        return f"{words}, {metric}" if metric else words
+
+    def metric_in_words(self, value: float | None) -> str:
+        """A value of the validation metric with its name; empty where unknown or a loss."""
+        name = self.metric_name or "validation metric"
+        return "" if value is None or "loss" in name else f"{name} {value:.4g}"
 
     @property
     def gains_in_words(self) -> dict[str, str]:

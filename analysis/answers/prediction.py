@@ -72,6 +72,7 @@ def between(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommen
     else:
         answer = _nearest_family(used, nearest, weight)
     metrics = [c.expected_metric for c in used if c.expected_metric is not None]
+    metric = _mix(metrics, weight) if len(metrics) == len(used) else None
     return _recommendation(
         answer,
         label,
@@ -79,7 +80,8 @@ def between(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommen
         used,
         file,
         [*warnings, *(f"at {c.budget} iterations: {caution}" for c in used for caution in c.cautions)],
-        _mix(metrics, weight) if len(metrics) == len(used) else None,
+        metric,
+        nearest.metric_in_words(metric),
     )
 
 
@@ -193,6 +195,7 @@ def _recommendation(
     file: GuidelinesFile,
     warnings: Sequence[str],
     expected_metric: float | None = None,
+    expected: str = "",
 ) -> Recommendation:
     return Recommendation.of(
         label,
@@ -205,6 +208,7 @@ def _recommendation(
         interval=answer.interval,
         base_lr_interval=answer.base_lr_interval,
         expected_metric=expected_metric,
+        expected=expected,
         warnings=warnings,
     )
 

@@ -112,6 +112,7 @@ def _from_cell(cell: Cell, file: GuidelinesFile) -> Recommendation:
         interval=shape.interval if shape is not None else None,
         base_lr_interval=cell.base_lr_interval,
         expected_metric=cell.expected_metric,
+        expected=cell.expected,
         warnings=cell.cautions,
         gains=cell.gains_in_words,
     )

@@ -44,6 +44,7 @@ class Recommendation:
         warnings: In plain words, what to be careful about.
         schedule: Ready for use: `recommendation.schedule.lr_scheduler(optimizer, horizon=recommendation.budget)`.
         gains: In a cell that was searched, the gain over each baseline and how sure it is, in words; see `sureness`.
+        expected: The objective and metric to expect, in words; empty where unknown.
         study: For a workload that was not searched, the study file that finds its LR in a dozen trials; else empty.
     """
 
@@ -61,6 +62,7 @@ class Recommendation:
     schedule: Schedule
     study: str = ""
     gains: Mapping[str, str] = field(default_factory=dict)
+    expected: str = ""
 
     @classmethod
     def of(
@@ -78,6 +80,7 @@ class Recommendation:
         expected_metric: float | None = None,
         warnings: Sequence[str] = (),
         gains: Mapping[str, str] | None = None,
+        expected: str = "",
     ) -> "Recommendation":
         """A recommendation with the evidence of its cells.
 
@@ -94,6 +97,7 @@ class Recommendation:
             expected_metric: See the attribute.
             warnings: See the attribute.
             gains: See the attribute.
+            expected: See the attribute.
         """
         return cls(
             workload=label,
@@ -109,6 +113,7 @@ class Recommendation:
             warnings=tuple(warnings),
             schedule=schedule,
             gains=gains or {},
+            expected=expected,
         )
 
     @property
@@ -142,16 +147,16 @@ class Recommendation:
     def __str__(self) -> str:
         """The text that `phitune recommend` prints."""
         value = "" if self.value is None else f", {symbol(str(self.parameter))} = {_range(self.value, self.interval)}"
-        metric = "unknown" if self.expected_metric is None else f"{self.expected_metric:.4g} (validation metric)"
         evidence = self.evidence
         rows = [
             ("schedule", f"{self.family}{value}{beside(self.parameter, self.schedule.to_dict())}"),
             ("base LR", _range(self.base_lr, self.base_lr_interval)),
-            ("expect", metric),
+            *([("expect", self.expected)] if self.expected else []),
             *(("gain", f"over {base}: {words}") for base, words in self.gains.items()),
             (
                 "evidence",
-                f"{evidence.cells} cell(s), {evidence.trials} trials, {evidence.replicates} replicates; "
+                f"{evidence.cells} {'cell' if evidence.cells == 1 else 'cells'}, {evidence.trials} trials, "
+                f"{evidence.replicates} replicates; "
                 f"{evidence.source}",
             ),
             *(("note", warning) for warning in self.warnings),

@@ -13,7 +13,7 @@ from phitune.analysis.report.cards.code import snippets
 from phitune.analysis.report.cards.drawing import drawing
 from phitune.analysis.report.charts.cells import quantity, sentence, workload_names
 from phitune.analysis.report.words.cells import Savings, savings_of, schedule_text
-from phitune.analysis.report.words.gains import CANNOT_TELL, equal_text, gain_text, more_trials_sentence, saved_short
+from phitune.analysis.report.words.gains import CANNOT_TELL, equal_text, more_trials_sentence, saved_short
 from phitune.analysis.report.words.shapes import shape_sentence
 from phitune.trainables.schedules import from_dict
 
@@ -123,11 +123,12 @@ def _answer(cell: CellGuideline, savings: Savings) -> Answer:
 
 
 def _claim(cell: CellGuideline, base: str, gain: Gain, saved: BudgetSaved | None) -> Claim:
-    if gain.sureness == CANNOT_TELL:
-        return Claim(base, gain_text(gain), "", gain.sureness)
     words = ("lower", "higher") if cell.objective == "val_loss" else ("better", "worse")
-    ends = sorted((1 if gain.percent > 0 else -1) * end for end in gain.interval)
     text, unit = (percent, " %") if gain.relative else (number, "")
+    if gain.sureness == CANNOT_TELL:
+        span = " to ".join(f"{text(abs(end))}{unit} {words[end < 0]}" for end in gain.interval)
+        return Claim(base, span, "", gain.sureness)
+    ends = sorted((1 if gain.percent > 0 else -1) * end for end in gain.interval)
     loss = f"{text(abs(gain.percent))}{unit} {words[gain.percent < 0]} [{text(ends[0])}, {text(ends[1])}]"
     return Claim(base, loss, saved_short(saved, gain), gain.sureness)
 
@@ -136,7 +137,9 @@ def _gain_caveat(cell: CellGuideline) -> str:
     """What a gain is worth, and whether fresh seeds stand behind it."""
     seeds = "" if cell.replicates else " No run on a fresh seed stands behind these gains."
     open_ = [base for base, gain in cell.gains.items() if gain.sureness == CANNOT_TELL]
-    choice = f" These trials cannot tell {cell.family} from {' and '.join(open_)}: any does." if open_ else ""
+    choice = f" These trials cannot tell {cell.family} from {' and '.join(open_)}: either will do." if open_ else ""
+    if cell.family_verdict == "uba equal":
+        choice += " Among equals UBA is given."
     return f"{sentence(equal_text(cell))}.{choice}{seeds}" if cell.gains else ""
 
 

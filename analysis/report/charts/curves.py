@@ -36,7 +36,7 @@ def curves(guidelines: Guidelines, table: pd.DataFrame, parameter: str) -> Chart
         f"Trials on their way, by {name}",
         f"A line is a trial: how far behind the best it was at its rungs, where it was judged, and at the end; a "
         f"stopped one ends early. Colour: {name}. Lines that cross: who leads early is not who ends ahead. Hover over "
-        "a line or tap it: the surface shows where its trial lies. All that a trial measured is in MLflow.",
+        "a line or tap it: the surface shows where its trial lies. What is further behind than 100 % is drawn there.",
         _spec(parameter, all(each.cell.delta_relative for each in cells)),
         [row for each, mine in zip(cells, trials, strict=True) for row in _rows(each, mine, parameter)],
         ("workload", "budget", "family"),

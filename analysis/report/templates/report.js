@@ -58,6 +58,9 @@ const views = new Map();
 async function draw(chart) {
   const figure = document.getElementById(`chart-${chart.name}`), rows = rowsOf(chart);
   figure.hidden = rows.length === 0;
+  const heading = figure.querySelector("h3");
+  heading.dataset.title ||= heading.textContent;
+  heading.textContent = heading.dataset.title + (chart.picked.includes("family") ? ` (${chosen.family})` : "");
   if (figure.hidden) return;
   const signals = {...chosen, chosen: Number(chosen.budget)}, known = views.get(chart);
   const params = (chart.spec.params || []).map(param => param.name);

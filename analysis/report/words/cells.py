@@ -97,8 +97,11 @@ def _row(cell: CellGuideline, parameter_head: str, saved: str) -> tuple[str, ...
 def _base_lr(cell: CellGuideline) -> str:
     if cell.base_lr is None or cell.base_lr_interval is None:
         return with_interval(cell.base_lr, None)
-    low, high = cell.base_lr_interval
-    return f"{number(cell.base_lr)} [{low:.2g}, {high:.2g}]"
+    low, high = (f"{end:.2g}" for end in cell.base_lr_interval)
+    if not float(low) <= cell.base_lr <= float(high):
+        # Two digits are not enough to hold what lies between.
+        return with_interval(cell.base_lr, cell.base_lr_interval)
+    return f"{number(cell.base_lr)} [{low}, {high}]"
 
 
 def _best(cell: CellGuideline, parameter_head: str) -> str:
