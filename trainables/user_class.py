@@ -64,6 +64,17 @@ def users_code(field: str, name: str) -> Iterator[None]:
         raise InputError(f"{field}: {name} cannot be used ({reason}; {Path(at.filename).name}:{at.lineno})") from error
 
 
+def place_in_users_code(error: BaseException) -> str:
+    """Where an error came from, as ``FILE:LINE``: the last line in the working directory, not phitune's; or empty."""
+    own, here = str(Path(__file__).parents[1]), str(Path.cwd())
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename.startswith(here) and not frame.filename.startswith((own, sys.prefix))
+    ]
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+
+
 @contextmanager
 def _held_output() -> Iterator[None]:
     """Holds back what is printed until the block ends; drops it if the block ends by `SystemExit`."""

@@ -140,7 +140,9 @@ def _require_answer(ref: StudyRef) -> None:
     path = database_file(ref.tracking_uri)
     if path is not None:
         if not path.is_file():
-            raise InputError(f"tracking URI: no MLflow database at {str(path)!r} ({ref.public_uri})")
+            raise InputError(
+                f"STUDY: no study {ref.name!r}, as there is no MLflow database at {str(path)!r} ({ref.public_uri})"
+            )
         try:
             with closing(read_only(ref.tracking_uri)) as connection:
                 table = connection.execute("select 1 from sqlite_master where name = 'experiments'").fetchone()

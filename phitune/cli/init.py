@@ -75,6 +75,9 @@ def init(
         trials = trials or ask("Trials for each budget, or auto", "40")
     if not workloads:
         raise InputError("--workload: missing; name one, such as mlp/digits (phitune workloads lists them)")
+    for budget in _each(budgets):
+        if re.fullmatch(r"0*[1-9]\d*|(?=.*[1-9])\d+(\.\d+)?%", budget) is None:
+            raise InputError(f"--budget: {budget!r} is not allowed; give whole iterations (300) or a percentage (25%)")
     draft = Draft(
         name=re.sub(r"[^A-Za-z0-9_.-]", "-", out.stem).lstrip("_.-") or "my-study",
         workloads=_each(workloads),
@@ -85,7 +88,8 @@ def init(
         base_lr=base_lr,
     )
     study = draft.write(out)
-    typer.echo(f"{out}: {len(study.cells)} cells of {study.most} trials. Look into it; then")
+    cells = "1 cell" if len(study.cells) == 1 else f"{len(study.cells)} cells"
+    typer.echo(f"{out}: {cells} of {study.most} trials. Look into it; then")
     search = shlex.join(["phitune", "search", str(out)])
     if base_lr is None and any(cell.is_function for cell in study.cells):
         typer.echo(f"{search} --range-test   # finds its base_lr, which is a guess")

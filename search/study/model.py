@@ -35,6 +35,7 @@ from phitune.trainables.user_class import users_code
 from phitune.trainables.workloads import Workload, workload
 from phitune.trainables.workloads.base import schedule_free
 from phitune.trainables.workloads.function import OWN_OPTIMIZER, function, is_function
+from phitune.trainables.workloads.registry import parameters
 
 _MOST_ITERATIONS = 100_000_000
 _MOST_TOGETHER = 1000
@@ -222,6 +223,9 @@ class Study(Section):
                 raise InputError(f"workloads.{name}.optimizers: not allowed; a function makes its optimizer itself")
             said = {key: values.pop(key) for key in FunctionEntry.model_fields if key in values}
         own = self._own(values)
+        if isinstance(name, str) and ":" not in name:
+            # Said before what is wrong with the parameters of a name that is none.
+            parameters(name)
         spec = Spec.of(entry if isinstance(entry, str) else values)
         if said is None:
             if own.resources.nodes > 1:

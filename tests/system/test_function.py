@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -196,7 +197,7 @@ def test_functions_that_fail_in_every_way_say_why_and_hold_up_nobody(tmp_path: P
         if record.status in ("failed", "diverged"):
             reasons[how].append(f"{record.status} {record.reason}")
     assert {how: len(each) for how, each in reasons.items()} == {**dict.fromkeys(KINDS, 1), "dies_once": 0, "deaf": 0}
-    assert reasons["raises"] == ["failed ValueError: the weather is odd"]
+    assert re.fullmatch(r"failed ValueError: the weather is odd \(\w+\.py:\d+\)", *reasons["raises"])
     assert reasons["dies"][0].startswith("failed its process died without a word")
     assert reasons["exits"] == ["failed its process died with exit code 4"]
     assert reasons["no_number"] == ["diverged the reported loss is not finite at iteration 41"]

@@ -21,6 +21,7 @@ from phitune.trainables.training.function.link import Plan
 from phitune.trainables.training.function.nodes import Nodes
 from phitune.trainables.training.requests import Request, serve
 from phitune.trainables.training.training import Training
+from phitune.trainables.user_class import place_in_users_code
 from phitune.trainables.workloads import Learner, Workload, workload
 from phitune.trainables.workloads.function import function, is_function
 
@@ -91,7 +92,8 @@ class Task:
             if may_pass(error):
                 raise
             # Reported, not raised: the process stays warm and the study goes on.
-            reason = f"{type(error).__name__}: {error}"
+            at = place_in_users_code(error)
+            reason = f"{type(error).__name__}: {error}" + (f" ({at})" if at else "")
             return self._report("failed", reason=reason, traceback=traceback.format_exc())
 
     def close(self, waits: bool = True) -> bool:

@@ -78,7 +78,9 @@ def _class_and_parts(name: str) -> tuple[type[Workload], tuple[str, ...]]:
     where = next(matching, None)
     if where is None:
         hint = did_you_mean(name, _WORKLOADS)
-        raise InputError(f"workload: unknown workload {name!r};{hint} workloads: {', '.join(names())}")
+        raise InputError(
+            f"workload: unknown workload {name!r};{hint} yours is MODULE:FUNCTION; workloads: {', '.join(names())}"
+        )
     cls = _import(where)
     halves = any(p.kind == p.POSITIONAL_ONLY for p in inspect.signature(cls).parameters.values())
     return cls, tuple(name.split("/")) if halves else ()
