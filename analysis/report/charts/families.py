@@ -12,7 +12,7 @@ from phitune.analysis.report.words.gains import gain_text
 from phitune.trainables.schedules import from_dict
 
 # A family further behind than this (per cent) is drawn as an arrow at the edge.
-MOST_LOSS = 60.0
+MOST_LOSS = 30.0
 
 
 def families_compared(guidelines: Guidelines, relative: bool) -> Chart:
