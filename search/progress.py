@@ -90,8 +90,8 @@ class Progress:
         self._next = now + max(_LIVE_EVERY if self._live else _LINE_EVERY, took / _SHARE)
 
     def summary(self) -> Table:
-        """The table of cells with their best trials."""
-        table = _table("cell", "trials", "best trial", "objective", "metric")
+        """The table of cells with their best trials, which are those with most luck too."""
+        table = _table("cell", "trials", "luckiest trial", "objective", "metric")
         for key, proposer in list(self._proposers.items())[:_MOST_ROWS]:
             best = self._best.get(key)
             row = ["", "", ""]
@@ -169,7 +169,7 @@ class Progress:
 def _table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in headings:
-        left = heading in ("cell", "best trial", "belief")
+        left = heading in ("cell", "luckiest trial", "belief")
         table.add_column(heading, justify="left" if left else "right", no_wrap=True)
     return table
 

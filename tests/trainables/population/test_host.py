@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import random
+import re
 import threading
 import time
 import weakref
