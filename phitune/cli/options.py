@@ -39,7 +39,8 @@ def console() -> Console:
     """A console as wide as the terminal, or 120 columns where there is none."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    # Brackets are intervals and lists of a study file: none is markup.
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
 
 
 def this_line() -> str:
