@@ -66,7 +66,7 @@ def test_a_killed_search_goes_on_is_analysed_and_answers(
     shown = phitune_in_process("show", "s", cwd=tmp_path)
     answers, _, end = shown.stdout.partition("Report: ")
     printed = io.StringIO()
-    print_summary(Console(file=printed, width=120, highlight=False), summary(last.guidelines))
+    print_summary(Console(file=printed, width=120, highlight=False, markup=False), summary(last.guidelines))
     assert "mlp/digits" in answers and answers == printed.getvalue() and "older" not in end
     journal = tmp_path / "runs/s/trials.jsonl"
     line = journal.read_text(encoding="utf-8").splitlines()[-1]
