@@ -68,7 +68,9 @@ def between(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommen
         warnings.append(f"the neighbours disagree on the family ({', '.join(sorted(families))}); {given} is given")
     if family is not None:
         shapes = [shape for c in used if (shape := c.of(family)) is not None]
-        answer = _interpolated(used, shapes, weight, steps, file.trend(family, label, optimizer))
+        # A line through what was located nowhere says nothing here either.
+        trend = file.trend(family, label, optimizer) if any(map(_located, shapes)) else None
+        answer = _interpolated(used, shapes, weight, steps, trend)
     else:
         answer = _nearest_family(used, nearest, weight)
     metrics = [c.expected_metric for c in used if c.expected_metric is not None]

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
-def print_ranges(out: Path, tracking_uri: str, study_file: Path, console: Console) -> None:
+def print_ranges(out: Path, tracking_uri: str, study_file: Path, overrides: Sequence[str], console: Console) -> None:
     """For each workload and optimizer the constant LR with the lowest loss, and the range of base LRs to search.
 
     Args:
         out: Output directory of the range test.
         tracking_uri: Where it was logged.
         study_file: The study whose workloads were tested.
+        overrides: Its ``KEY=VALUE``.
         console: Where to print.
     """
     from phitune.analysis.answers.numbers import number
@@ -39,5 +43,6 @@ def print_ranges(out: Path, tracking_uri: str, study_file: Path, console: Consol
             soft_wrap=True,
         )
     if len(ranges) == 1:
-        override = f"space.base_lr=[{ranges[0][0]:g},{ranges[0][1]:g}]"
-        console.print(f"Next: {shlex.join(['phitune', 'search', str(study_file), '--set', override])}", soft_wrap=True)
+        changes = [*overrides, f"space.base_lr=[{ranges[0][0]:g},{ranges[0][1]:g}]"]
+        line = ["phitune", "search", str(study_file), *(part for each in changes for part in ("--set", each))]
+        console.print(f"Next: {shlex.join(line)}", soft_wrap=True)

@@ -87,10 +87,10 @@ def search(
     if outcome.fresh == 0:
         console.print(f"Study {study.name!r} is finished already ({out}).")
     if find_range:
-        print_ranges(out, tracking_uri, study_file, console)
-        return
-    name = study.name if out == RUNS / study.name else str(out)
-    console.print(f"Next: {shlex.join(['phitune', 'analyze', name])}", soft_wrap=True)
+        print_ranges(out, tracking_uri, study_file, overrides or [], console)
+    else:
+        name = study.name if out == RUNS / study.name else str(out)
+        console.print(f"Next: {shlex.join(['phitune', 'analyze', name])}", soft_wrap=True)
     if outcome.unwritten:
         raise typer.Exit(1)
 

@@ -81,7 +81,8 @@ def _rows(each: ShapeCell, trials: pd.DataFrame, parameter: str) -> Iterator[Row
     keys = {"workload": each.workload, "budget": each.cell.budget, "family": each.shape.family, "kind": "curve"}
     names = [rung.replace("_", " ") for rung in places] + ["end"]
     values = trials[[*places, "objective"]].to_numpy(dtype=np.float64)
-    best = np.nanmin(values, axis=0) if (trials["mode"] == "min").all() else np.nanmax(values, axis=0)
+    # Where no trial came, there is no best.
+    best = (np.fmin if (trials["mode"] == "min").all() else np.fmax).reduce(values, axis=0)
     behind = np.abs(values - best)
     if each.cell.delta_relative:
         behind = np.minimum(100.0 * behind / np.abs(best), MOST_EXCESS)

@@ -151,6 +151,18 @@ def test_what_no_cell_has_located_has_no_trend_and_the_schedule_is_kept(tmp_path
     assert answer.base_lr == pytest.approx(0.15 if budget == 1600 else 0.3, rel=0.01)
 
 
+def test_between_cells_that_located_nothing_no_trend_is_followed(tmp_path: Path) -> None:
+    """The line is far off, but a flat cell's interval holds nearly all that was searched."""
+    fields = {"workload": "w", "optimizer": "sgd", "pooled": True, "reason": "", "reference_budget": 100.0}
+    phi = BudgetModel(quantity="phi", kind="log-linear", intercept=math.log(150.0), within_sd=1.0, **fields)
+    lr = BudgetModel(quantity="mean_lr", kind="constant", intercept=math.log(0.1), **fields)
+    wide = {"verdict": "flat", "phi_interval": [0.05, 50.0]}
+    for verdict, expected in (("flat", 4.0), ("ok", 50.0)):
+        cells = [_uba_cell(b, p, 0.2, **wide | {"verdict": verdict}) for b, p in ((100, 2.0), (400, 8.0))]
+        answer = recommend("w", 200, guidelines=_write(tmp_path / f"{verdict}.json", cells, [phi, lr]))
+        assert answer.phi == pytest.approx(expected)
+
+
 def _wsd_cell(budget: int, cooldown: float, base_lr: float) -> dict[str, Any]:
     schedule = {"family": "wsd", "cooldown": cooldown, "warmup": 0.1}
     interval = [cooldown / 1.2, min(1.2 * cooldown, 1.0)]
