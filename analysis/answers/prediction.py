@@ -4,33 +4,19 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from phitune.analysis.answers.budget_model import MEAN_LR, NORMAL_90, BudgetModel
+from phitune.analysis.answers.budget_model import MEAN_LR, BudgetModel
 from phitune.analysis.answers.cell import Cell
-from phitune.analysis.answers.fields import Interval
+from phitune.analysis.answers.configuration import Configuration, along, hull, interpolated, kept, mix, nearest_family
 from phitune.analysis.answers.file import GuidelinesFile, Trend
 from phitune.analysis.answers.numbers import percent
 from phitune.analysis.answers.recommendation import Recommendation
 from phitune.analysis.answers.shape_guideline import LOCATED, ShapeGuideline
 from phitune.trainables.errors import InputError
-from phitune.trainables.schedules import Schedule, from_dict
 
-# Where no slope could be fitted, it may be anything like this (standard deviation), and extrapolation says so.
-UNKNOWN_SLOPE_SD = 0.5
 # The best LR of a new workload may be this many times higher or lower than that of others (benchmarks/NOTES.md).
 UNKNOWN_LR = 20.0
-
-
-@dataclass(frozen=True)
-class _Configuration:
-    """A schedule and base LR with their 90 % intervals; `parameter` is the searched one, None without one."""
-
-    schedule: Schedule
-    parameter: str | None
-    interval: Interval | None
-    base_lr: float
-    base_lr_interval: Interval | None
 
 
 def between(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommendation:
@@ -70,11 +56,11 @@ def between(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommen
         shapes = [shape for c in used if (shape := c.of(family)) is not None]
         # A line through what was located nowhere says nothing here either.
         trend = file.trend(family, label, optimizer) if any(map(_located, shapes)) else None
-        answer = _interpolated(used, shapes, weight, steps, trend)
+        answer = interpolated(used, shapes, weight, steps, trend)
     else:
-        answer = _nearest_family(used, nearest, weight)
+        answer = nearest_family(used, nearest, weight)
     metrics = [c.expected_metric for c in used if c.expected_metric is not None]
-    metric = _mix(metrics, weight) if len(metrics) == len(used) else None
+    metric = mix(metrics, weight) if len(metrics) == len(used) else None
     return _recommendation(
         answer,
         label,
@@ -114,10 +100,10 @@ def beyond(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommend
     far = f"{ratio:.4g} times the largest" if ratio > 1 else f"1/{1 / ratio:.4g} of the smallest"
     warnings = [f"extrapolated: {steps} iterations are {far} budget searched ({nearest.budget})"]
     if family == nearest.family and any(_located(c.of(family)) for c in cells):
-        answer, models = _along(trend, family, cells, nearest, steps), list(trend)
+        answer, models = along(trend, family, cells, nearest, steps), list(trend)
     else:
         warnings.append(f"no trend of the schedule is known, so that of {nearest.budget} iterations is kept")
-        answer, models = _kept(nearest, steps, trend.mean_lr), [trend.mean_lr]
+        answer, models = kept(nearest, steps, trend.mean_lr), [trend.mean_lr]
     warnings += [_trend_caution(model) for model in models if model.kind == "constant"]
     return _recommendation(answer, label, steps, cells, file, warnings)
 
@@ -160,8 +146,8 @@ def for_new_workload(workload: str, cells: Sequence[Cell], steps: int, file: Gui
     warnings.append(
         "base LRs do not carry over between workloads: take the schedule's shape from here, and search the LR"
     )
-    answer = _along(trend, family, fitted, nearest, steps)
-    searched = _hull(shape.searched for c in fitted if (shape := c.of(family)) is not None)
+    answer = along(trend, family, fitted, nearest, steps)
+    searched = hull(shape.searched for c in fitted if (shape := c.of(family)) is not None)
     if searched is not None and answer.interval == searched:
         warnings.insert(
             0,
@@ -190,7 +176,7 @@ def _study(workload: str, optimizer: str, steps: int, base_lr: float, source: st
 
 
 def _recommendation(
-    answer: _Configuration,
+    answer: Configuration,
     label: str,
     steps: int,
     cells: Sequence[Cell],
@@ -232,97 +218,9 @@ def _trend(
     return None
 
 
-def _along(trend: Trend, family: str, cells: Sequence[Cell], nearest: Cell, steps: int) -> _Configuration:
-    """The family at the trend's value and mean LR; warmup and floor are those of the nearest cell."""
-    budgets = [c.budget for c in cells]
-    distance = math.log(max(steps / max(budgets), min(budgets) / steps, 1.0))
-    (log_value, value_sd), (log_lr, lr_sd) = (_extended(model, steps, distance) for model in trend)
-    known = [shape for c in (nearest, *cells) if (shape := c.of(family)) is not None]
-    shape = next((each for each in known if each.schedule), None) or ShapeGuideline(family, trend.value.quantity)
-    low, high = _around(log_value, value_sd)
-    if trend.value.kind == "constant":
-        # It is held, so it does not leave what was searched.
-        searched = _hull(each.searched for each in known if each.searched is not None) or (0.0, math.inf)
-        low, value, high = (min(max(each, searched[0]), searched[1]) for each in (low, math.exp(log_value), high))
-        log_value = math.log(value)
-    schedule = shape.at(math.exp(log_value))
-    # The trend is of base LR × mean of the profile alone.
-    log_base = log_lr - math.log(schedule.profile_mean)
-    return _Configuration(
-        schedule,
-        shape.parameter,
-        (shape.allowed(low), shape.allowed(high)),
-        math.exp(log_base),
-        _around(log_base, lr_sd),
-    )
-
-
-def _extended(model: BudgetModel, steps: int, distance: float) -> tuple[float, float]:
-    """Log quantity and its standard deviation; a constant is not taken to hold for ever beyond the budgets searched."""
-    mean, sd = model.predict(steps)
-    return mean, math.hypot(sd, _slope_sd(model) * distance) if model.kind == "constant" else sd
-
-
-def _slope_sd(model: BudgetModel) -> float:
-    """Standard deviation of a model's slope; of a constant's, which is not taken to be 0 for ever."""
-    if model.kind != "constant":
-        return math.sqrt(model.covariance[1][1])
-    if model.slope_interval is None:
-        return UNKNOWN_SLOPE_SD
-    return max(abs(end) for end in model.slope_interval) / NORMAL_90
-
-
-def _kept(nearest: Cell, steps: int, mean_lr: BudgetModel) -> _Configuration:
-    """The nearest cell's schedule as it is, and its mean LR along the slope of a trend."""
-    assert nearest.schedule is not None and nearest.base_lr is not None
-    schedule, shape = from_dict(nearest.schedule), nearest.of(nearest.family)
-    distance = math.log(steps / nearest.budget)
-    means = schedule.mean(nearest.budget) / schedule.mean(steps)
-    log_base = math.log(nearest.base_lr * means) + mean_lr.slope * distance
-    low, high = nearest.base_lr_interval or (nearest.base_lr, nearest.base_lr)
-    own_sd = math.log(high / low) / (2.0 * NORMAL_90)
-    return _Configuration(
-        schedule,
-        None if shape is None else shape.parameter,
-        None if shape is None else shape.interval,
-        math.exp(log_base),
-        _around(log_base, math.hypot(own_sd, _slope_sd(mean_lr) * distance)),
-    )
-
-
 def _trend_caution(model: BudgetModel) -> str:
     quantity = "the mean LR" if model.quantity == MEAN_LR else model.quantity
     return f"no trend of {quantity} on the budget is known ({model.reason}); it is held constant, with a wider interval"
-
-
-def _interpolated(
-    used: Sequence[Cell], shapes: Sequence[ShapeGuideline], weight: float, steps: int, trend: Trend | None
-) -> _Configuration:
-    """The value from the trend, a line or a constant that was preferred to one; without, linear in log budget.
-
-    It keeps to the neighbours' intervals. Of the LR it is the *mean* LR that is interpolated.
-    """
-    fits = [(c, s, s.best, s.base_lr) for c, s in zip(used, shapes, strict=True) if s.best and s.base_lr]
-    log_value = _mix([math.log(best) for _, _, best, _ in fits], weight)
-    interval = _hull(s.interval for s in shapes)
-    if trend is not None and (trend.value.kind == "log-linear" or trend.value.slope_interval is not None):
-        log_value = trend.value.predict(steps)[0]
-        if interval is not None:
-            log_value = min(max(log_value, math.log(interval[0])), math.log(interval[1]))
-    schedule = shapes[0].at(math.exp(log_value))
-    log_means = [math.log(base_lr * shape.at(best).mean(c.budget)) for c, shape, best, base_lr in fits]
-    base_lr = math.exp(_mix(log_means, weight)) / schedule.mean(steps)
-    return _Configuration(schedule, shapes[0].parameter, interval, base_lr, _hull(s.base_lr_interval for s in shapes))
-
-
-def _nearest_family(used: Sequence[Cell], nearest: Cell, weight: float) -> _Configuration:
-    """The nearer cell's schedule; base LR and its interval are interpolated where both cells have that family."""
-    same = [c for c in used if c.family == nearest.family]
-    assert nearest.schedule is not None and nearest.base_lr is not None
-    base_lr = nearest.base_lr
-    if len(same) == 2:
-        base_lr = math.exp(_mix([math.log(c.base_lr) for c in same if c.base_lr is not None], weight))
-    return _Configuration(from_dict(nearest.schedule), None, None, base_lr, _hull(c.base_lr_interval for c in same))
 
 
 def _fitted(shape: ShapeGuideline | None) -> bool:
@@ -337,20 +235,3 @@ def _located(shape: ShapeGuideline | None) -> bool:
 
 def _name(family: str) -> str:
     return "UBA" if family == "uba" else family
-
-
-def _around(mean: float, sd: float) -> Interval:
-    return math.exp(mean - NORMAL_90 * sd), math.exp(mean + NORMAL_90 * sd)
-
-
-def _mix(values: list[float], weight: float) -> float:
-    return values[0] if len(values) == 1 else (1.0 - weight) * values[0] + weight * values[1]
-
-
-def _hull(intervals: Iterable[Interval | None]) -> Interval | None:
-    """The smallest interval that holds all; None if any is unknown."""
-    ends = list(intervals)
-    known = [interval for interval in ends if interval is not None]
-    if not known or len(known) < len(ends):
-        return None
-    return min(low for low, _ in known), max(high for _, high in known)
