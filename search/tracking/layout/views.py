@@ -19,13 +19,23 @@ CELLS, FINALISTS, TRIALS = "phitune", "phitune-finalists", "phitune-trials"
 ORDER = "phitune.order"
 _TAG = "mlflow.sharedViewState."
 _NAME = "attributes.`Run Name`"
-# Of a cell: what `phitune analyze` sets, then what the search does.
-_TEXTS = ("verdict", "family", "φ", "shape", "base LR", "over cosine", "over linear", "best so far", "trials")
+# Of a cell: what `phitune analyze` sets, then what the search does; their widths in pixels, for a page of 1,700.
+_TEXTS = {
+    "verdict": 140,
+    "family": 115,
+    "φ": 145,
+    "shape": 145,
+    "base LR": 150,
+    "over cosine": 110,
+    "over linear": 110,
+    "best so far": 150,
+    "trials": 185,
+}
 _CONFIGURATION = ("family", "phi", "base_lr")
 # Pages for training runs rather than for language-model traces, in which MLflow starts.
 _TRAINING = "workflowType=machine_learning"
 # In pixels.
-_WIDTHS = {_NAME: 375, "runDateAndNestInfo": 50, "tags.`family`": 70}
+_WIDTHS = {_NAME: 375, "runDateAndNestInfo": 50} | {f"tags.`{name}`": width for name, width in _TEXTS.items()}
 _WIDTH = {"tags": 150, "params": 95, "metrics": 160}
 
 
