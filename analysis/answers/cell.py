@@ -29,7 +29,7 @@ class Cell:
         family_reason: Why that family, in plain words.
         base_lr, base_lr_interval: Of the recommended family.
         schedule: The recommended schedule, as `trainables.schedules.from_dict` reads it.
-        shapes: The families of which exactly one parameter was searched, whatever the recommended family.
+        shapes: The parameters of families of which one or two were searched, whatever the recommended family.
         expected_metric: Validation metric to expect.
         gains: Gain of the recommended family over each baseline, as `families.gain.Gain` has it.
         objective, metric_name: "val_loss" or "val_metric", and the metric's name.
@@ -95,9 +95,13 @@ class Cell:
             expected_interval=interval(values, "expected_interval"),
         )
 
+    def all_of(self, family: str | None) -> list[ShapeGuideline]:
+        """What is said of a family's searched parameters."""
+        return [shape for shape in self.shapes if shape.family == family]
+
     def of(self, family: str | None) -> ShapeGuideline | None:
-        """What is said of a family's parameter; None if it was not searched."""
-        return next((shape for shape in self.shapes if shape.family == family), None)
+        """What is said of a family's first searched parameter; None if none was."""
+        return next(iter(self.all_of(family)), None)
 
     @property
     def expected(self) -> str:
@@ -134,9 +138,10 @@ class Cell:
     def cautions(self) -> list[str]:
         """What the cell's evidence does not settle, in plain words."""
         cautions = []
-        shape = told(self.shapes, self.family)
-        if shape is not None:
+        speaking = told(self.shapes, self.family)
+        for shape in self.all_of(speaking.family if speaking is not None else None):
             cautions += _shape_cautions(shape, self.completed, recommended=shape.family == self.family)
+        cautions = list(dict.fromkeys(cautions))
         if self.trials and not self.replicates:
             cautions.append("no replicates: nothing was trained again on fresh seeds")
         if self.family not in (None, "uba") and self.of("uba") is not None:

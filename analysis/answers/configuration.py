@@ -1,14 +1,14 @@
 """The schedule and base LR of a budget that was not searched, from cells, trends, or both."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from phitune.analysis.answers.budget_model import NORMAL_90, BudgetModel
 from phitune.analysis.answers.cell import Cell
 from phitune.analysis.answers.fields import Interval
 from phitune.analysis.answers.file import Trend
-from phitune.analysis.answers.shape_guideline import ShapeGuideline
+from phitune.analysis.answers.shape_guideline import LOCATED, ShapeGuideline
 from phitune.trainables.schedules import Schedule, from_dict
 
 # Where no slope could be fitted, it may be anything like this (standard deviation), and extrapolation says so.
@@ -17,38 +17,48 @@ UNKNOWN_SLOPE_SD = 0.5
 
 @dataclass(frozen=True)
 class Configuration:
-    """A schedule and base LR with their 90 % intervals; `parameter` is the searched one, None without one."""
+    """A schedule and base LR with their 90 % intervals, those of the searched parameters by name."""
 
     schedule: Schedule
-    parameter: str | None
-    interval: Interval | None
+    intervals: Mapping[str, Interval | None]
     base_lr: float
     base_lr_interval: Interval | None
 
 
 def along(trend: Trend, family: str, cells: Sequence[Cell], nearest: Cell, steps: int) -> Configuration:
-    """The family at the trend's value and mean LR; warmup and floor are those of the nearest cell."""
+    """The family at the trends' values and mean LR; what has none, as warmup and floor, is the nearest cell's."""
     budgets = [c.budget for c in cells]
     distance = math.log(max(steps / max(budgets), min(budgets) / steps, 1.0))
-    (log_value, value_sd), (log_lr, lr_sd) = (_extended(model, steps, distance) for model in trend)
-    known = [shape for c in (nearest, *cells) if (shape := c.of(family)) is not None]
-    shape = next((each for each in known if each.schedule), None) or ShapeGuideline(family, trend.value.quantity)
-    low, high = _around(log_value, value_sd)
-    if trend.value.kind == "constant":
-        # It is held, so it does not leave what was searched.
-        searched = hull(each.searched for each in known if each.searched is not None) or (0.0, math.inf)
-        low, value, high = (min(max(each, searched[0]), searched[1]) for each in (low, math.exp(log_value), high))
-        log_value = math.log(value)
-    schedule = shape.at(math.exp(log_value))
+    known = [shape for c in (nearest, *cells) for shape in c.all_of(family)]
+    values = next((shape.schedule for shape in known if shape.schedule), None)
+    intervals = {shape.parameter: shape.interval for shape in nearest.all_of(family)}
+    schedule = None
+    for model in (trend.value, trend.other):
+        own = [shape for shape in known if model is not None and shape.parameter == model.quantity]
+        if model is None or (schedule is not None and not any(shape.verdict in LOCATED for shape in own)):
+            continue
+        low, value, high = _followed(model, own, steps, distance)
+        shape = replace(own[0] if own else ShapeGuideline(family, model.quantity), schedule=values)
+        schedule = shape.at(value)
+        values, intervals[model.quantity] = schedule.to_dict(), (shape.allowed(low), shape.allowed(high))
+    assert schedule is not None
     # The trend is of base LR × mean of the profile alone.
+    log_lr, lr_sd = _extended(trend.mean_lr, steps, distance)
     log_base = log_lr - math.log(schedule.profile_mean)
-    return Configuration(
-        schedule,
-        shape.parameter,
-        (shape.allowed(low), shape.allowed(high)),
-        math.exp(log_base),
-        _around(log_base, lr_sd),
-    )
+    return Configuration(schedule, intervals, math.exp(log_base), _around(log_base, lr_sd))
+
+
+def _followed(
+    model: BudgetModel, shapes: Sequence[ShapeGuideline], steps: int, distance: float
+) -> tuple[float, float, float]:
+    """A model's value between the ends of its interval; what is held constant does not leave what was searched."""
+    log_value, sd = _extended(model, steps, distance)
+    (low, high), value = _around(log_value, sd), math.exp(log_value)
+    if model.kind != "constant":
+        return low, value, high
+    searched = hull(each.searched for each in shapes if each.searched is not None) or (0.0, math.inf)
+    low, value, high = (min(max(each, searched[0]), searched[1]) for each in (low, value, high))
+    return low, value, high
 
 
 def _extended(model: BudgetModel, steps: int, distance: float) -> tuple[float, float]:
@@ -69,7 +79,7 @@ def _slope_sd(model: BudgetModel) -> float:
 def kept(nearest: Cell, steps: int, mean_lr: BudgetModel) -> Configuration:
     """The nearest cell's schedule as it is, and its mean LR along the slope of a trend."""
     assert nearest.schedule is not None and nearest.base_lr is not None
-    schedule, shape = from_dict(nearest.schedule), nearest.of(nearest.family)
+    schedule = from_dict(nearest.schedule)
     distance = math.log(steps / nearest.budget)
     means = schedule.mean(nearest.budget) / schedule.mean(steps)
     log_base = math.log(nearest.base_lr * means) + mean_lr.slope * distance
@@ -77,8 +87,7 @@ def kept(nearest: Cell, steps: int, mean_lr: BudgetModel) -> Configuration:
     own_sd = math.log(high / low) / (2.0 * NORMAL_90)
     return Configuration(
         schedule,
-        None if shape is None else shape.parameter,
-        None if shape is None else shape.interval,
+        {shape.parameter: shape.interval for shape in nearest.all_of(nearest.family)},
         math.exp(log_base),
         _around(log_base, math.hypot(own_sd, _slope_sd(mean_lr) * distance)),
     )
@@ -89,7 +98,7 @@ def interpolated(
 ) -> Configuration:
     """The value from the trend, a line or a constant that was preferred to one; without, linear in log budget.
 
-    It keeps to the neighbours' intervals. Of the LR it is the *mean* LR that is interpolated.
+    It keeps to the neighbours' intervals. Another parameter, and of the LR the *mean* LR, are linear in log budget.
     """
     fits = [(c, s, s.best, s.base_lr) for c, s in zip(used, shapes, strict=True) if s.best and s.base_lr]
     log_value = mix([math.log(best) for _, _, best, _ in fits], weight)
@@ -99,9 +108,16 @@ def interpolated(
         if interval is not None:
             log_value = min(max(log_value, math.log(interval[0])), math.log(interval[1]))
     schedule = shapes[0].at(math.exp(log_value))
+    intervals = {shapes[0].parameter: interval}
+    for other in used[0].all_of(shapes[0].family)[1:]:
+        same = [s for c in used for s in c.all_of(other.family) if s.parameter == other.parameter]
+        if len(same) == len(used) and all(s.best for s in same):
+            value = math.exp(mix([math.log(s.best) for s in same if s.best], weight))
+            schedule = replace(other, schedule=schedule.to_dict()).at(value)
+            intervals[other.parameter] = hull(s.interval for s in same)
     log_means = [math.log(base_lr * shape.at(best).mean(c.budget)) for c, shape, best, base_lr in fits]
     base_lr = math.exp(mix(log_means, weight)) / schedule.mean(steps)
-    return Configuration(schedule, shapes[0].parameter, interval, base_lr, hull(s.base_lr_interval for s in shapes))
+    return Configuration(schedule, intervals, base_lr, hull(s.base_lr_interval for s in shapes))
 
 
 def nearest_family(used: Sequence[Cell], nearest: Cell, weight: float) -> Configuration:
@@ -111,7 +127,7 @@ def nearest_family(used: Sequence[Cell], nearest: Cell, weight: float) -> Config
     base_lr = nearest.base_lr
     if len(same) == 2:
         base_lr = math.exp(mix([math.log(c.base_lr) for c in same if c.base_lr is not None], weight))
-    return Configuration(from_dict(nearest.schedule), None, None, base_lr, hull(c.base_lr_interval for c in same))
+    return Configuration(from_dict(nearest.schedule), {}, base_lr, hull(c.base_lr_interval for c in same))
 
 
 def _around(mean: float, sd: float) -> Interval:

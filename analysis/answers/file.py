@@ -28,10 +28,11 @@ class Regret:
 
 
 class Trend(NamedTuple):
-    """The lines of a family's best value, and of the mean LR that goes with it."""
+    """The lines of a family's best value, of the mean LR that goes with it, and of another parameter's best value."""
 
     value: BudgetModel
     mean_lr: BudgetModel
+    other: BudgetModel | None = None
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,9 @@ class GuidelinesFile:
         """A family's trend on a workload, or the population's (workload None); None if none could be fitted."""
         key = (family, workload, optimizer)
         fitted = [m for m in self.models if m.kind != "none" and (m.family, m.workload, m.optimizer) == key]
-        value = next((m for m in fitted if m.quantity != MEAN_LR), None)
-        mean_lr = next((m for m in fitted if m.quantity == MEAN_LR), None)
-        return None if value is None or mean_lr is None else Trend(value, mean_lr)
+        first = {m.quantity: m for m in reversed(fitted)}
+        values = [first[q] for q in dict.fromkeys(m.quantity for m in fitted) if q != MEAN_LR]
+        return Trend(values[0], first[MEAN_LR], *values[1:2]) if values and MEAN_LR in first else None
 
     @property
     def has_population(self) -> bool:

@@ -100,7 +100,7 @@ def beyond(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommend
     far = f"{ratio:.4g} times the largest" if ratio > 1 else f"1/{1 / ratio:.4g} of the smallest"
     warnings = [f"extrapolated: {steps} iterations are {far} budget searched ({nearest.budget})"]
     if family == nearest.family and any(_located(c.of(family)) for c in cells):
-        answer, models = along(trend, family, cells, nearest, steps), list(trend)
+        answer, models = along(trend, family, cells, nearest, steps), [trend.value, trend.mean_lr]
     else:
         warnings.append(f"no trend of the schedule is known, so that of {nearest.budget} iterations is kept")
         answer, models = kept(nearest, steps, trend.mean_lr), [trend.mean_lr]
@@ -148,11 +148,11 @@ def for_new_workload(workload: str, cells: Sequence[Cell], steps: int, file: Gui
     )
     answer = along(trend, family, fitted, nearest, steps)
     searched = hull(shape.searched for c in fitted if (shape := c.of(family)) is not None)
-    if searched is not None and answer.interval == searched:
+    parameter = trend.value.quantity
+    if searched is not None and answer.intervals[parameter] == searched:
         warnings.insert(
             0,
-            f"these workloads do not tell which {answer.parameter} a new one needs: its interval is all "
-            "that was searched",
+            f"these workloads do not tell which {parameter} a new one needs: its interval is all that was searched",
         )
     advice = _recommendation(answer, workload, steps, fitted, file, warnings)
     return replace(advice, study=_study(workload, optimizer, steps, answer.base_lr, file.source))
@@ -192,8 +192,7 @@ def _recommendation(
         answer.base_lr,
         cells,
         file.source,
-        parameter=answer.parameter,
-        interval=answer.interval,
+        intervals=answer.intervals,
         base_lr_interval=answer.base_lr_interval,
         expected_metric=expected_metric,
         expected=expected,

@@ -100,7 +100,6 @@ def _from_cell(cell: Cell, file: GuidelinesFile) -> Recommendation:
             f"--budget: no trial of {cell.label} with {cell.optimizer} completed at {cell.budget} iterations; "
             "search it with more trials"
         )
-    shape = cell.of(cell.family)
     return Recommendation.of(
         cell.label,
         cell.budget,
@@ -108,8 +107,7 @@ def _from_cell(cell: Cell, file: GuidelinesFile) -> Recommendation:
         cell.base_lr,
         [cell],
         file.source,
-        parameter=shape.parameter if shape is not None else None,
-        interval=shape.interval if shape is not None else None,
+        intervals={shape.parameter: shape.interval for shape in cell.all_of(cell.family)},
         base_lr_interval=cell.base_lr_interval,
         expected_metric=cell.expected_metric,
         expected=cell.expected,

@@ -1,7 +1,7 @@
 """The answer for one workload and budget, as text, JSON and a schedule ready for use."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,8 +35,7 @@ class Recommendation:
         optimizer: Name of the optimizer.
         budget: In iterations.
         family: The recommended family.
-        parameter: Name of the family's searched parameter, such as phi; None if there is not exactly one.
-        interval: 90 % interval of its value; None where unknown.
+        intervals: 90 % intervals of the family's searched parameters, such as phi, by name; None where unknown.
         base_lr: Base LR (the LR at the peak).
         base_lr_interval: 90 % interval of the base LR; None where unknown.
         expected_metric: Validation metric to expect; None where unknown.
@@ -52,8 +51,7 @@ class Recommendation:
     optimizer: str
     budget: int
     family: str
-    parameter: str | None
-    interval: Interval | None
+    intervals: Mapping[str, Interval | None]
     base_lr: float
     base_lr_interval: Interval | None
     expected_metric: float | None
@@ -74,8 +72,7 @@ class Recommendation:
         cells: Sequence[Cell],
         source: str,
         *,
-        parameter: str | None = None,
-        interval: Interval | None = None,
+        intervals: Mapping[str, Interval | None] | None = None,
         base_lr_interval: Interval | None = None,
         expected_metric: float | None = None,
         warnings: Sequence[str] = (),
@@ -91,8 +88,7 @@ class Recommendation:
             base_lr: The recommended base LR.
             cells: The cells behind it, all of one optimizer; at least one.
             source: Path of the guidelines file.
-            parameter: See the attribute.
-            interval: See the attribute.
+            intervals: See the attribute.
             base_lr_interval: See the attribute.
             expected_metric: See the attribute.
             warnings: See the attribute.
@@ -104,8 +100,7 @@ class Recommendation:
             optimizer=cells[0].optimizer,
             budget=steps,
             family=schedule.family,
-            parameter=parameter,
-            interval=interval,
+            intervals=intervals or {},
             base_lr=base_lr,
             base_lr_interval=base_lr_interval,
             expected_metric=expected_metric,
@@ -117,8 +112,18 @@ class Recommendation:
         )
 
     @property
+    def parameter(self) -> str | None:
+        """Name of the family's searched parameter, of two the first; None without one."""
+        return next(iter(self.intervals), None)
+
+    @property
+    def interval(self) -> Interval | None:
+        """90 % interval of its value; None where unknown."""
+        return next(iter(self.intervals.values()), None)
+
+    @property
     def value(self) -> float | None:
-        """The searched parameter's value; None without one."""
+        """Its value; None without one."""
         return None if self.parameter is None else float(getattr(self.schedule, self.parameter))
 
     @property
@@ -129,7 +134,7 @@ class Recommendation:
     @property
     def phi_interval(self) -> Interval | None:
         """90 % interval of UBA's phi; None where unknown."""
-        return self.interval if self.family == "uba" else None
+        return self.intervals.get("phi") if self.family == "uba" else None
 
     def to_dict(self) -> dict[str, Any]:
         """The fields of `phitune recommend --json`."""
@@ -138,6 +143,7 @@ class Recommendation:
         values |= {"expected_metric": self.expected_metric, "evidence": vars(self.evidence)}
         values |= {"warnings": list(self.warnings), "schedule": self.schedule.to_dict()}
         values |= {"parameter": self.parameter, "value": self.value, "interval": self.interval}
+        values |= {"intervals": dict(self.intervals)}
         return values | ({"study": self.study} if self.study else {})
 
     def to_json(self) -> str:
@@ -146,10 +152,13 @@ class Recommendation:
 
     def __str__(self) -> str:
         """The text that `phitune recommend` prints."""
-        value = "" if self.value is None else f", {symbol(str(self.parameter))} = {_range(self.value, self.interval)}"
+        values = [
+            f", {symbol(name)} = {_range(getattr(self.schedule, name), interval)}"
+            for name, interval in self.intervals.items()
+        ]
         evidence = self.evidence
         rows = [
-            ("schedule", f"{self.family}{value}{beside(self.parameter, self.schedule.to_dict())}"),
+            ("schedule", f"{self.family}{''.join(values)}{beside(self.intervals, self.schedule.to_dict())}"),
             ("base LR", _range(self.base_lr, self.base_lr_interval)),
             *([("expect", self.expected)] if self.expected else []),
             *(("gain", f"over {base}: {words}") for base, words in self.gains.items()),
@@ -171,15 +180,15 @@ def symbol(parameter: str) -> str:
     return "φ" if parameter == "phi" else parameter.replace("_", " ")
 
 
-def beside(parameter: str | None, values: Mapping[str, Any] | None) -> str:
-    """A schedule's parameters other than one, such as ", cooldown 0.3, warmup 0.05"; empty if there are none.
+def beside(known: Collection[str], values: Mapping[str, Any] | None) -> str:
+    """A schedule's parameters other than some, such as ", cooldown 0.3, warmup 0.05"; empty if there are none.
 
     Args:
-        parameter: The one.
+        known: These.
         values: The schedule as `Schedule.to_dict` gives it.
     """
     parameters = from_dict(values).described() if values else {}
-    return "".join(f", {symbol(key)} {text}" for key, text in parameters.items() if key != parameter)
+    return "".join(f", {symbol(key)} {text}" for key, text in parameters.items() if key not in known)
 
 
 def _range(value: float, interval: Interval | None) -> str:

@@ -1,4 +1,4 @@
-"""The conclusions of one cell about a family's searched parameter, such as UBA's φ or the cooldown of WSD."""
+"""The conclusions of one cell about a parameter of a family that was searched, such as UBA's φ or WSD's cooldown."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -9,7 +9,7 @@ from phitune.analysis.answers.fields import mapping as mapping_of
 from phitune.trainables.errors import InputError
 from phitune.trainables.schedules import Schedule, from_dict
 
-# UBA's conclusions are keys of the cell itself in guidelines.json: each field, and its key there.
+# The conclusions about UBA's φ are keys of the cell itself in guidelines.json: each field, and its key there.
 UBA_KEYS = {
     "verdict": "verdict",
     "best": "phi",
@@ -29,7 +29,7 @@ LOCATED = ("ok", "boundary")
 
 @dataclass(frozen=True)
 class ShapeGuideline:
-    """What a cell says of a family of which exactly one parameter was searched.
+    """What a cell says of a parameter of a family of which one or two were searched.
 
     Attributes:
         family: The family's label.
@@ -40,7 +40,7 @@ class ShapeGuideline:
         interval: Its 90 % interval.
         near: Range of values whose quality is within what counts as equal of the best.
         no_effect: Probability that the parameter has no effect once the LR is at its best; None when thin.
-        base_lr: The base LR that goes with the best value.
+        base_lr: The base LR that goes with the best value, of two parameters with the best of both.
         base_lr_interval: Its 90 % interval.
         base_lr_at_limit: Whether that base LR is as high as was tried.
         schedule: The family at the best value, with the study's warmup, floor and sampling; None when thin.
@@ -118,16 +118,17 @@ class ShapeGuideline:
 
 def told(shapes: Sequence[ShapeGuideline], *families: str | None) -> ShapeGuideline | None:
     """The shape to speak of: that of the first of some families that has one, else UBA's, else the first of all."""
-    by_family = {shape.family: shape for shape in shapes}
+    by_family = {shape.family: shape for shape in reversed(shapes)}
     first = next((by_family[family] for family in (*families, "uba") if family in by_family), None)
     return first or next(iter(shapes), None)
 
 
 def to_keys(shapes: Sequence[ShapeGuideline]) -> dict[str, Any]:
-    """The keys of a cell of guidelines.json: UBA's conclusions by `UBA_KEYS`, the others' as `shapes`."""
-    uba = next((shape for shape in shapes if shape.family == "uba"), ShapeGuideline("uba", "phi", verdict=ABSENT))
+    """The keys of a cell of guidelines.json: those of UBA's φ by `UBA_KEYS`, the others as `shapes`."""
+    absent = ShapeGuideline("uba", "phi", verdict=ABSENT)
+    uba = next((shape for shape in shapes if (shape.family, shape.parameter) == ("uba", "phi")), absent)
     keys = {key: getattr(uba, field) for field, key in UBA_KEYS.items()}
-    return keys | {"shapes": [asdict(shape) for shape in shapes if shape.family != "uba"]}
+    return keys | {"shapes": [asdict(shape) for shape in shapes if shape is not uba]}
 
 
 def from_keys(values: Mapping[str, Any]) -> tuple[ShapeGuideline, ...]:

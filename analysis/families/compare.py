@@ -116,11 +116,13 @@ def _may_be_equal(fit: CellFit) -> frozenset[frozenset[str]]:
     """UBA and cosine where phi = 2 may be the best; likewise a family that shares its surface with others."""
     pairs = set()
     for family, group in fit.groups.items():
-        surface = fit.surfaces.get(group)
-        if family == group or surface is None or surface.phi_interval is None:
+        surfaces = [surface for (of, _), surface in fit.surfaces.items() if of == group and surface.phi_interval]
+        if family == group or not surfaces:
             continue
-        low, high = surface.phi_interval
-        if surface.verdict == "flat" or family != "cosine" or low <= COSINE_PHI <= high:
+        flat = all(surface.verdict == "flat" for surface in surfaces)
+        # Where two parameters were searched, cosine is UBA at its phi and at one value of the other.
+        (low, high), *others = [surface.phi_interval for surface in surfaces if surface.phi_interval]
+        if flat or (not others and (family != "cosine" or low <= COSINE_PHI <= high)):
             pairs.add(frozenset((family, group)))
     return frozenset(pairs)
 

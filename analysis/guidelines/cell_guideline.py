@@ -40,7 +40,7 @@ class CellGuideline:
         gains: Gain of the recommended family over cosine and linear.
         possible_regret: By how much more trials could still improve on it; None if nothing completed.
         families: All families compared, best first.
-        shapes: The families of which exactly one parameter was searched, best family first.
+        shapes: The parameters of families of which one or two were searched, best family first.
     """
 
     workload: str | dict[str, Any]
@@ -73,9 +73,13 @@ class CellGuideline:
     families: tuple[FamilyResult, ...]
     shapes: tuple[ShapeGuideline, ...]
 
+    def all_of(self, family: str | None) -> list[ShapeGuideline]:
+        """What is said of a family's searched parameters."""
+        return [shape for shape in self.shapes if shape.family == family]
+
     def of(self, family: str | None) -> ShapeGuideline | None:
-        """What is said of a family's parameter; None if it was not searched."""
-        return next((shape for shape in self.shapes if shape.family == family), None)
+        """What is said of a family's first searched parameter; None if none was."""
+        return next(iter(self.all_of(family)), None)
 
     @property
     def shape(self) -> ShapeGuideline | None:
@@ -90,11 +94,13 @@ class CellGuideline:
     @property
     def phi(self) -> float | None:
         """UBA's phi*, whatever the recommended family; None when the evidence is thin."""
-        uba = self.of("uba")
-        return uba.best if uba is not None else None
+        return self._phi.best if self._phi is not None else None
 
     @property
     def phi_interval(self) -> tuple[float, float] | None:
         """The 90 % interval of `phi`."""
-        uba = self.of("uba")
-        return uba.interval if uba is not None else None
+        return self._phi.interval if self._phi is not None else None
+
+    @property
+    def _phi(self) -> ShapeGuideline | None:
+        return next((shape for shape in self.all_of("uba") if shape.parameter == "phi"), None)

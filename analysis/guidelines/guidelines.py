@@ -15,10 +15,10 @@ from phitune.analysis.families.comparisons import Comparisons, compare
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.equal import SHARE, equal_differences
 from phitune.analysis.guidelines.recommendation import recommend_for_cell
-from phitune.analysis.guidelines.searched_parameter import SearchedParameter, searched_parameters
+from phitune.analysis.guidelines.searched_family import SearchedFamily, searched_families
 from phitune.analysis.results.table import CELL, CellKey
 from phitune.analysis.surface import CellFit, CellSurface, fit_cells
-from phitune.analysis.trends import curvature, fit_models, fit_trend, quantities, trend_data, validation
+from phitune.analysis.trends import curvature, fit_models, fit_trend, validation
 
 # With fewer cells than this, another process takes longer to start than it saves.
 CELLS_A_PROCESS = 40
@@ -39,7 +39,7 @@ class Guidelines:
             `trends.curvature`.
         comparisons: Families against each other across cells: ranks, scores, tuning curves, budget saved.
         provenance: Study, tracking URI, counts, versions, date.
-        surfaces: The fitted surfaces by family, in the cells' order (not in the JSON).
+        surfaces: The fitted surfaces by family and parameter, in the cells' order (not in the JSON).
     """
 
     cells: tuple[CellGuideline, ...]
@@ -48,11 +48,11 @@ class Guidelines:
     curvature: dict[str, Any]
     comparisons: Comparisons
     provenance: dict[str, Any]
-    surfaces: tuple[Mapping[str, CellSurface], ...]
+    surfaces: tuple[Mapping[tuple[str, str], CellSurface], ...]
 
     @property
     def main(self) -> tuple[str, str] | None:
-        """The main family and its searched parameter; None where none was searched."""
+        """The main family and its first searched parameter; None where none was searched."""
         return (self.models[0].family, self.models[0].quantity) if self.models else None
 
 
@@ -103,17 +103,17 @@ def _build(
     cells = tuple(
         recommend_for_cell(cell, fits[key], by_key[key], equals[key]) for key, cell in zip(keys, groups, strict=True)
     )
-    searched = searched_parameters(fits, cells)
-    data = [[trend_data(draws, q) for q in quantities(each.parameter)] for each in searched if (draws := each.draws)]
-    fitted = iter(pool(delayed(fit_trend)(each) for pair in data for each in pair))
-    trends = [[next(fitted), next(fitted)] if each.draws else [] for each in searched]
+    searched = searched_families(fits, cells)
+    data = [each.trend_data for each in searched]
+    fitted = iter(pool(delayed(fit_trend)(each) for own in data for each in own))
+    trends = [[next(fitted) for _ in own] for own in data]
     models = [
-        fit_models(each.family, each.parameter, each.draws, pair, [key[:2] for key in each.surfaces])
-        for each, pair in zip(searched, trends, strict=True)
+        fit_models(each.family, each.quantities, each.draws[0], own, [key[:2] for key in each.surfaces])
+        for each, own in zip(searched, trends, strict=True)
     ]
     folds = [
-        validation.folds(list(each.surfaces), list(each.surfaces.values()), pair)
-        for each, pair in zip(searched, trends, strict=True)
+        validation.folds(list(each.surfaces), list(each.first.values()), own)
+        for each, own in zip(searched, trends, strict=True)
     ]
     comparing = delayed(compare)(table, by_key, seed)
     compared, *predictions = pool([comparing, *(delayed(validation.predict)(fold) for each in folds for fold in each)])
@@ -134,13 +134,13 @@ def _build(
 
 
 def _curvature(
-    searched: Sequence[SearchedParameter], models: Sequence[Sequence[BudgetModel]], table: pd.DataFrame
+    searched: Sequence[SearchedFamily], models: Sequence[Sequence[BudgetModel]], table: pd.DataFrame
 ) -> dict[str, Any]:
     if not searched:
         return {}
     main = searched[0]
-    sloped = any(m.quantity == main.parameter and m.kind == "log-linear" for m in models[0])
-    return curvature.held_out_gains(main.draws, main.parameter, curvature.log_curvatures(table), sloped)
+    sloped = any(m.quantity == main.parameters[0] and m.kind == "log-linear" for m in models[0])
+    return curvature.held_out_gains(main.draws[0], main.parameters[0], curvature.log_curvatures(table), sloped)
 
 
 def _fit(cells: Sequence[pd.DataFrame], ranges: Mapping[str, tuple[float, float]] | None, seed: int) -> list[CellFit]:

@@ -57,8 +57,8 @@ def _shapes(fit: CellFit, comparison: Comparison) -> tuple[ShapeGuideline, ...]:
     order = [result.family for result in comparison.families]
     return tuple(
         _shape_guideline(surface, comparison)
-        for family, surface in sorted(
-            fit.surfaces.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)
+        for _, surface in sorted(
+            fit.surfaces.items(), key=lambda item: order.index(item[0][0]) if item[0][0] in order else len(order)
         )
     )
 

@@ -33,7 +33,7 @@ def answer_metrics(cell: CellGuideline) -> dict[str, float]:
 def _values(cell: CellGuideline) -> Iterator[tuple[str, str, float | None, _Interval]]:
     yield ANSWER, "phi", cell.phi, cell.phi_interval
     for shape in cell.shapes:
-        if shape.family != "uba":
+        if (shape.family, shape.parameter) != ("uba", "phi"):
             yield ANSWER, f"{shape.family} {shape.parameter}", shape.best, shape.interval
     yield ANSWER, "base_lr", cell.base_lr, cell.base_lr_interval
     yield ANSWER, "objective", cell.expected_objective, cell.expected_interval

@@ -1,5 +1,6 @@
 """The conclusions about a shape parameter that one cell's trials support."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
@@ -30,7 +31,8 @@ class CellSurface:
     It is called phi here, whichever parameter it is. Values on the fitting scale are marked (fit).
 
     Attributes:
-        shape: The family and its parameter; None when the family was not searched.
+        shape: The family and its parameter, the other one, if two were searched, at its best; None when the family was
+            not searched.
         verdict: "ok"; "flat" (no effect of phi is seen: every phi is within `delta` of the best in the median draw and,
             with 95 % probability, within twice that; or `no_effect` is high); "boundary" (phi*'s interval touches an
             end of the searched range: widen it); "unclear" (the interval covers most of the range: more trials are
@@ -48,7 +50,8 @@ class CellSurface:
         expected: The objective (in its own units) to expect at (`phi`, `base_lr`); None when thin.
         expected_interval: Its 90 % interval.
         grid: phi grid, shape (g,).
-        profile: Objective at each phi with LR at its best, median draw, in its own units, shape (g,).
+        profile: Objective at each phi with LR, and the other parameter, at its best, median draw, in its own units,
+            shape (g,).
         profile_band: 5 % and 95 % of it, shape (2, g).
         excess: Profile less its lowest point (fit), median draw, shape (g,).
         excess_band: 5 % and 95 % of it, shape (2, g).
@@ -101,6 +104,10 @@ class CellSurface:
         values, back = np.unique(np.clip(phi, self.shape.low, self.shape.high), return_inverse=True)
         shapes = np.array([shape_of(from_dict(self.shape.schedule(float(v))), budget) for v in values])
         return self.belief.mean(self.shape.family, shapes[back], np.log(base_lr))
+
+    def beside(self, values: Mapping[str, float]) -> "CellSurface":
+        """The surface's `mean` with the family's other parameter at its value among these."""
+        return self if self.shape is None else replace(self, shape=self.shape.beside(values))
 
     def judged(self, delta: float) -> "CellSurface":
         """The surface with its verdict, given what counts as equal."""

@@ -1,8 +1,9 @@
 """One cell's rows of the results table as the surrogate takes them, and the schedules among which the best is."""
 
+import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +20,9 @@ from phitune.trainables.schedules import from_dict
 
 Array = NDArray[np.float64]
 
-# Values of a searched parameter, evenly spaced in its logarithm.
-VALUES = 61
-# Of a family with several searched parameters, the schedules tried are the candidates: at most this many.
+# Values of a searched parameter, evenly spaced in its logarithm; of two together, of each.
+VALUES, OF_TWO = 61, 25
+# Of a family with more searched parameters, the schedules tried are the candidates: at most this many.
 SCHEDULES = 60
 
 
@@ -50,8 +51,9 @@ class CellTrials:
         family: Each trial's family, shape (n,).
         group: Of each family, the one that it is at a value of that one's parameter, or itself.
         log_lr: Log base LR, shape (n,).
-        lines: Of each family with a completed trial, its candidates: along its parameter if it has one.
-        shapes: The families of which exactly one parameter was searched.
+        lines: Of each family with a completed trial, its candidates: along its parameter if it has one; of two, a grid
+            in which the first parameter varies slowest.
+        shapes: Of each family of which one or two parameters were searched, these.
     """
 
     outcomes: Outcomes
@@ -60,7 +62,7 @@ class CellTrials:
     group: dict[str, str]
     log_lr: Array
     lines: dict[str, list[Line]]
-    shapes: dict[str, Shape]
+    shapes: dict[str, tuple[Shape, ...]]
 
     @classmethod
     def of(cls, cell: pd.DataFrame, ranges: Mapping[str, tuple[float, float]] | None = None) -> "CellTrials":
@@ -101,12 +103,12 @@ class CellTrials:
             mine = np.flatnonzero(words["family"] == label)
             own = [schedules[i] for i in mine]
             known = all("family" in s for s in own)
-            shape = Shape.of(label, own, ranges) if known else None
-            if shape is not None and shape.low < shape.high:
-                searched[label] = shape
-                values = np.exp(np.linspace(math.log(shape.low), math.log(shape.high), VALUES))
-                tried = [shape.schedule(float(value)) for value in np.clip(values, shape.low, shape.high)]
-                candidates = [Line(label, s, _shape(s, budget, math.nan)) for s in tried]
+            own_shapes = Shape.all_of(label, own, ranges) if known else ()
+            if own_shapes and all(shape.low < shape.high for shape in own_shapes):
+                searched[label] = own_shapes
+                points = VALUES if len(own_shapes) == 1 else OF_TWO
+                grids = [np.linspace(math.log(shape.low), math.log(shape.high), points) for shape in own_shapes]
+                candidates = [line_at(own_shapes, each, budget) for each in itertools.product(*grids)]
             else:
                 # The best trials' schedules: what lies between them is not known to be a schedule.
                 order = mine[np.argsort(np.where(done[mine], number["objective"][mine], np.inf))]
@@ -116,9 +118,23 @@ class CellTrials:
                 lines[label] = candidates
         return cls(outcomes, labels, words["family"], group, log_lr, lines, searched)
 
+    def along(self, label: str, log_values: Array) -> list[Line]:
+        """Schedules of a family at logarithms (m, k) of its searched parameters."""
+        return [line_at(self.shapes[label], each, int(self.outcomes.budgets[0])) for each in log_values]
+
     def in_group(self, label: str) -> NDArray[np.bool_]:
         """Which trials lie on a family's surface, shape (n,)."""
         return np.asarray(self.outcomes.family == self.labels.index(self.group[label]))
+
+
+def line_at(shapes: Sequence[Shape], log_values: Iterable[float], budget: int) -> Line:
+    """A family's schedule at logarithms of its searched parameters, which are kept in the range searched."""
+    values = {
+        shape.parameter: min(max(math.exp(log), shape.low), shape.high)
+        for shape, log in zip(shapes, log_values, strict=True)
+    }
+    schedule = {**json.loads(shapes[0].template), **values}
+    return Line(shapes[0].family, schedule, _shape(schedule, budget, math.nan))
 
 
 def _shape(schedule: Mapping[str, Any], budget: int, mean: float) -> tuple[float, float, float]:

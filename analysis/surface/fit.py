@@ -7,6 +7,7 @@ simulation (`benchmarks.validity`).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,15 +38,13 @@ class FamilyBest:
     Attributes:
         family: The family's label.
         schedule: As `trainables.schedules.from_dict` reads it.
-        value: The searched parameter's value there; None unless there is exactly one.
         base_lr: Base LR.
         base_lr_interval: 90 % interval of the best base LR of that schedule.
         fitted: Draws of the objective on the fitting scale, shape (s,), the same draws for all families.
     """
 
     family: str
-    schedule: dict[str, object]
-    value: float | None
+    schedule: dict[str, Any]
     base_lr: float
     base_lr_interval: tuple[float, float]
     fitted: Array
@@ -57,7 +56,7 @@ class CellFit:
 
     Attributes:
         bests: Of each family with a completed trial; empty if there is none.
-        surfaces: Of each family of which exactly one parameter was searched, and of UBA.
+        surfaces: By family and parameter, of each family of which one or two parameters were searched.
         scale: From the objective to the fitting scale.
         noise: Standard deviation between seeds on it.
         groups: Of each family, the one whose surface it lies on: its own, or for cosine UBA's.
@@ -65,7 +64,7 @@ class CellFit:
     """
 
     bests: dict[str, FamilyBest]
-    surfaces: dict[str, CellSurface]
+    surfaces: dict[tuple[str, str], CellSurface]
     scale: Scale
     noise: float
     groups: dict[str, str]
@@ -73,8 +72,8 @@ class CellFit:
 
     @property
     def uba(self) -> CellSurface:
-        """UBA's surface."""
-        return self.surfaces.get("uba", CellSurface(None, "thin", 0))
+        """UBA's surface over phi."""
+        return self.surfaces.get(("uba", "phi"), CellSurface(None, "thin", 0))
 
     @property
     def lowest(self) -> float:
@@ -83,7 +82,7 @@ class CellFit:
 
     def judged(self, delta: float) -> "CellFit":
         """The fit with verdicts, given what counts as equal."""
-        return replace(self, surfaces={family: each.judged(delta) for family, each in self.surfaces.items()})
+        return replace(self, surfaces={key: each.judged(delta) for key, each in self.surfaces.items()})
 
 
 def fit_cell(cell: pd.DataFrame, ranges: Mapping[str, tuple[float, float]] | None = None, seed: int = 0) -> CellFit:
@@ -118,7 +117,7 @@ def fit_cells(
 
 
 def _nothing(trials: CellTrials) -> CellFit:
-    thin = {family: CellSurface(shape, "thin", 0) for family, shape in trials.shapes.items()}
+    thin = {(s.family, s.parameter): CellSurface(s, "thin", 0) for shapes in trials.shapes.values() for s in shapes}
     return CellFit({}, thin, Scale("linear"), float("nan"), trials.group)
 
 
@@ -133,18 +132,20 @@ def _no_effect(group: GroupBelief, label: str, rng: np.random.Generator) -> floa
 def _fit(group: GroupBelief, index: int, no_effect: Mapping[str, float], rng: np.random.Generator) -> CellFit:
     belief, trials = PosteriorDraws(group, index, rng), group.cells[index]
     own = belief if len(group.cells) == 1 else PosteriorDraws(group.alone(index, rng), 0, rng)
-    surfaces: dict[str, CellSurface] = {}
+    surfaces: dict[tuple[str, str], CellSurface] = {}
     bests = dict(belief.bests)
     enough = _enough(trials, group.evidence.rows[group.rows(index)] - group.first(index))
-    for family, shape in trials.shapes.items():
+    for family, shapes in trials.shapes.items():
         points = len(group.rows(index, family))
-        if not enough or family not in bests:
-            surfaces[family] = CellSurface(shape, "thin", points)
-            continue
-        surfaces[family] = _surface(belief, own, family, shape, points, no_effect[family])
-        others = [f for f, kin in trials.group.items() if kin == family != f and f in bests]
-        _mixed(bests, family, others, no_effect[family], rng)
-    bests_of = {family: _family_best(trials, family, best, belief.lowest) for family, best in bests.items()}
+        thin = not enough or family not in bests
+        for shape in shapes:
+            surfaces[family, shape.parameter] = (
+                CellSurface(shape, "thin", points) if thin else _surface(belief, own, shape, points, no_effect[family])
+            )
+        if not thin:
+            others = [f for f, kin in trials.group.items() if kin == family != f and f in bests]
+            _mixed(bests, family, others, no_effect[family], rng)
+    bests_of = {family: _family_best(family, best, belief.lowest) for family, best in bests.items()}
     # A family that is another one at a value of its parameter is a point of that one.
     distinct = [f for f in bests if trials.group[f] == f or trials.group[f] not in bests]
     optimum = Optimum.of({family: bests[family].lowest + belief.lowest for family in distinct})
@@ -174,21 +175,16 @@ def _mixed(
         bests[other] = replace(bests[other], excess=bests[other].excess - apart * share)
 
 
-def _family_best(trials: CellTrials, family: str, best: Best, lowest: float) -> FamilyBest:
-    shape = trials.shapes.get(family)
-    value = None if best.log_value is None else float(np.exp(best.log_value))
-    schedule = dict(best.line.schedule) if shape is None or value is None else shape.schedule(value)
-    low, high = np.quantile(best.log_lr_draws, [0.05, 0.95])
-    interval = float(np.exp(min(low, best.log_lr))), float(np.exp(max(high, best.log_lr)))
-    return FamilyBest(family, schedule, value, float(np.exp(best.log_lr)), interval, best.excess + lowest)
+def _family_best(family: str, best: Best, lowest: float) -> FamilyBest:
+    interval = _interval(best.log_lr_draws, best.log_lr)
+    return FamilyBest(family, dict(best.schedule), float(np.exp(best.log_lr)), interval, best.excess + lowest)
 
 
-def _surface(
-    belief: PosteriorDraws, own: PosteriorDraws, family: str, shape: Shape, points: int, probability: float
-) -> CellSurface:
-    profile, best, alone = belief.profiles[family], belief.bests[family], own.bests[family]
-    assert best.log_value is not None and best.log_values is not None
-    assert alone.log_value is not None and alone.log_values is not None
+def _surface(belief: PosteriorDraws, own: PosteriorDraws, shape: Shape, points: int, probability: float) -> CellSurface:
+    key = family, name = shape.family, shape.parameter
+    profile, best, alone = belief.profiles[key], belief.bests[family], own.bests[family]
+    log_value, log_alone = best.log_values[name], np.array([alone.log_values[name]])
+    there = shape.beside({other: float(np.exp(log)) for other, log in alone.log_values.items()})
     scale = belief.scale
     grid = profile.log_value
     excess = np.maximum(profile.excess - best.lowest[:, None], 0.0)
@@ -196,12 +192,12 @@ def _surface(
     q05, q50, q95 = inverse(belief.lowest + np.quantile(profile.excess, QUANTILES, axis=0))
     value = np.sort(inverse(belief.lowest + np.quantile(best.excess, [0.05, 0.95])))
     return CellSurface(
-        shape=shape,
+        shape=shape.beside({other: float(np.exp(log)) for other, log in best.log_values.items()}),
         verdict="unclear",
         no_effect=probability,
         points=points,
-        phi=float(np.exp(best.log_value)),
-        phi_interval=_interval(best.log_values, best.log_value),
+        phi=float(np.exp(log_value)),
+        phi_interval=_interval(profile.log_values, log_value),
         base_lr=float(np.exp(best.log_lr)),
         base_lr_interval=_interval(best.log_lr_draws, best.log_lr),
         base_lr_at_limit=bool(best.log_lr > belief.trials.log_lr.max() - EDGE),
@@ -214,8 +210,8 @@ def _surface(
         excess=np.median(excess, axis=0),
         excess_band=np.quantile(excess, [0.05, 0.95], axis=0),
         best_base_lr=np.exp(profile.best_log_lr),
-        log_phi_draws=alone.log_values,
-        log_mean_lr_draws=alone.log_lr_draws + float(shape.log_mean(np.array([alone.log_value]))[0]),
+        log_phi_draws=own.profiles[key].log_values,
+        log_mean_lr_draws=alone.log_lr_draws + float(there.log_mean(log_alone)[0]),
         belief=belief,
     )
 

@@ -4,15 +4,20 @@ Whole functions are drawn on lines of LRs: base LR is a nuisance parameter, so e
 schedule by schedule. Excesses count from the lowest value seen, on the fitting scale.
 """
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from phitune.analysis.surface.cell_trials import Line
+from phitune.analysis.surface.cell_trials import OF_TWO, VALUES, Line
 from phitune.analysis.surface.group_belief import GroupBelief
+from phitune.analysis.surface.shapes import Shape
 from phitune.analysis.surrogate.belief import Points, cautious
-from phitune.analysis.surrogate.coordinates import placed
+from phitune.analysis.surrogate.coordinates import LR_SPREAD, placed
 from phitune.analysis.surrogate.scale import Scale
 
 Array = NDArray[np.float64]
@@ -34,41 +39,56 @@ class Best:
     """A family's best configuration, as `surrogate.belief.cautious` judges.
 
     Attributes:
-        line: Its schedule; of a family with one searched parameter the nearest on the grid.
-        log_value: Log of that parameter; None without one.
+        schedule: As `trainables.schedules.from_dict` reads it.
+        log_values: Logs of its searched parameters, one or two; empty without.
         log_lr: Log base LR.
         log_lr_draws: Draws of the best log base LR of that schedule, shape (s,).
         excess: Draws of the function there, shape (s,).
         tuned: Draws of that schedule's lowest value over LRs, shape (s,).
         lowest: Draws of the family's lowest value over schedules and LRs, shape (s,).
-        log_values: Log of the parameter where that is, shape (s,); None without one.
     """
 
-    line: Line
-    log_value: float | None
+    schedule: Mapping[str, Any]
+    log_values: Mapping[str, float]
     log_lr: float
     log_lr_draws: Array
     excess: Array
     tuned: Array
     lowest: Array
-    log_values: Array | None
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Draws along a family's parameter, the LR at its best at every value.
+    """Draws along one of a family's parameters, the other parameter and the LR at their best at every value.
 
     Attributes:
         log_value: Grid, shape (g,).
         excess: Shape (s, g).
         log_lr: Log base LR of it, shape (s, g).
         best_log_lr: Log base LR of the best one, shape (g,).
+        log_values: Log of the parameter where each draw is lowest, shape (s,).
     """
 
     log_value: Array
     excess: Array
     log_lr: Array
     best_log_lr: Array
+    log_values: Array
+
+
+@dataclass(frozen=True)
+class _Track:
+    """Schedules of a family: along one of its searched parameters, the other at its best at every value, or a list.
+
+    Attributes:
+        shape: The parameter; None for a list.
+        lines: The schedules, g of them.
+        log_values: Logs of all searched parameters along it, shape (g, k); evenly spaced in that of `shape`.
+    """
+
+    shape: Shape | None
+    lines: list[Line]
+    log_values: Array
 
 
 class PosteriorDraws:
@@ -87,7 +107,7 @@ class PosteriorDraws:
         self._best_mean_lr = float(tried.x[group.mode.mean(tried).argmin(), 0])
         self._range = float(self.trials.log_lr.min()), float(self.trials.log_lr.max())
         self.bests: dict[str, Best] = {}
-        self.profiles: dict[str, Profile] = {}
+        self.profiles: dict[tuple[str, str], Profile] = {}
         self._draw(rng)
 
     @property
@@ -113,54 +133,86 @@ class PosteriorDraws:
         return self.group.evidence.excess(self.group.mode.mean(at))
 
     def _draw(self, rng: np.random.Generator) -> None:
-        lines = [line for family in self.trials.lines.values() for line in family]
+        tracks = [track for label in self.trials.lines for track in self._tracks(label)]
+        ends = np.cumsum([0, *(len(track.lines) for track in tracks)])
+        rows = [slice(*pair) for pair in pairwise(ends.tolist())]
+        lines = [line for track in tracks for line in track.lines]
         log_lr = self._windows(lines)
         at = self._on(lines, log_lr)
         # What is recommended keeps to LRs that the trials support; intervals do not.
         supported = self._windows(lines, self._highest(lines))
         value = cautious(self.group.mode, self.group.beliefs, self._on(lines, supported))
         value, lr_of_value = _over_lr(value[None], supported)
-        first = 0
-        chosen: list[tuple[str, slice, float, float]] = []
-        for label, own in self.trials.lines.items():
-            rows = slice(first, first + len(own))
-            first += len(own)
-            where = (
-                float(minimise(value[:, rows])[1][0]) if label in self.trials.shapes else float(value[0, rows].argmin())
-            )
-            chosen.append((label, rows, where, float(np.interp(where, np.arange(len(own)), lr_of_value[0, rows]))))
-        best = Points.join(*(self._best_point(*each) for each in chosen))
+        chosen: dict[str, tuple[int, float, float, float]] = {}
+        for i, track in enumerate(tracks):
+            here = value[:, rows[i]]
+            found = minimise(here) if track.shape else (here.min(axis=1), here.argmin(axis=1))
+            least, where = (float(each[0]) for each in found)
+            label = track.lines[0].family
+            if label not in chosen or least < chosen[label][2]:
+                lr = float(np.interp(where, np.arange(here.shape[1]), lr_of_value[0, rows[i]]))
+                chosen[label] = (i, where, least, lr)
+        best = Points.join(*(self._best_point(tracks[i].lines, where, lr) for i, where, _, lr in chosen.values()))
         both = Points.join(at, best)
         drawn = np.concatenate([belief.draw(both, DRAWS, rng) for belief in self.group.beliefs])
         lowest, log_lrs = _over_lr(drawn[:, : len(at)], log_lr)
         excess = self.group.evidence.excess(lowest)
-        for i, (label, rows, where, lr) in enumerate(chosen):
-            shape = self.trials.shapes.get(label)
-            columns, family = log_lrs[:, rows], excess[:, rows]
-            log_value = log_values = None
-            lowest = family.min(axis=1)
-            if shape is not None:
-                grid = np.linspace(np.log(shape.low), np.log(shape.high), columns.shape[1])
-                log_value = float(np.interp(where, np.arange(len(grid)), grid))
-                lowest, places = minimise(family)
+        reached: dict[str, list[Array]] = {}
+        for track, own in zip(tracks, rows, strict=True):
+            family = excess[:, own]
+            if track.shape is None:
+                low = family.min(axis=1)
+            else:
+                grid = np.linspace(math.log(track.shape.low), math.log(track.shape.high), len(track.lines))
+                low, places = minimise(family)
                 log_values = grid[0] + (grid[1] - grid[0]) * places
-                self.profiles[label] = Profile(grid, family, columns, lr_of_value[0, rows])
+                self.profiles[track.shape.family, track.shape.parameter] = Profile(
+                    grid, family, log_lrs[:, own], lr_of_value[0, own], log_values
+                )
+            reached.setdefault(track.lines[0].family, []).append(low)
+        for k, (label, (i, where, _, lr)) in enumerate(chosen.items()):
+            names = [shape.parameter for shape in self.trials.shapes.get(label, ())]
+            log_values = {
+                name: float(np.interp(where, np.arange(len(each)), each))
+                for name, each in zip(names, tracks[i].log_values.T, strict=True)
+            }
             self.bests[label] = Best(
-                line=lines[rows.start + round(where)],
-                log_value=log_value,
-                log_lr=lr,
-                log_lr_draws=column(columns, where),
-                excess=self.group.evidence.excess(drawn[:, len(at) + i]),
-                tuned=column(family, where),
-                lowest=lowest,
+                schedule={**tracks[i].lines[round(where)].schedule, **{n: math.exp(v) for n, v in log_values.items()}},
                 log_values=log_values,
+                log_lr=lr,
+                log_lr_draws=column(log_lrs[:, rows[i]], where),
+                excess=self.group.evidence.excess(drawn[:, len(at) + k]),
+                tuned=column(excess[:, rows[i]], where),
+                lowest=np.min(reached[label], axis=0),
             )
 
-    def _best_point(self, label: str, rows: slice, where: float, log_lr: float) -> Points:
-        shapes = np.array([line.shape for line in self.trials.lines[label]])
+    def _tracks(self, label: str) -> list[_Track]:
+        """A family's schedules among which the best is."""
+        lines, shapes = self.trials.lines[label], self.trials.shapes.get(label, ())
+        if not shapes:
+            return [_Track(None, lines, np.empty((len(lines), 0)))]
+        if len(shapes) == 1:
+            (shape,) = shapes
+            return [_Track(shape, lines, np.linspace(math.log(shape.low), math.log(shape.high), len(lines))[:, None])]
+        ends = np.log([[shape.low, shape.high] for shape in shapes])
+        mean_lr = LR_SPREAD * (self._best_mean_lr + np.linspace(-WITHIN, WITHIN, LR_POINTS))
+        log_lr = mean_lr - np.array([line.shape[:1] for line in lines])
+        mean = _over_lr(self.group.mode.mean(self._on(lines, log_lr))[None], log_lr)[0].reshape(OF_TWO, OF_TWO)
+        tracks = []
+        for k, shape in enumerate(shapes):
+            # The other parameter's best place at each value of this one.
+            places = minimise(mean if k == 0 else mean.T)[1] / (OF_TWO - 1)
+            unit = np.linspace(0.0, 1.0, VALUES)
+            units = [unit, np.interp(unit, np.linspace(0.0, 1.0, OF_TWO), places)]
+            log_values = ends[:, 0] + np.column_stack(units if k == 0 else units[::-1]) * np.ptp(ends, axis=1)
+            tracks.append(_Track(shape, self.trials.along(label, log_values), log_values))
+        return tracks
+
+    def _best_point(self, lines: list[Line], where: float, log_lr: float) -> Points:
+        shapes = np.array([line.shape for line in lines])
         index = np.arange(len(shapes))
         shape = np.array([[np.interp(where, index, shapes[:, k]) for k in range(3)]])
-        return self.group.points(self.cell, [label], shape, np.array([log_lr]))
+        return self.group.points(self.cell, [lines[0].family], shape, np.array([log_lr]))
 
     def _on(self, lines: list[Line], log_lr: Array) -> Points:
         """Points on lines at log base LRs (lines, m), line after line."""

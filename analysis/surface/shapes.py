@@ -1,4 +1,4 @@
-"""The shape parameter of a family whose best value is looked for, such as UBA's phi."""
+"""The shape parameters of a family whose best values are looked for, such as UBA's phi."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,9 +23,13 @@ USUAL = {"uba": ("cosine", COSINE_PHI), "rex-phi": ("linear", 2.0)}
 TABLE = 129
 
 
+# Searched parameters of a family, beyond which no single one's best value is told.
+MOST_PARAMETERS = 2
+
+
 @dataclass(frozen=True)
 class Shape:
-    """A family and its parameter that was searched.
+    """A family and one of its parameters that were searched.
 
     Attributes:
         family: The family's label in the results table.
@@ -41,13 +45,13 @@ class Shape:
     template: str
 
     @classmethod
-    def of(
+    def all_of(
         cls,
         family: str,
         schedules: Sequence[Mapping[str, Any]],
         ranges: Mapping[str, tuple[float, float]] | None = None,
-    ) -> "Shape | None":
-        """A family's shape in a cell; None unless exactly one parameter, and nothing else, varies among its trials.
+    ) -> "tuple[Shape, ...]":
+        """A family's shapes in a cell; empty unless one or two parameters, and nothing else, vary among its trials.
 
         UBA's is phi where nothing varies.
 
@@ -58,24 +62,30 @@ class Shape:
                 the trials.
         """
         if not schedules:
-            return None
+            return ()
         name = str(schedules[0]["family"])
         try:
-            parameters = family_class(name).parameters
+            searchable, own = family_class(name).searchable(), family_class(name).parameters
         except InputError:
-            return None
+            return ()
         varying = _varied(schedules) or (("phi",) if name == "uba" else ())
-        if len(varying) != 1:
-            return None
-        known = ranges or {}
-        searched = known.get(f"{family}.{varying[0]}", known.get(varying[0]))
+        known = {each: found for each in varying if (found := _range(family, each, ranges or {}))}
         # Warmup and floor vary among runs that were gathered from several studies, too.
-        if varying[0] not in parameters and (varying[0] not in family_class(name).searchable() or searched is None):
-            return None
-        values = [float(s[varying[0]]) for s in schedules]
-        low, high = searched or (min(values), max(values))
-        rest = {k: v for k, v in schedules[0].items() if k != varying[0]}
-        return cls(family, varying[0], min(low, *values), max(high, *values), json.dumps(rest))
+        told = all(each in own or (each in searchable and each in known) for each in varying)
+        if not told or len(varying) > MOST_PARAMETERS or any(not s.get(each) for s in schedules for each in varying):
+            return ()
+        shapes = []
+        for each in varying:
+            values = [float(s[each]) for s in schedules]
+            low, high = known.get(each) or (min(values), max(values))
+            rest = {k: v for k, v in schedules[0].items() if k != each}
+            shapes.append(cls(family, each, min(low, *values), max(high, *values), json.dumps(rest)))
+        return tuple(shapes)
+
+    def beside(self, values: Mapping[str, float]) -> "Shape":
+        """The shape with other parameters at these values."""
+        rest = {name: value for name, value in values.items() if name != self.parameter}
+        return replace(self, template=json.dumps({**json.loads(self.template), **rest})) if rest else self
 
     @property
     def usual(self) -> tuple[str, float] | None:
@@ -95,6 +105,10 @@ class Shape:
     def schedule(self, value: float) -> dict[str, Any]:
         """The schedule at a value of the parameter, as `trainables.schedules.from_dict` reads it."""
         return {**json.loads(self.template), self.parameter: value}
+
+
+def _range(family: str, parameter: str, ranges: Mapping[str, tuple[float, float]]) -> tuple[float, float] | None:
+    return ranges.get(f"{family}.{parameter}", ranges.get(parameter))
 
 
 def _varied(schedules: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -25,8 +25,9 @@ _LATE = 0.9
 _LEAST = 1e-3
 # Centres and spreads of the coordinates over UBA's phi from 0.05 to 50 (uniform in log phi), T = 512; of log mean LR
 # a natural scale: the LR's best and the cliff above it are some factors of e apart.
+LR_SPREAD = 2.0
 _CENTRES = np.array([0.0, -1.25, -5.56])
-_SPREADS = np.array([2.0, 0.33, 0.96])
+_SPREADS = np.array([LR_SPREAD, 0.33, 0.96])
 
 
 def coordinates(schedule: Schedule, budget: int, base_lr: float) -> Array:
@@ -43,7 +44,7 @@ def coordinates(schedule: Schedule, budget: int, base_lr: float) -> Array:
 def placed(shape: Array, log_base_lr: Array | float) -> Array:
     """Coordinates (..., 3) from shapes (..., 3), as of `shape_of`, and logs of base LRs (...)."""
     place = (shape - _CENTRES) / _SPREADS
-    place[..., 0] += np.asarray(log_base_lr) / _SPREADS[0]
+    place[..., 0] += np.asarray(log_base_lr) / LR_SPREAD
     return np.asarray(place, dtype=np.float64)
 
 

@@ -1,7 +1,7 @@
 """A parameter's best value and its LR against the budget, over all workloads; validated where they were not fitted."""
 
 from phitune.analysis.trends.cell_draws import CellDraws, TrendData, cell_draws, trend_data
-from phitune.analysis.trends.fit import MIN_BUDGETS_FOR_SLOPE, Trend, fit_models, fit_trend, quantities
+from phitune.analysis.trends.fit import MIN_BUDGETS_FOR_SLOPE, Trend, fit_models, fit_trend
 
 __all__ = [
     "MIN_BUDGETS_FOR_SLOPE",
@@ -11,6 +11,5 @@ __all__ = [
     "cell_draws",
     "fit_models",
     "fit_trend",
-    "quantities",
     "trend_data",
 ]

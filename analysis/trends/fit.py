@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from phitune.analysis.answers.budget_model import MEAN_LR, NORMAL_90, BudgetModel, Kind, SlopeVerdict
+from phitune.analysis.answers.budget_model import NORMAL_90, BudgetModel, Kind, SlopeVerdict
 from phitune.analysis.trends.cell_draws import CellDraws, TrendData, data_of, group_of
 from phitune.analysis.trends.hierarchy import Hierarchy, Line, WarmStart, fit
 from phitune.analysis.trends.observations import GROUP, Form
@@ -123,26 +123,25 @@ def fit_trend(data: TrendData, draws: int = 16, warm_starts: Mapping[Form, WarmS
     return replace(trend, chosen=line, verdict="slope")
 
 
-def quantities(parameter: str) -> tuple[str, str]:
-    """What trends are fitted to: the parameter's best value and the mean LR that goes with it."""
-    return parameter, MEAN_LR
-
-
 def fit_models(
-    family: str, parameter: str, cells: Sequence[CellDraws], trends: Sequence[Trend], pairs: Sequence[tuple[str, str]]
+    family: str,
+    quantities: Sequence[str],
+    cells: Sequence[CellDraws],
+    trends: Sequence[Trend],
+    pairs: Sequence[tuple[str, str]],
 ) -> tuple[BudgetModel, ...]:
-    """A line for each workload and optimizer and for each of `quantities`; with two workloads, the population's too.
+    """A line for each workload and optimizer and for each quantity; with two workloads, the population's too.
 
     Args:
         family: Label of the family.
-        parameter: Its searched parameter.
+        quantities: Its searched parameters, and the mean LR at their best values.
         cells: The cells with draws.
-        trends: Of `quantities`, in their order; empty where no cell has draws.
+        trends: Of the quantities, in their order; empty where no cell has draws.
         pairs: All workloads with their optimizers that searched it, also those without draws.
     """
     models = []
     fitted = {(c.workload, c.optimizer) for c in cells}
-    for i, quantity in enumerate(quantities(parameter)):
+    for i, quantity in enumerate(quantities):
         trend = trends[i] if trends else None
         for label, optimizer in sorted(set(pairs)):
             if trend is not None and (label, optimizer) in fitted:

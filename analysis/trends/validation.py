@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
+from phitune.analysis.answers.budget_model import MEAN_LR
 from phitune.analysis.families.compare import Comparison
 from phitune.analysis.families.gain import CONFIDENCE
 from phitune.analysis.results.table import CellKey
@@ -26,8 +27,8 @@ from phitune.analysis.trends.observations import Form
 RIVALS = ("cosine", "linear", "rex")
 KINDS = ("leave_workload_out", "leave_largest_budget_out")
 
-# Log of the parameter's value and of the mean LR, of each cell.
-Predictions = dict[CellKey, tuple[float, float]]
+# By cell: log of each parameter's value and of the mean LR, by quantity.
+Predictions = dict[CellKey, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Fold:
     Attributes:
         new: Whether they are predicted as cells of a new workload.
         targets: Their keys.
-        rest: The other cells' data, one for each of `fit.quantities`.
+        rest: The other cells' data, one for each quantity.
         warm_starts: For the trends of the other cells; empty where there are none.
     """
 
@@ -59,7 +60,7 @@ class LeftOut:
         optimizer: Its name.
         budget: In iterations.
         family: Label of the family.
-        parameter: Its searched parameter.
+        parameter: Its searched parameter, of two the first.
         value: Recommended value of the parameter.
         base_lr: Recommended base LR.
         own_value: The cell's own best value.
@@ -93,7 +94,7 @@ def folds(keys: Sequence[CellKey], surfaces: Sequence[CellSurface], trends: Sequ
     Args:
         keys: The cells of one family, the budgets of a workload and optimizer in ascending order.
         surfaces: Their surfaces.
-        trends: Of `fit.quantities`, fitted to all cells with draws; empty if there are none.
+        trends: Of each quantity, fitted to all cells with draws; empty if there are none.
     """
     fitted = [key for key, surface in zip(keys, surfaces, strict=True) if surface.log_phi_draws.size]
     labels = np.array([label for label, _, _ in fitted])
@@ -120,18 +121,16 @@ def _fold(keys: Sequence[CellKey], trends: Sequence[Trend], left_out: NDArray[np
 
 def predict(fold: Fold) -> Predictions:
     """Predictions for a fold's targets from the other cells, as cells of a new workload or of one that is known."""
-    values, lrs = (
+    trends = [
         fit_trend(data, draws=1, warm_starts=starts) for data, starts in zip(fold.rest, fold.warm_starts, strict=True)
-    )
+    ]
     lines = {key: (key[1], None if fold.new else key[0]) for key in fold.targets}
-    models = {line: (values.model(*line), lrs.model(*line)) for line in set(lines.values())}
-    return {
-        key: (models[line][0].predict(key[2])[0], models[line][1].predict(key[2])[0]) for key, line in lines.items()
-    }
+    models = {line: [trend.model(*line) for trend in trends] for line in set(lines.values())}
+    return {key: {m.quantity: m.predict(key[2])[0] for m in models[line]} for key, line in lines.items()}
 
 
 def score(
-    surfaces: Mapping[CellKey, CellSurface],
+    surfaces: Mapping[CellKey, Sequence[CellSurface]],
     comparisons: Mapping[CellKey, Comparison],
     predictions: Sequence[tuple[Fold, Predictions]],
 ) -> dict[str, Any]:
@@ -144,7 +143,7 @@ def score(
 
     def rows(new: bool) -> list[LeftOut]:
         items = [item for fold, predicted in predictions if fold.new == new for item in predicted.items()]
-        return [_left_out(key, surfaces[key], comparisons[key], *at) for key, at in items]
+        return [_left_out(key, surfaces[key], comparisons[key], at) for key, at in items]
 
     return dict(zip(KINDS, (summary(rows(new)) for new in (True, False)), strict=True))
 
@@ -182,14 +181,21 @@ def _figures(rows: Sequence[LeftOut]) -> dict[str, Any]:
 
 
 def _left_out(
-    key: CellKey, surface: CellSurface, comparison: Comparison, log_value: float, log_mean_lr: float
+    key: CellKey, surfaces: Sequence[CellSurface], comparison: Comparison, predicted: Mapping[str, float]
 ) -> LeftOut:
+    values = {
+        shape.parameter: float(np.clip(math.exp(predicted[shape.parameter]), shape.low, shape.high))
+        for each in surfaces
+        if (shape := each.shape) is not None
+    }
+    # The first parameter, the other one where it is predicted.
+    surface = surfaces[0].beside(values)
     shape, usual = surface.shape, surface.shape.usual if surface.shape is not None else None
     assert shape is not None and surface.belief is not None and surface.phi is not None and surface.base_lr is not None
-    log_value = float(np.clip(log_value, math.log(shape.low), math.log(shape.high)))
-    logs = np.array([log_value, log_value if usual is None else math.log(usual[1])])
-    lrs = np.exp(log_mean_lr - shape.log_mean(logs))
-    own, at_usual = surface.belief.lowest + surface.mean(np.exp(logs), lrs)
+    value = values[shape.parameter]
+    both = np.array([value, value if usual is None else usual[1]])
+    lrs = np.exp(predicted[MEAN_LR] - shape.log_mean(np.log(both)))
+    own, at_usual = surface.belief.lowest + surface.mean(both, lrs)
     reached = {family: float(np.median(draws)) for family, draws in comparison.fitted.items()}
     oracle = min(reached.values())
 
@@ -203,7 +209,7 @@ def _left_out(
         *key,
         family=shape.family,
         parameter=shape.parameter,
-        value=math.exp(log_value),
+        value=value,
         base_lr=float(lrs[0]),
         own_value=surface.phi,
         own_base_lr=surface.base_lr,

@@ -49,7 +49,7 @@ class Answer:
         quantity: Name of the objective.
         claims: Gains over the baselines.
         gain_caveat: What limits them.
-        shape: What is known of the searched parameter; empty if none was searched or another family is recommended.
+        shape: What is known of the searched parameters; empty if none was searched or another family is recommended.
         expect: The objective, and the metric, to expect.
         more_trials: By how much more trials could still improve on it; empty if unknown.
         code: By library.
@@ -96,7 +96,7 @@ def _answer(cell: CellGuideline, savings: Savings) -> Answer:
     label = f"{cell.budget}{budget_share(cell.budget, cell.full_budget)}"
     if cell.schedule is None or cell.base_lr is None:
         return Answer(cell.budget, label, "", "", "", "", "", "", (), "", "", "", "", {})
-    schedule, shape = from_dict(cell.schedule), cell.of(cell.family)
+    schedule, shapes = from_dict(cell.schedule), cell.all_of(cell.family)
     ends = cell.base_lr_interval
     claims = tuple(
         _claim(cell, base, gain, savings.get((cell.label, cell.optimizer, cell.budget, str(cell.family), base)))
@@ -110,12 +110,12 @@ def _answer(cell: CellGuideline, savings: Savings) -> Answer:
         base_lr=number(cell.base_lr),
         base_lr_range=f"{number(ends[0])} to {number(ends[1])}" if ends else "",
         lr_caveat=(
-            "As high as was tried: a higher one may be better." if shape is not None and shape.base_lr_at_limit else ""
+            "As high as was tried: a higher one may be better." if any(s.base_lr_at_limit for s in shapes) else ""
         ),
         quantity=quantity([cell]),
         claims=claims,
         gain_caveat=_gain_caveat(cell),
-        shape=shape_sentence(shape) if shape is not None else "",
+        shape=" ".join(shape_sentence(shape) for shape in shapes),
         expect=_expect(cell),
         more_trials=more_trials_sentence(cell),
         code=snippets(cell.schedule, cell.optimizer, cell.base_lr, cell.budget),

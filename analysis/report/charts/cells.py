@@ -37,7 +37,7 @@ def shape_cells(guidelines: Guidelines, parameter: str) -> Iterator[ShapeCell]:
     """What cells say of the families that have this parameter and were searched in it; UBA first; not where thin."""
     for name, cell, surfaces in zip(workload_names(guidelines), guidelines.cells, guidelines.surfaces, strict=True):
         for shape in sorted(cell.shapes, key=lambda each: (each.family != "uba", each.family)):
-            surface = surfaces.get(shape.family)
+            surface = surfaces.get((shape.family, shape.parameter))
             if shape.parameter == parameter and shape.best is not None and surface is not None:
                 yield ShapeCell(name, cell, shape, surface)
 

@@ -76,9 +76,8 @@ def schedule_text(cell: CellGuideline) -> str:
     """The recommended schedule: family and parameters, such as "uba φ=1.39"; "–" if nothing completed."""
     if cell.family is None or cell.schedule is None:
         return cell.family or "–"
-    values, shape = from_dict(cell.schedule).described(), cell.of(cell.family)
-    if shape is not None and shape.best is not None:
-        values[shape.parameter] = number(shape.best)
+    values = from_dict(cell.schedule).described()
+    values |= {s.parameter: number(s.best) for s in cell.all_of(cell.family) if s.best is not None}
     return f"{cell.family} {', '.join(f'{symbol(key)}={value}' for key, value in values.items())}".strip()
 
 

@@ -40,7 +40,7 @@ def cell_note(cell: CellGuideline, description: str, picture: str) -> str:
     shape = cell.shape
     verdict = verdict_text(cell.verdict, shape.parameter if shape is not None else "")
     base_lr = with_interval(cell.base_lr, cell.base_lr_interval)
-    use = f"Use {cell.family}{beside(None, cell.schedule)} at base LR {base_lr}" if cell.family else "No family to use"
+    use = f"Use {cell.family}{beside((), cell.schedule)} at base LR {base_lr}" if cell.family else "No family to use"
     lines = [
         f"**{use}**: {verdict}. {_sentence(family_reason(cell))}. {payoff(cell)} "
         f"{_sentence(equal_text(cell))}. {more_trials_sentence(cell)}"

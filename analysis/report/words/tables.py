@@ -38,7 +38,7 @@ def families_table(cell: CellGuideline) -> Table:
     """The families of a cell, best first, each at its own best LR."""
     rows = [
         [
-            f"{each.family}{beside(None, json.loads(each.schedule))}",
+            f"{each.family}{beside((), json.loads(each.schedule))}",
             with_interval(each.base_lr, each.base_lr_interval),
             with_interval(each.objective, each.objective_interval),
             gain_text(each.gains.get("cosine")),

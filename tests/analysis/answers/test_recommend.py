@@ -53,7 +53,7 @@ def test_json_has_the_fields_of_the_contract(guidelines_file: Path) -> None:
     values = json.loads(recommend(NOISY, 200, guidelines=guidelines_file).to_json())
     assert list(values) == [
         "workload", "optimizer", "budget", "family", "phi", "phi_interval", "base_lr", "base_lr_interval",
-        "expected_metric", "evidence", "warnings", "schedule", "parameter", "value", "interval",
+        "expected_metric", "evidence", "warnings", "schedule", "parameter", "value", "interval", "intervals",
     ]  # fmt: skip
     assert set(values["evidence"]) == {"cells", "trials", "replicates", "source"}
 
@@ -113,7 +113,8 @@ def test_beyond_the_budgets_it_extrapolates_widens_and_says_so(guidelines_file: 
     for answer in answers:
         assert answer.warnings[0].startswith("extrapolated") and answer.expected_metric is None
         assert answer.phi is not None and answer.phi_interval is not None and answer.base_lr_interval is not None
-        assert answer.phi_interval[0] < answer.phi < answer.phi_interval[1]
+        # What is held does not leave the range searched, at whose end it is here.
+        assert 0.05 <= answer.phi_interval[0] <= answer.phi < answer.phi_interval[1]
         assert answer.base_lr_interval[0] < answer.base_lr < answer.base_lr_interval[1]
     widths = [a.phi_interval[1] / a.phi_interval[0] for a in answers if a.phi_interval]
     assert widths == sorted(widths) and widths[-1] > 1.2 * widths[0]

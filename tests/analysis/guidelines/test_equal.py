@@ -9,7 +9,7 @@ from phitune.analysis.surrogate.scale import Scale
 
 
 def fit(log_loss: float, noise: float) -> CellFit:
-    best = FamilyBest("uba", {"family": "uba", "phi": 2.0}, 2.0, 0.1, (0.1, 0.1), np.full(10, log_loss))
+    best = FamilyBest("uba", {"family": "uba", "phi": 2.0}, 0.1, (0.1, 0.1), np.full(10, log_loss))
     return CellFit({"uba": best}, {}, Scale("log"), noise, {"uba": "uba"})
 
 

@@ -47,7 +47,7 @@ def llama(rows: pd.DataFrame) -> Guidelines:
 
 
 def surfaces(llama: Guidelines) -> list[CellSurface]:
-    return [each["wsd"] for each in llama.surfaces]
+    return [each["wsd", "cooldown"] for each in llama.surfaces]
 
 
 def test_the_grid_is_imported_whole(rows: pd.DataFrame) -> None:

@@ -48,7 +48,7 @@ def rows(family: str, parameter: str, best: float, low: float, high: float, n: i
 )
 def test_the_best_value_is_found(family: str, parameter: str, best: float, low: float, high: float) -> None:
     table = rows(family, parameter, best, low, high)
-    surface = fit_cell(table).judged(0.002).surfaces[family]
+    surface = fit_cell(table).judged(0.002).surfaces[family, parameter]
     assert surface.shape is not None and surface.shape.parameter == parameter
     assert surface.verdict == "ok" and surface.phi_interval is not None and surface.base_lr is not None
     assert surface.phi_interval[0] < best < surface.phi_interval[1]
@@ -74,37 +74,37 @@ def test_rex_and_linear_lie_on_the_surface_of_rex_phi() -> None:
 
 def test_a_family_whose_parameter_was_not_searched_has_no_surface() -> None:
     table = rows("polynomial", "power", 1.2, 1.0, 1.0 + 1e-12, n=1)
-    assert Shape.of("polynomial", [json.loads(table["schedule"].iloc[0])] * 20) is None
-    assert "polynomial" not in fit_cell(table).surfaces
+    assert not Shape.all_of("polynomial", [json.loads(table["schedule"].iloc[0])] * 20)
+    assert ("polynomial", "power") not in fit_cell(table).surfaces
 
 
 def test_nothing_is_told_of_a_parameter_beside_which_another_varies() -> None:
     cooldowns = [{"family": "wsd", "cooldown": cooldown} for cooldown in (0.2, 0.7)]
     for name, values in (("warmup", (0.01, 0.1)), ("shape", ("linear", "sqrt"))):
         both = [each | {name: value} for each in cooldowns for value in values]
-        assert Shape.of("wsd", both) is None and Shape.of("wsd", both[::2]) is not None
+        assert not Shape.all_of("wsd", both) and Shape.all_of("wsd", both[::2])
     floors = [{"family": "uba", "phi": phi, "floor": phi / 100} for phi in (1.0, 4.0)]
-    assert Shape.of("uba", floors) is None and Shape.of("uba", floors[:1]) is not None
+    assert not Shape.all_of("uba", floors) and Shape.all_of("uba", floors[:1])
 
 
 def test_a_warmup_is_a_shape_where_it_was_searched_and_has_no_usual_value() -> None:
     schedules = [{"family": "cosine", "warmup": warmup} for warmup in (0.01, 0.2)]
-    assert Shape.of("cosine", schedules) is None
-    shape = Shape.of("cosine", schedules, {"warmup": (0.01, 0.3)})
-    assert shape is not None and shape.parameter == "warmup" and shape.usual is None
+    assert not Shape.all_of("cosine", schedules)
+    (shape,) = Shape.all_of("cosine", schedules, {"warmup": (0.01, 0.3)})
+    assert shape.parameter == "warmup" and shape.usual is None
 
 
 def test_the_range_searched_is_the_labels_the_parameters_or_that_of_the_trials() -> None:
     schedules = [{"family": "wsd", "cooldown": cooldown} for cooldown in (0.2, 0.7)]
     ranges = {"cooldown": (0.1, 0.9), "long.cooldown": (0.2, 1.0), "phi": (0.05, 50.0)}
-    found = [Shape.of(label, schedules, known) for label, known in (("wsd", {}), ("wsd", ranges), ("long", ranges))]
-    assert [(shape.low, shape.high) for shape in found if shape] == [(0.2, 0.7), (0.1, 0.9), (0.2, 1.0)]
+    cases = (("wsd", {}), ("wsd", ranges), ("long", ranges))
+    found = [shape for label, known in cases for shape in Shape.all_of(label, schedules, known)]
+    assert [(shape.low, shape.high) for shape in found] == [(0.2, 0.7), (0.1, 0.9), (0.2, 1.0)]
 
 
 def test_the_mean_of_the_profile_is_the_schedules() -> None:
     table = rows("rex-phi", "phi", 3.0, 0.05, 50.0)
-    shape = Shape.of("rex-phi", [json.loads(text) for text in table["schedule"]])
-    assert shape is not None
+    (shape,) = Shape.all_of("rex-phi", [json.loads(text) for text in table["schedule"]])
     for value in (0.1, 1.0, 20.0):
         expected = np.log(schedule("rex-phi", phi=value).profile_mean)
         assert shape.log_mean(np.array([np.log(value)]))[0] == pytest.approx(expected, abs=1e-3)

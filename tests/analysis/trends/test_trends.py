@@ -109,7 +109,7 @@ def test_workloads_with_different_slopes_are_fitted_separately() -> None:
 
 
 def test_a_workload_without_draws_has_no_trend() -> None:
-    for line in fit_models("wsd", "cooldown", [], [], [("w", "sgd")]):
+    for line in fit_models("wsd", ("cooldown", "mean_lr"), [], [], [("w", "sgd")]):
         assert (line.family, line.kind, line.verdict, line.intercept) == ("wsd", "none", "no cell", None)
 
 
