@@ -195,9 +195,7 @@ class PosteriorDraws:
             (shape,) = shapes
             return [_Track(shape, lines, np.linspace(math.log(shape.low), math.log(shape.high), len(lines))[:, None])]
         ends = np.log([[shape.low, shape.high] for shape in shapes])
-        mean_lr = LR_SPREAD * (self._best_mean_lr + np.linspace(-WITHIN, WITHIN, LR_POINTS))
-        log_lr = mean_lr - np.array([line.shape[:1] for line in lines])
-        mean = _over_lr(self.group.mode.mean(self._on(lines, log_lr))[None], log_lr)[0].reshape(OF_TWO, OF_TWO)
+        mean = self._tuned(lines).reshape(OF_TWO, OF_TWO)
         tracks = []
         for k, shape in enumerate(shapes):
             # The other parameter's best place at each value of this one.
@@ -207,6 +205,17 @@ class PosteriorDraws:
             log_values = ends[:, 0] + np.column_stack(units if k == 0 else units[::-1]) * np.ptp(ends, axis=1)
             tracks.append(_Track(shape, self.trials.along(label, log_values), log_values))
         return tracks
+
+    def _tuned(self, lines: list[Line]) -> Array:
+        """Posterior mean of each line with its LR at its best, shape (lines,)."""
+        best = LR_SPREAD * self._best_mean_lr - np.array([line.shape[0] for line in lines])
+        width, value = LR_SPREAD * WITHIN, np.empty(len(lines))
+        for _ in range(2):
+            low, high = (np.clip(best + side * width, *self._range) for side in (-1.0, 1.0))
+            log_lr = np.linspace(low, high, LR_POINTS, axis=1)
+            lowest, at = _over_lr(self.group.mode.mean(self._on(lines, log_lr))[None], log_lr)
+            value, best, width = lowest[0], at[0], 2.0 * width / LR_POINTS
+        return value
 
     def _best_point(self, lines: list[Line], where: float, log_lr: float) -> Points:
         shapes = np.array([line.shape for line in lines])
