@@ -1,6 +1,7 @@
 """Whether the analysis is right where the answer is known.
 
     python -m benchmarks.validity quadratics [--out DIR] [--trials 50] [--small]   # searches 75 cells, then scores them
+    python -m benchmarks.validity two-parameters [--out DIR]  # φ and the floor together: 36 cells
     python -m benchmarks.validity simulated [--cells 300] [--studies 300]          # a budget a workload, or four
     python -m benchmarks.validity trials [--seeds 5]                               # 20 to 20,000 trials of one cell
 
@@ -16,7 +17,7 @@ from pathlib import Path
 from joblib import Parallel, delayed
 
 from benchmarks import machine
-from benchmarks.validity import many, quadratics, simulated, trends
+from benchmarks.validity import many, quadratics, simulated, trends, two_parameters
 
 RESULTS = Path(__file__).parents[1] / "results"
 SMALL = quadratics.Plan(kappas=(10.0, 1000.0), noises=(0.3,), budgets=(50, 100, 200), trials=40)
@@ -30,6 +31,8 @@ def main() -> None:
     search.add_argument("--trials", type=int, default=50)
     search.add_argument("--seed", type=int, default=0)
     search.add_argument("--small", action="store_true", help="6 cells, to see that it works")
+    both = kinds.add_parser("two-parameters")
+    both.add_argument("--out", type=Path, default=Path("runs-validity-two"))
     simulation = kinds.add_parser("simulated")
     simulation.add_argument("--cells", type=int, default=300)
     simulation.add_argument("--studies", type=int, default=300)
@@ -39,6 +42,8 @@ def main() -> None:
     if arguments.kind == "quadratics":
         plan = SMALL if arguments.small else quadratics.Plan(trials=arguments.trials, seed=arguments.seed)
         content: dict[str, object] = quadratics.score(quadratics.search(plan, arguments.out))
+    elif arguments.kind == "two-parameters":
+        content = two_parameters.score(quadratics.search(two_parameters.Plan(), arguments.out))
     elif arguments.kind == "trials":
         content = {"summary": many.summary(arguments.seeds), "n": {"seeds": arguments.seeds}}
     else:

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pandas as pd
+from joblib import Parallel, cpu_count, delayed
 
-from phitune.analysis.guidelines.guidelines import Guidelines
+from phitune.analysis.guidelines.guidelines import CELLS_A_PROCESS, Guidelines
 from phitune.analysis.report.charts.cells import parameters
 from phitune.analysis.report.charts.chart import Chart
 from phitune.analysis.report.charts.curves import curves
@@ -40,12 +41,13 @@ def charts(guidelines: Guidelines, table: pd.DataFrame) -> list[Chart]:
 def cell_pictures(guidelines: Guidelines, table: pd.DataFrame) -> dict[CellKey, bytes]:
     """Of each cell the surface of the parameter that it speaks of, as PNG; of the first `MOST_PANELS` workloads."""
     labels = set(list(dict.fromkeys(cell.label for cell in guidelines.cells))[:MOST_PANELS])
-    pictures = {}
+    drawn = {}
     for cell, surfaces in zip(guidelines.cells, guidelines.surfaces, strict=True):
         shape = cell.shape
         if shape is None or cell.label not in labels:
             continue
         alone = surface(replace(guidelines, cells=(cell,), surfaces=(surfaces,)), table, shape.parameter)
         if rows := [row for row in alone.rows if row["family"] == shape.family]:
-            pictures[cell.label, cell.optimizer, cell.budget] = picture(replace(alone, rows=rows))
-    return pictures
+            drawn[cell.label, cell.optimizer, cell.budget] = replace(alone, rows=rows)
+    pool = Parallel(n_jobs=min(len(drawn) // CELLS_A_PROCESS + 1, cpu_count()))
+    return dict(zip(drawn, pool(delayed(picture)(chart) for chart in drawn.values()), strict=True))

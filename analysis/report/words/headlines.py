@@ -1,7 +1,7 @@
 """The answers in a sentence or two each, then what limits them."""
 
 from phitune.analysis.answers.recommendation import symbol
-from phitune.analysis.answers.shape_guideline import LOCATED
+from phitune.analysis.answers.shape_guideline import LOCATED, ShapeGuideline
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.words.cells import reference, savings_of
@@ -65,18 +65,20 @@ def _advice(cells: list[CellGuideline]) -> str:
     budgets = {name: ", ".join(str(c.budget) for c in cells if c.family == name) for name in dict.fromkeys(families)}
     shares = [f"{name} at {at}" for name, at in budgets.items() if name]
     use = f"use {winner} at every budget" if len(budgets) == 1 else f"use {', '.join(shares)} iterations"
-    shapes = shapes_told(cells, winner)
-    shape = next((each for each in shapes if each is not None), None)
-    if shape is None:
-        return f"{use}; it has no parameter that was searched"
+    known = shapes_told(cells, winner)
+    told = [_of_parameter(each, winner) for each in known] or ["it has no parameter that was searched"]
+    return "; ".join([use, *told])
+
+
+def _of_parameter(known: list[tuple[CellGuideline, ShapeGuideline]], winner: str) -> str:
+    shape = known[0][1]
     name = symbol(shape.parameter) if shape.family in ("uba", winner) else f"{shape.family}'s {symbol(shape.parameter)}"
     best = f"the best {name}" if shape.family == winner != "uba" else optimum(shape.family, shape.parameter)
-    known = [(c, each) for c, each in zip(cells, shapes, strict=True) if each is not None]
     if all(each.best is None for _, each in known):
-        return f"{use}; too few trials to say which {name} is best"
+        return f"too few trials to say which {name} is best"
     if all(each.verdict == "flat" for _, each in known):
-        return f"{use}; no effect of {name} is seen at any of the budgets searched"
-    parts = [use]
+        return f"no effect of {name} is seen at any of the budgets searched"
+    parts = []
     if located := [(c, each) for c, each in known if each.verdict in LOCATED]:
         ends = located[:1] + located[1:][-1:]
         places = " and ".join(f"{place(each)} at {c.budget}" for c, each in ends)

@@ -8,8 +8,8 @@ from phitune.analysis.guidelines.cell_guideline import CellGuideline
 
 
 def optimum(family: str, parameter: str) -> str:
-    """The best value of a family's parameter: φ* of UBA, else such as "wsd's best cooldown"."""
-    return "φ*" if family == "uba" else f"{family}'s best {symbol(parameter)}"
+    """The best value of a family's parameter: φ* of UBA, else such as "wsd's best cooldown", "uba's best floor"."""
+    return "φ*" if (family, parameter) == ("uba", "phi") else f"{family}'s best {symbol(parameter)}"
 
 
 def usual_text(parameter: str, usual: tuple[str, float]) -> str:
@@ -23,17 +23,20 @@ def symbols(cells: Iterable[CellGuideline]) -> list[str]:
     return list(dict.fromkeys(symbol(c.shape.parameter) for c in cells if c.shape is not None)) or ["φ"]
 
 
-def shapes_told(cells: Iterable[CellGuideline], family: str | None) -> list[ShapeGuideline | None]:
-    """What each of a workload's cells says of the one shape that they are spoken of by.
+def shapes_told(cells: Iterable[CellGuideline], family: str | None) -> list[list[tuple[CellGuideline, ShapeGuideline]]]:
+    """What a workload's cells say of the family whose parameters they are spoken of by.
 
     Args:
         cells: The cells.
         family: The family that most of them recommend.
 
     Returns:
-        A shape for each cell, all of one family: of that one if its parameter was searched, else of UBA, else of any.
+        Of each parameter, the cells in which it was searched and what they say; of that family if any of its was
+        searched, else of UBA, else of any.
     """
     cells = list(cells)
     known = [shape.family for c in cells for shape in c.shapes]
     chosen = next((each for each in (family, "uba", *known) if each in known), None)
-    return [c.of(chosen) for c in cells]
+    shapes = [(c, shape) for c in cells for shape in c.all_of(chosen)]
+    parameters = dict.fromkeys(shape.parameter for _, shape in shapes)
+    return [[(c, shape) for c, shape in shapes if shape.parameter == each] for each in parameters]

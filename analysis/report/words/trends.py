@@ -71,7 +71,7 @@ def _subject(name: str, score: dict[str, Any], scores: list[dict[str, Any]]) -> 
 def _model_line(model: BudgetModel, guidelines: Guidelines) -> str:
     subject = f"{model.workload} with {model.optimizer}" if model.workload else f"A new workload with {model.optimizer}"
     parameter = next(m.quantity for m in guidelines.models if m.family == model.family and m.quantity != MEAN_LR)
-    best = optimum(model.family, parameter)
+    best = optimum(model.family, parameter if model.quantity == MEAN_LR else model.quantity)
     quantity = f"the mean LR that goes with {best}" if model.quantity == MEAN_LR else best
     if model.kind == "none" or model.intercept is None:
         return f"{subject}: no trend of {quantity} ({slope_reason(model)})."
