@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from phitune.analysis.results.table import CELL, STATUSES
+from phitune.analysis.results.table import CELL, STATUSES, rung_columns
 from phitune.analysis.surrogate.rungs import rung_correlation
 
 
@@ -39,7 +39,9 @@ def search_quality(table: pd.DataFrame) -> tuple[SearchQuality, ...]:
     Args:
         table: The results table.
     """
-    explore = table[table["phase"] == "explore"]
+    # Groups are cut out of as few columns as will do.
+    columns = [*CELL, "family", "status", "objective", *rung_columns(table.columns)]
+    explore = table.loc[table["phase"] == "explore", columns]
     out = []
     for key, rows in explore.groupby(CELL, sort=True):
         out.append(_quality(key, None, rows))
@@ -51,7 +53,7 @@ def _quality(key: tuple[object, ...], family: str | None, rows: pd.DataFrame) ->
     counts = rows["status"].value_counts()
     done = rows[rows["status"] == "completed"]
     end = done["objective"].to_numpy(dtype=np.float64)
-    rungs = [column for column in rows.columns if column.startswith("rung_") and rows[column].notna().any()]
+    rungs = [column for column in rung_columns(rows.columns) if rows[column].notna().any()]
     workload, optimizer, budget = key
     return SearchQuality(
         workload=str(workload),

@@ -15,7 +15,7 @@ from phitune.analysis.report.charts.quality import quality_against_parameter
 from phitune.analysis.report.charts.render import MOST_PANELS, picture
 from phitune.analysis.report.charts.surface import surface
 from phitune.analysis.report.charts.tuning import performance_profiles, tuning
-from phitune.analysis.results.table import CellKey
+from phitune.analysis.results.table import CELL, CellKey
 
 
 def charts(guidelines: Guidelines, table: pd.DataFrame) -> list[Chart]:
@@ -41,13 +41,15 @@ def charts(guidelines: Guidelines, table: pd.DataFrame) -> list[Chart]:
 def cell_pictures(guidelines: Guidelines, table: pd.DataFrame) -> dict[CellKey, bytes]:
     """Of each cell the surface of the parameter that it speaks of, as PNG; of the first `MOST_PANELS` workloads."""
     labels = set(list(dict.fromkeys(cell.label for cell in guidelines.cells))[:MOST_PANELS])
+    trials = dict(iter(table.groupby(CELL)))
     drawn = {}
     for cell, surfaces in zip(guidelines.cells, guidelines.surfaces, strict=True):
         shape = cell.shape
         if shape is None or cell.label not in labels:
             continue
-        alone = surface(replace(guidelines, cells=(cell,), surfaces=(surfaces,)), table, shape.parameter)
+        key = cell.label, cell.optimizer, cell.budget
+        alone = surface(replace(guidelines, cells=(cell,), surfaces=(surfaces,)), trials[key], shape.parameter)
         if rows := [row for row in alone.rows if row["family"] == shape.family]:
-            drawn[cell.label, cell.optimizer, cell.budget] = replace(alone, rows=rows)
+            drawn[key] = replace(alone, rows=rows)
     pool = Parallel(n_jobs=min(len(drawn) // CELLS_A_PROCESS + 1, cpu_count()))
     return dict(zip(drawn, pool(delayed(picture)(chart) for chart in drawn.values()), strict=True))

@@ -47,7 +47,7 @@ def picture(chart: Chart) -> bytes:
     png = BytesIO()
     # Of 256 colours: a tenth of the bytes.
     drawn = Image.open(BytesIO(vl_convert.vegalite_to_png(spec, scale=2, config=CONFIG)))
-    drawn.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE).save(png, "PNG")
+    drawn.convert("RGB").quantize(256).save(png, "PNG")
     return png.getvalue()
 
 
