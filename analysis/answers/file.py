@@ -93,10 +93,15 @@ class GuidelinesFile:
         """The cells of a workload, by budget."""
         return sorted((cell for cell in self.cells if cell.label == label), key=lambda cell: cell.budget)
 
-    def trend(self, family: str | None, workload: str | None, optimizer: str) -> Trend | None:
-        """A family's trend on a workload, or the population's (workload None); None if none could be fitted."""
+    def trend(self, family: str | None, workload: str | None, optimizer: str, near: int | None = None) -> Trend | None:
+        """A family's trend on a workload, or the population's (workload None); None if none could be fitted.
+
+        Of several, as where one parameter was searched at some budgets and two at others, that of the cells of the
+        budget `near`.
+        """
         key = (family, workload, optimizer)
         fitted = [m for m in self.models if m.kind != "none" and (m.family, m.workload, m.optimizer) == key]
+        fitted = [m for m in fitted if near in m.budgets] or fitted
         first = {m.quantity: m for m in reversed(fitted)}
         values = [first[q] for q in dict.fromkeys(m.quantity for m in fitted) if q != MEAN_LR]
         return Trend(values[0], first[MEAN_LR], *values[1:2]) if values and MEAN_LR in first else None

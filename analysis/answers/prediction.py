@@ -55,7 +55,7 @@ def between(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommen
     if family is not None:
         shapes = [shape for c in used if (shape := c.of(family)) is not None]
         # A line through what was located nowhere says nothing here either.
-        trend = file.trend(family, label, optimizer) if any(map(_located, shapes)) else None
+        trend = file.trend(family, label, optimizer, nearest.budget) if any(map(_located, shapes)) else None
         answer = interpolated(used, shapes, weight, steps, trend)
     else:
         answer = nearest_family(used, nearest, weight)
@@ -89,7 +89,7 @@ def beyond(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommend
     label, optimizer = cells[0].label, cells[0].optimizer
     smallest, largest = cells[0].budget, cells[-1].budget
     nearest = cells[0] if steps < smallest else cells[-1]
-    found = _trend([nearest.family, *_by_count(cells)], file, label, optimizer)
+    found = _trend([nearest.family, *_by_count(cells)], file, label, optimizer, nearest.budget)
     if found is None or nearest.schedule is None or nearest.base_lr is None:
         raise InputError(
             f"--budget: {steps} iterations lie outside the evidence for {label} with {optimizer}, which covers "
@@ -100,7 +100,7 @@ def beyond(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommend
     far = f"{ratio:.4g} times the largest" if ratio > 1 else f"1/{1 / ratio:.4g} of the smallest"
     warnings = [f"extrapolated: {steps} iterations are {far} budget searched ({nearest.budget})"]
     if family == nearest.family and any(_located(c.of(family)) for c in cells):
-        answer, models = along(trend, family, cells, nearest, steps), [trend.value, trend.mean_lr]
+        answer, models = along(trend, family, cells, nearest, steps), [model for model in trend if model is not None]
     else:
         warnings.append(f"no trend of the schedule is known, so that of {nearest.budget} iterations is kept")
         answer, models = kept(nearest, steps, trend.mean_lr), [trend.mean_lr]
@@ -207,11 +207,11 @@ def _by_count(cells: Sequence[Cell]) -> list[str]:
 
 
 def _trend(
-    families: Iterable[str | None], file: GuidelinesFile, workload: str | None, optimizer: str
+    families: Iterable[str | None], file: GuidelinesFile, workload: str | None, optimizer: str, near: int | None = None
 ) -> tuple[str, Trend] | None:
     """The first of some families that has a trend, and that; None if none has."""
     for family in families:
-        trend = file.trend(family, workload, optimizer)
+        trend = file.trend(family, workload, optimizer, near)
         if family is not None and trend is not None:
             return family, trend
     return None

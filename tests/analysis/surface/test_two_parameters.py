@@ -116,6 +116,21 @@ def test_a_report_and_a_recommendation_speak_of_both(guidelines: Guidelines, tmp
             assert low < value < high and getattr(answer.schedule, name) == pytest.approx(value, rel=0.5)
 
 
+def test_where_the_floor_was_searched_at_some_budgets_each_is_answered_by_its_like(tmp_path: Path) -> None:
+    tables = [rows(budget) for budget in BUDGETS]
+    for table in tables[:3]:
+        schedules = [json.loads(text) for text in table["schedule"]]
+        table["schedule"] = [json.dumps({k: v for k, v in each.items() if k != "floor"}) for each in schedules]
+    file = tmp_path / "guidelines.json"
+    file.write_text(guidelines_json(build(pd.concat(tables), ranges=RANGES)), encoding="utf-8")
+    known = {cell["budget"]: cell["phi"] for cell in json.loads(file.read_text(encoding="utf-8"))["cells"]}
+    for budget, parameters, like in ((50, ["phi"], (100, 400)), (5000, ["phi", "floor"], (800, 1600))):
+        answer = recommend("w", budget, guidelines=file)
+        assert list(answer.intervals) == parameters
+        low, high = sorted(known[each] for each in like)
+        assert answer.phi is not None and 0.8 * low < answer.phi < 1.25 * high
+
+
 def test_a_trial_without_the_other_or_a_third_parameter_leaves_nothing_to_tell() -> None:
     both = [{"family": "uba", "phi": phi, "floor": phi / 100} for phi in (1.0, 4.0)]
     assert [shape.parameter for shape in Shape.all_of("uba", both, RANGES)] == ["phi", "floor"]
