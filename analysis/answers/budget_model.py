@@ -41,6 +41,7 @@ class BudgetModel:
         held_out: Sum of log densities of the cells, each predicted from the others, under "constant", "log-linear" and
             "unpooled" (a line for each workload and optimizer alone); None where not fitted.
         family: Label of the family whose parameter it is; UBA in a file that does not say.
+        parameter: Of the mean LR, the parameter at whose best value it is; else the quantity.
     """
 
     quantity: str
@@ -61,6 +62,7 @@ class BudgetModel:
     slope_interval: tuple[float, float] | None = None
     held_out: dict[str, float | None] | None = None
     family: str = "uba"
+    parameter: str = "phi"
 
     def predict(self, budget: float) -> tuple[float, float]:
         """Log quantity to expect in a cell of this budget (iterations) and its standard deviation.

@@ -6,7 +6,7 @@ from typing import Any
 
 from phitune.analysis.answers.fields import Interval, count, interval, mapping, number, positive, text, wrong
 from phitune.analysis.answers.numbers import with_interval
-from phitune.analysis.answers.shape_guideline import ShapeGuideline, from_keys, told
+from phitune.analysis.answers.shape_guideline import HasShapes, ShapeGuideline, from_keys, told
 from phitune.analysis.answers.sureness import gain_words
 from phitune.trainables.errors import InputError
 from phitune.trainables.spec import Spec
@@ -15,7 +15,7 @@ _REQUIRED = ("workload", "optimizer", "budget", "family", "phi", "base_lr")
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(HasShapes):
     """The conclusions about one workload, optimizer and budget, as far as recommendations need them.
 
     All intervals are 90 %. A key that an older file lacks reads as unknown: None, False or 0.
@@ -94,14 +94,6 @@ class Cell:
             expected_objective=number(values, "expected_objective"),
             expected_interval=interval(values, "expected_interval"),
         )
-
-    def all_of(self, family: str | None) -> list[ShapeGuideline]:
-        """What is said of a family's searched parameters."""
-        return [shape for shape in self.shapes if shape.family == family]
-
-    def of(self, family: str | None) -> ShapeGuideline | None:
-        """What is said of a family's first searched parameter; None if none was."""
-        return next(iter(self.all_of(family)), None)
 
     @property
     def expected(self) -> str:

@@ -8,7 +8,7 @@ from phitune.analysis.answers.budget_model import NORMAL_90, BudgetModel
 from phitune.analysis.answers.cell import Cell
 from phitune.analysis.answers.fields import Interval
 from phitune.analysis.answers.file import Trend
-from phitune.analysis.answers.shape_guideline import LOCATED, ShapeGuideline
+from phitune.analysis.answers.shape_guideline import ShapeGuideline
 from phitune.trainables.schedules import Schedule, from_dict
 
 # Where no slope could be fitted, it may be anything like this (standard deviation), and extrapolation says so.
@@ -32,16 +32,15 @@ def along(trend: Trend, family: str, cells: Sequence[Cell], nearest: Cell, steps
     known = [shape for c in (nearest, *cells) for shape in c.all_of(family)]
     values = next((shape.schedule for shape in known if shape.schedule), None)
     intervals = {shape.parameter: shape.interval for shape in nearest.all_of(family)}
-    schedule = None
     for model in (trend.value, trend.other):
         own = [shape for shape in known if model is not None and shape.parameter == model.quantity]
-        if model is None or (schedule is not None and not any(shape.verdict in LOCATED for shape in own)):
+        if model is None or not any(shape.located for shape in own):
             continue
         low, value, high = _followed(model, own, steps, distance)
-        shape = replace(own[0] if own else ShapeGuideline(family, model.quantity), schedule=values)
-        schedule = shape.at(value)
-        values, intervals[model.quantity] = schedule.to_dict(), (shape.allowed(low), shape.allowed(high))
-    assert schedule is not None
+        shape = replace(own[0], schedule=values)
+        values = shape.at(value).to_dict()
+        intervals[model.quantity] = shape.allowed(low), shape.allowed(high)
+    schedule = from_dict(values or {"family": family})
     # The trend is of base LR × mean of the profile alone.
     log_lr, lr_sd = _extended(trend.mean_lr, steps, distance)
     log_base = log_lr - math.log(schedule.profile_mean)

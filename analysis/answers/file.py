@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,14 +98,14 @@ class GuidelinesFile:
         """A family's trend on a workload, or the population's (workload None); None if none could be fitted.
 
         Of several, as where one parameter was searched at some budgets and two at others, that of the cells of the
-        budget `near`.
+        budget `near`, or of most budgets.
         """
         key = (family, workload, optimizer)
         fitted = [m for m in self.models if m.kind != "none" and (m.family, m.workload, m.optimizer) == key]
-        fitted = [m for m in fitted if near in m.budgets] or fitted
-        first = {m.quantity: m for m in reversed(fitted)}
-        values = [first[q] for q in dict.fromkeys(m.quantity for m in fitted) if q != MEAN_LR]
-        return Trend(values[0], first[MEAN_LR], *values[1:2]) if values and MEAN_LR in first else None
+        # Of the cells in which the same was searched: a value, the mean LR, perhaps another value.
+        starts = [i - 1 for i, m in enumerate(fitted) if i and m.quantity == MEAN_LR]
+        groups = [Trend(*fitted[i:end]) for i, end in pairwise([*starts, len(fitted)])]
+        return max(groups, key=lambda each: (near in each.value.budgets, len(each.value.budgets)), default=None)
 
     @property
     def has_population(self) -> bool:

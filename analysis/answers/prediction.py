@@ -12,7 +12,6 @@ from phitune.analysis.answers.configuration import Configuration, along, hull, i
 from phitune.analysis.answers.file import GuidelinesFile, Trend
 from phitune.analysis.answers.numbers import percent
 from phitune.analysis.answers.recommendation import Recommendation
-from phitune.analysis.answers.shape_guideline import LOCATED, ShapeGuideline
 from phitune.trainables.errors import InputError
 
 # The best LR of a new workload may be this many times higher or lower than that of others (benchmarks/NOTES.md).
@@ -47,15 +46,14 @@ def between(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommen
     # Where the neighbours disagree on the family, one whose best value both have located can be interpolated.
     agreed = len(families) == 1
     candidates = [str(nearest.family)] if agreed else [str(nearest.family), *sorted(families), "uba"]
-    known = _fitted if agreed else _located
-    family = next((each for each in candidates if all(known(c.of(each)) for c in used)), None)
+    family = next((each for each in candidates if _comparable(used, each, located=not agreed)), None)
     if not agreed:
         given = _name(family or str(nearest.family))
         warnings.append(f"the neighbours disagree on the family ({', '.join(sorted(families))}); {given} is given")
     if family is not None:
         shapes = [shape for c in used if (shape := c.of(family)) is not None]
         # A line through what was located nowhere says nothing here either.
-        trend = file.trend(family, label, optimizer, nearest.budget) if any(map(_located, shapes)) else None
+        trend = file.trend(family, label, optimizer, nearest.budget) if _located_in(used, family) else None
         answer = interpolated(used, shapes, weight, steps, trend)
     else:
         answer = nearest_family(used, nearest, weight)
@@ -99,7 +97,7 @@ def beyond(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommend
     ratio = steps / nearest.budget
     far = f"{ratio:.4g} times the largest" if ratio > 1 else f"1/{1 / ratio:.4g} of the smallest"
     warnings = [f"extrapolated: {steps} iterations are {far} budget searched ({nearest.budget})"]
-    if family == nearest.family and any(_located(c.of(family)) for c in cells):
+    if family == nearest.family and _located_in(cells, family):
         answer, models = along(trend, family, cells, nearest, steps), [model for model in trend if model is not None]
     else:
         warnings.append(f"no trend of the schedule is known, so that of {nearest.budget} iterations is kept")
@@ -121,7 +119,7 @@ def for_new_workload(workload: str, cells: Sequence[Cell], steps: int, file: Gui
         InputError: Too few workloads were searched to say anything of a new one.
     """
     optimizer, labels = cells[0].optimizer, sorted({c.label for c in cells})
-    families = [family for family in _by_count(cells) if any(_located(c.of(family)) for c in cells)]
+    families = [family for family in _by_count(cells) if _located_in(cells, family)]
     found = _trend(families, file, None, optimizer)
     if found is None:
         raise InputError(
@@ -141,7 +139,7 @@ def for_new_workload(workload: str, cells: Sequence[Cell], steps: int, file: Gui
     budgets = [c.budget for c in cells]
     if not min(budgets) <= steps <= max(budgets):
         warnings.append(f"extrapolated: the budgets searched are {min(budgets)} to {max(budgets)} iterations")
-    fitted = [c for c in cells if _fitted(c.of(family))]
+    fitted = [c for c in cells if (shape := c.of(family)) is not None and shape.fitted]
     nearest = min(fitted, key=lambda c: abs(math.log(c.budget / steps)))
     warnings.append(
         "base LRs do not carry over between workloads: take the schedule's shape from here, and search the LR"
@@ -149,7 +147,7 @@ def for_new_workload(workload: str, cells: Sequence[Cell], steps: int, file: Gui
     answer = along(trend, family, fitted, nearest, steps)
     searched = hull(shape.searched for c in fitted if (shape := c.of(family)) is not None)
     parameter = trend.value.quantity
-    if searched is not None and answer.intervals[parameter] == searched:
+    if searched is not None and answer.intervals.get(parameter) == searched:
         warnings.insert(
             0,
             f"these workloads do not tell which {parameter} a new one needs: its interval is all that was searched",
@@ -222,14 +220,16 @@ def _trend_caution(model: BudgetModel) -> str:
     return f"no trend of {quantity} on the budget is known ({model.reason}); it is held constant, with a wider interval"
 
 
-def _fitted(shape: ShapeGuideline | None) -> bool:
-    """Whether the best value and its base LR are known."""
-    return shape is not None and shape.best is not None and shape.base_lr is not None
+def _comparable(cells: Sequence[Cell], family: str, located: bool) -> bool:
+    """Whether the same parameters of a family were searched in all cells, and the first one's best value is known."""
+    parameters = {tuple(shape.parameter for shape in c.all_of(family)) for c in cells}
+    first = [c.of(family) for c in cells]
+    return len(parameters) == 1 and all(s is not None and (s.located if located else s.fitted) for s in first)
 
 
-def _located(shape: ShapeGuideline | None) -> bool:
-    """Whether the best value has a place in the range searched."""
-    return _fitted(shape) and shape is not None and shape.verdict in LOCATED
+def _located_in(cells: Sequence[Cell], family: str) -> bool:
+    """Whether a parameter of a family was located in any cell."""
+    return any(shape.located for c in cells for shape in c.all_of(family))
 
 
 def _name(family: str) -> str:

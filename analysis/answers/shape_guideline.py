@@ -39,7 +39,8 @@ class ShapeGuideline:
         best: The best value; None when thin.
         interval: Its 90 % interval.
         near: Range of values whose quality is within what counts as equal of the best.
-        no_effect: Probability that the parameter has no effect once the LR is at its best; None when thin.
+        no_effect: Probability that the parameter, of two that neither, has an effect once the LR is at its best; None
+            when thin.
         base_lr: The base LR that goes with the best value, of two parameters with the best of both.
         base_lr_interval: Its 90 % interval.
         base_lr_at_limit: Whether that base LR is as high as was tried.
@@ -58,6 +59,21 @@ class ShapeGuideline:
     base_lr_interval: Interval | None = None
     base_lr_at_limit: bool = False
     schedule: Mapping[str, Any] | None = None
+
+    @property
+    def is_phi(self) -> bool:
+        """Whether it is UBA's φ."""
+        return (self.family, self.parameter) == ("uba", "phi")
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the best value and its base LR are known."""
+        return self.best is not None and self.base_lr is not None
+
+    @property
+    def located(self) -> bool:
+        """Whether the best value has a place in the range searched as well."""
+        return self.fitted and self.verdict in LOCATED
 
     def at(self, value: float) -> Schedule:
         """The family's schedule at a value of the parameter; one that it does not allow is moved into the range."""
@@ -116,6 +132,24 @@ class ShapeGuideline:
         return cls._read("uba", "phi", values, UBA_KEYS)
 
 
+class HasShapes:
+    """What a cell says of searched parameters, by family.
+
+    Attributes:
+        shapes: The parameters of families of which one or two were searched.
+    """
+
+    shapes: tuple[ShapeGuideline, ...]
+
+    def all_of(self, family: str | None) -> list[ShapeGuideline]:
+        """What is said of a family's searched parameters."""
+        return [shape for shape in self.shapes if shape.family == family]
+
+    def of(self, family: str | None) -> ShapeGuideline | None:
+        """What is said of a family's first searched parameter; None if none was."""
+        return next(iter(self.all_of(family)), None)
+
+
 def told(shapes: Sequence[ShapeGuideline], *families: str | None) -> ShapeGuideline | None:
     """The shape to speak of: that of the first of some families that has one, else UBA's, else the first of all."""
     by_family = {shape.family: shape for shape in reversed(shapes)}
@@ -126,7 +160,7 @@ def told(shapes: Sequence[ShapeGuideline], *families: str | None) -> ShapeGuidel
 def to_keys(shapes: Sequence[ShapeGuideline]) -> dict[str, Any]:
     """The keys of a cell of guidelines.json: those of UBA's φ by `UBA_KEYS`, the others as `shapes`."""
     absent = ShapeGuideline("uba", "phi", verdict=ABSENT)
-    uba = next((shape for shape in shapes if (shape.family, shape.parameter) == ("uba", "phi")), absent)
+    uba = next((shape for shape in shapes if shape.is_phi), absent)
     keys = {key: getattr(uba, field) for field, key in UBA_KEYS.items()}
     return keys | {"shapes": [asdict(shape) for shape in shapes if shape is not uba]}
 

@@ -1,6 +1,7 @@
 """Families against each other in a cell, each at its own best configuration, as the cell's belief expects them."""
 
 import json
+import math
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -116,13 +117,15 @@ def _may_be_equal(fit: CellFit) -> frozenset[frozenset[str]]:
     """UBA and cosine where phi = 2 may be the best; likewise a family that shares its surface with others."""
     pairs = set()
     for family, group in fit.groups.items():
-        surfaces = [surface for (of, _), surface in fit.surfaces.items() if of == group and surface.phi_interval]
-        if family == group or not surfaces:
+        # A parameter that the family has too (its warmup) does not set it apart.
+        own = {parameter for of, parameter in fit.surfaces if of == family}
+        free = {name: each for (of, name), each in fit.surfaces.items() if of == group and name not in own}
+        intervals = {name: each.phi_interval for name, each in free.items() if each.phi_interval}
+        if family == group or not intervals:
             continue
-        flat = all(surface.verdict == "flat" for surface in surfaces)
-        # Where two parameters were searched, cosine is UBA at its phi and at one value of the other.
-        (low, high), *others = [surface.phi_interval for surface in surfaces if surface.phi_interval]
-        if flat or (not others and (family != "cosine" or low <= COSINE_PHI <= high)):
+        low, high = intervals.get("phi", (math.inf, -math.inf))
+        flat = all(each.verdict == "flat" for each in free.values())
+        if flat or (len(free) == 1 and (family != "cosine" or low <= COSINE_PHI <= high)):
             pairs.add(frozenset((family, group)))
     return frozenset(pairs)
 

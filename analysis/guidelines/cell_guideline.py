@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from phitune.analysis.answers.shape_guideline import ABSENT, ShapeGuideline, told
+from phitune.analysis.answers.shape_guideline import ABSENT, HasShapes, ShapeGuideline, told
 from phitune.analysis.families.compare import FamilyResult
 from phitune.analysis.families.gain import Gain
 from phitune.analysis.guidelines.family_choice import FamilyVerdict
@@ -11,7 +11,7 @@ from phitune.analysis.surface import PossibleRegret
 
 
 @dataclass(frozen=True)
-class CellGuideline:
+class CellGuideline(HasShapes):
     """The answer for one cell: a `cells` entry of guidelines.json, where UBA's shape has its own keys.
 
     Attributes:
@@ -73,14 +73,6 @@ class CellGuideline:
     families: tuple[FamilyResult, ...]
     shapes: tuple[ShapeGuideline, ...]
 
-    def all_of(self, family: str | None) -> list[ShapeGuideline]:
-        """What is said of a family's searched parameters."""
-        return [shape for shape in self.shapes if shape.family == family]
-
-    def of(self, family: str | None) -> ShapeGuideline | None:
-        """What is said of a family's first searched parameter; None if none was."""
-        return next(iter(self.all_of(family)), None)
-
     @property
     def shape(self) -> ShapeGuideline | None:
         """The shape that the cell speaks of: the recommended family's, else UBA's, else the best one's."""
@@ -103,4 +95,4 @@ class CellGuideline:
 
     @property
     def _phi(self) -> ShapeGuideline | None:
-        return next((shape for shape in self.all_of("uba") if shape.parameter == "phi"), None)
+        return next((shape for shape in self.shapes if shape.is_phi), None)

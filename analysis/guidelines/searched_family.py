@@ -55,12 +55,12 @@ class SearchedFamily:
 
 
 def searched_families(fits: Mapping[CellKey, CellFit], cells: Sequence[CellGuideline]) -> tuple[SearchedFamily, ...]:
-    """All of them: first the family recommended in most cells; of equals UBA, then by name."""
+    """All of them: first the family recommended in most cells, of equals UBA; a family's own by number of cells."""
     found: dict[tuple[str, tuple[str, ...]], dict[CellKey, tuple[CellSurface, ...]]] = {}
     for key, fit in fits.items():
         for family in dict.fromkeys(family for family, _ in fit.surfaces):
             own = {parameter: surface for (of, parameter), surface in fit.surfaces.items() if of == family}
             found.setdefault((family, tuple(own)), {})[key] = tuple(own.values())
     count = Counter(cell.family for cell in cells)
-    order = sorted(found, key=lambda each: (-count[each[0]], each[0] != "uba", each))
+    order = sorted(found, key=lambda each: (-count[each[0]], each[0] != "uba", each[0], -len(found[each]), each[1]))
     return tuple(SearchedFamily(*each, found[each]) for each in order)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.words.cells import heads, schedule_text
-from phitune.analysis.report.words.shapes import verdict_text
+from phitune.analysis.report.words.shapes import cell_verdict
 from phitune.trainables.mlflow_names import GAIN, metric_name
 
 ANSWER = "answer"
@@ -33,7 +33,7 @@ def answer_metrics(cell: CellGuideline) -> dict[str, float]:
 def _values(cell: CellGuideline) -> Iterator[tuple[str, str, float | None, _Interval]]:
     yield ANSWER, "phi", cell.phi, cell.phi_interval
     for shape in cell.shapes:
-        if (shape.family, shape.parameter) != ("uba", "phi"):
+        if not shape.is_phi:
             yield ANSWER, f"{shape.family} {shape.parameter}", shape.best, shape.interval
     yield ANSWER, "base_lr", cell.base_lr, cell.base_lr_interval
     yield ANSWER, "objective", cell.expected_objective, cell.expected_interval
@@ -53,8 +53,7 @@ def answer_texts(guidelines: Guidelines, cell: CellGuideline, row: Mapping[str, 
         cell: Those about this cell.
         row: Its row of `summary_table`.
     """
-    parameter, shape = heads(guidelines)[2], cell.shape
+    parameter = heads(guidelines)[2]
     best = {"φ" if parameter.endswith("φ") else "shape": row[parameter]}
-    verdict = verdict_text(cell.verdict, shape.parameter if shape is not None else "")
-    texts = {"verdict": verdict, "family": schedule_text(cell), "phitune.verdict": cell.verdict}
+    texts = {"verdict": cell_verdict(cell), "family": schedule_text(cell), "phitune.verdict": cell.verdict}
     return texts | best | {name: row[name] for name in OF_ROW} | {"phitune.family": cell.family or ""}

@@ -104,10 +104,16 @@ def provenance(gathered: Results, date: str) -> dict[str, Any]:
 
 
 def searched_ranges(studies: Sequence[StudyRef]) -> dict[str, tuple[float, float]]:
-    """Ranges of parameters that all of the studies' study.yaml know, each from the lowest to the highest value."""
+    """Ranges of parameters, each from the lowest to the highest value in the studies that searched it.
+
+    Empty where a study's file cannot be read: nobody knows what that one searched.
+    """
     known = [_searched_ranges(_study_file(ref)) for ref in studies]
-    shared = set.intersection(*map(set, known)) if known else set()
-    return {name: (min(each[name][0] for each in known), max(each[name][1] for each in known)) for name in shared}
+    ends = [(name, *pair) for each in known for name, pair in each.items()] if all(known) else []
+    return {
+        name: (min(low for n, low, _ in ends if n == name), max(high for n, _, high in ends if n == name))
+        for name in dict.fromkeys(name for name, _, _ in ends)
+    }
 
 
 def equal_share(studies: Sequence[StudyRef]) -> float:

@@ -44,7 +44,8 @@ class CellSurface:
         base_lr: The best base LR at `phi`; None when thin.
         base_lr_interval: Its 90 % interval.
         base_lr_at_limit: Whether `base_lr` is as high as was tried, so that a higher one may be better still.
-        no_effect: Probability that phi has no effect with the LR at its best; see `analysis.surface.flatness`.
+        no_effect: Probability that phi, of two parameters that neither, has an effect with the LR at its best; see
+            `analysis.surface.flatness`.
         phi_near: Smallest and largest phi whose profile is, in the median draw, within `delta` of the best.
         noise: Standard deviation between seeds (fit); 0 when the workload is deterministic.
         expected: The objective (in its own units) to expect at (`phi`, `base_lr`); None when thin.
@@ -53,7 +54,7 @@ class CellSurface:
         profile: Objective at each phi with LR, and the other parameter, at its best, median draw, in its own units,
             shape (g,).
         profile_band: 5 % and 95 % of it, shape (2, g).
-        excess: Profile less its lowest point (fit), median draw, shape (g,).
+        excess: Profile less the family's lowest point (fit), median draw, shape (g,).
         excess_band: 5 % and 95 % of it, shape (2, g).
         best_base_lr: Best base LR at each phi, shape (g,).
         log_phi_draws: Draws of log phi* by the cell's own trials alone, for trends over cells, shape (s,); those at an

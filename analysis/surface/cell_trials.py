@@ -70,7 +70,7 @@ class CellTrials:
 
         Args:
             cell: Rows of the results table, one cell.
-            ranges: The ranges searched, as of `Shape.of`.
+            ranges: The ranges searched, as of `Shape.all_of`.
         """
         words = {c: cell[c].to_numpy(dtype=object, na_value="") for c in ("family", "schedule", "status")}
         number = {c: cell[c].to_numpy(dtype=np.float64, na_value=np.nan) for c in ("base_lr", "mean_lr", "objective")}

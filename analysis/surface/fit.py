@@ -122,7 +122,7 @@ def _nothing(trials: CellTrials) -> CellFit:
 
 
 def _no_effect(group: GroupBelief, label: str, rng: np.random.Generator) -> float:
-    """The probability that a family's parameter has no effect, by the trials of all budgets."""
+    """The probability that none of a family's parameters has an effect, by the trials of all budgets."""
     own = group.on_surface(label)
     # A few trials of the family show nothing by themselves; other families' are schedules, too.
     data = group.evidence.data.take(own) if len(own) >= MIN_POINTS else group.evidence.data

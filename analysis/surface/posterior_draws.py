@@ -163,7 +163,8 @@ class PosteriorDraws:
             if track.shape is None:
                 low = family.min(axis=1)
             else:
-                grid = np.linspace(math.log(track.shape.low), math.log(track.shape.high), len(track.lines))
+                shapes = self.trials.shapes[track.shape.family]
+                grid = track.log_values[:, shapes.index(track.shape)]
                 low, places = minimise(family)
                 log_values = grid[0] + (grid[1] - grid[0]) * places
                 self.profiles[track.shape.family, track.shape.parameter] = Profile(

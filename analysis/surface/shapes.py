@@ -71,7 +71,9 @@ class Shape:
         varying = _varied(schedules) or (("phi",) if name == "uba" else ())
         known = {each: found for each in varying if (found := _range(family, each, ranges or {}))}
         # Warmup and floor vary among runs that were gathered from several studies, too.
-        told = all(each in own or (each in searchable and each in known) for each in varying)
+        # A warmup in iterations is not on the scale of shares.
+        in_steps = "warmup" in varying and any(s.get("warmup", 0) >= 1 for s in schedules)
+        told = not in_steps and all(each in own or (each in searchable and each in known) for each in varying)
         if not told or len(varying) > MOST_PARAMETERS or any(not s.get(each) for s in schedules for each in varying):
             return ()
         shapes = []

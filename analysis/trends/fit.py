@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from phitune.analysis.answers.budget_model import NORMAL_90, BudgetModel, Kind, SlopeVerdict
+from phitune.analysis.answers.budget_model import MEAN_LR, NORMAL_90, BudgetModel, Kind, SlopeVerdict
 from phitune.analysis.trends.cell_draws import CellDraws, TrendData, data_of, group_of
 from phitune.analysis.trends.hierarchy import Hierarchy, Line, WarmStart, fit
 from phitune.analysis.trends.observations import GROUP, Form
@@ -151,7 +151,9 @@ def fit_models(
         for optimizer in sorted({c.optimizer for c in cells}):
             if trend is not None and sum(o == optimizer for _, o in fitted) >= 2:
                 models.append(trend.model(optimizer, None))
-    return tuple(replace(model, family=family) for model in models)
+    return tuple(
+        replace(m, family=family, parameter=quantities[0] if m.quantity == MEAN_LR else m.quantity) for m in models
+    )
 
 
 def _located_budgets(cells: Sequence[CellDraws]) -> dict[str, set[int]]:

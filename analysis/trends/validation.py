@@ -149,12 +149,14 @@ def score(
 
 
 def joined(families: Sequence[str], scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The first family's scores, with those of the others by family as `others`; without any, empty summaries."""
-    first, *rest = scores or [dict.fromkeys(KINDS, summary(()))]
-    return {
-        kind: {**first[kind], "others": {f: each[kind] for f, each in zip(families[1:], rest, strict=True)}}
-        for kind in KINDS
-    }
+    """The first family's scores, with those of the others by family as `others`; without any, empty summaries.
+
+    Of a family of which not the same was searched in all cells the first counts, that of most cells.
+    """
+    by_family = dict(reversed(list(zip(families, scores, strict=True))))
+    first, *rest = list(dict.fromkeys(families)) or [""]
+    main = by_family.get(first, dict.fromkeys(KINDS, summary(())))
+    return {kind: {**main[kind], "others": {f: by_family[f][kind] for f in rest}} for kind in KINDS}
 
 
 def summary(rows: Sequence[LeftOut]) -> dict[str, Any]:
@@ -214,7 +216,7 @@ def _left_out(
         own_value=surface.phi,
         own_base_lr=surface.base_lr,
         regret=percent(float(own)),
-        usual=usual,
+        usual=usual if usual is None or len(values) == 1 else (f"{usual[0]}, the rest as predicted", usual[1]),
         constant=percent(float(at_usual)) if usual is not None and shape.low <= usual[1] <= shape.high else None,
         rivals={name: percent(reached.get(name, math.nan)) for name in RIVALS},
         relative=comparison.scale.relative,

@@ -35,8 +35,9 @@ def quality_against_parameter(guidelines: Guidelines, parameter: str, relative: 
     return Chart(
         f"quality_against_{parameter}{'' if relative else '-units'}",
         f"What choosing {name} costs",
-        f"How much worse the objective gets away from the best {name}, the LR at its best for every {name}; a curve a "
-        f"budget. Low and flat: {name} hardly matters. Band: 90 % at the budget chosen.",
+        f"How much worse the objective gets away from the best {name}, with the LR (and a second parameter, if one was "
+        f"searched) at its best for every {name}; a curve a budget. Low and flat: {name} hardly matters. Band: 90 % at "
+        "the budget chosen.",
         _spec(parameter, f"{quantity([each.cell for each in cells])} above the best{unit}"),
         [row for each in cells for row in _rows(each)],
         ("workload", "family"),

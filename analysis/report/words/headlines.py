@@ -29,12 +29,13 @@ def caution_lines(guidelines: Guidelines) -> list[str]:
 def evidence_lines(guidelines: Guidelines) -> list[str]:
     """Where the cells' evidence is thin; empty if it is sound."""
     cells = guidelines.cells
-    unlocated = sum(c.verdict in ("thin", "unclear") for c in cells)
+    told = [c.all_of(c.shape.family) for c in cells if c.shape is not None]
+    unlocated = [s for own in told if (s := [each for each in own if each.verdict in ("thin", "unclear")])]
     single = sum(not c.replicates for c in cells)
     parts = []
     if unlocated:
-        names = dict.fromkeys(optimum(s.family, s.parameter) for c in cells if (s := c.shape) is not None)
-        parts.append(f"in {unlocated} of {len(cells)} cells {' or '.join(names)} cannot be told")
+        names = dict.fromkeys(optimum(each.family, each.parameter) for own in unlocated for each in own)
+        parts.append(f"in {len(unlocated)} of {len(cells)} cells {' or '.join(names)} cannot be told")
     if single:
         parts.append(f"in {single} of {len(cells)} cells nothing was trained again on fresh seeds")
     return [f"The evidence is thin: {'; '.join(parts)}."] if parts else []

@@ -6,7 +6,7 @@ from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.words.gains import equal_text, more_trials_sentence, payoff
 from phitune.analysis.report.words.headlines import headlines
-from phitune.analysis.report.words.shapes import verdict_text
+from phitune.analysis.report.words.shapes import cell_verdict
 from phitune.analysis.report.words.tables import Table, answer_tables, families_table
 from phitune.analysis.report.words.verdicts import family_reason
 
@@ -37,12 +37,10 @@ def cell_note(cell: CellGuideline, description: str, picture: str) -> str:
         description: The run's description so far; see `note`.
         picture: Markdown of its figure; empty without one.
     """
-    shape = cell.shape
-    verdict = verdict_text(cell.verdict, shape.parameter if shape is not None else "")
     base_lr = with_interval(cell.base_lr, cell.base_lr_interval)
     use = f"Use {cell.family}{beside((), cell.schedule)} at base LR {base_lr}" if cell.family else "No family to use"
     lines = [
-        f"**{use}**: {verdict}. {_sentence(family_reason(cell))}. {payoff(cell)} "
+        f"**{use}**: {cell_verdict(cell)}. {_sentence(family_reason(cell))}. {payoff(cell)} "
         f"{_sentence(equal_text(cell))}. {more_trials_sentence(cell)}"
     ]
     parts = ["## Answer", *lines, _markdown(families_table(cell)), picture, _searched(description)]

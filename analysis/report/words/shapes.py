@@ -3,6 +3,7 @@
 from phitune.analysis.answers.numbers import number
 from phitune.analysis.answers.recommendation import symbol
 from phitune.analysis.answers.shape_guideline import ABSENT, ShapeGuideline
+from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.report.words.parameters import optimum
 
 # Of a parameter, as `symbol` gives it; φ's best value is φ*.
@@ -20,6 +21,12 @@ def verdict_text(verdict: str, parameter: str) -> str:
     """A verdict on a parameter in a few words."""
     name = symbol(parameter)
     return VERDICTS[verdict].format("φ*" if name == "φ" and verdict != "flat" else name)
+
+
+def cell_verdict(cell: CellGuideline) -> str:
+    """The verdicts on the parameters that a cell speaks of in a few words."""
+    shapes = cell.all_of(cell.shape.family) if cell.shape is not None else []
+    return ", ".join(verdict_text(str(shape.verdict), shape.parameter) for shape in shapes) or VERDICTS[ABSENT]
 
 
 def place(shape: ShapeGuideline) -> str:

@@ -18,7 +18,7 @@ TOO_WIDE = 100.0
 
 def model_lines(guidelines: Guidelines) -> list[str]:
     """A line for each model against the budget, and for each curvature tried as predictor."""
-    lines, main = [_model_line(model, guidelines) for model in guidelines.models], guidelines.main
+    lines, main = [_model_line(model) for model in guidelines.models], guidelines.main
     return lines if main is None else lines + _curvature_lines(guidelines.curvature, optimum(*main))
 
 
@@ -68,10 +68,9 @@ def _subject(name: str, score: dict[str, Any], scores: list[dict[str, Any]]) -> 
     return f"{name}, {score['family']}" if several and score["n"] else name
 
 
-def _model_line(model: BudgetModel, guidelines: Guidelines) -> str:
+def _model_line(model: BudgetModel) -> str:
     subject = f"{model.workload} with {model.optimizer}" if model.workload else f"A new workload with {model.optimizer}"
-    parameter = next(m.quantity for m in guidelines.models if m.family == model.family and m.quantity != MEAN_LR)
-    best = optimum(model.family, parameter if model.quantity == MEAN_LR else model.quantity)
+    best = optimum(model.family, model.parameter)
     quantity = f"the mean LR that goes with {best}" if model.quantity == MEAN_LR else best
     if model.kind == "none" or model.intercept is None:
         return f"{subject}: no trend of {quantity} ({slope_reason(model)})."

@@ -1,6 +1,6 @@
 """Verdicts of the computation in plain words."""
 
-from phitune.analysis.answers.budget_model import MEAN_LR, BudgetModel
+from phitune.analysis.answers.budget_model import BudgetModel
 from phitune.analysis.guidelines import CellGuideline
 from phitune.analysis.report.words.gains import gain_text
 from phitune.analysis.trends import MIN_BUDGETS_FOR_SLOPE
@@ -26,7 +26,7 @@ def family_reason(cell: CellGuideline) -> str:
 
 def slope_reason(model: BudgetModel) -> str:
     """Why a trend is a line or a constant."""
-    of_phi = model.family == "uba" and model.quantity in ("phi", MEAN_LR)
+    of_phi = (model.family, model.parameter) == ("uba", "phi")
     article, best = ("", "φ*") if of_phi else ("the ", "best value")
     match model.verdict:
         case "no cell":

@@ -143,3 +143,23 @@ def test_only_the_floor_searched_is_not_called_phi() -> None:
     floors = rows().assign(schedule=[json.dumps(json.loads(s) | {"phi": 2.0}) for s in rows()["schedule"]])
     written = json.loads(guidelines_json(build(floors, ranges=RANGES)))["cells"][0]
     assert written["phi"] is None and [shape["parameter"] for shape in written["shapes"]] == ["floor"]
+
+
+def test_between_budgets_at_which_not_the_same_was_searched_the_nearer_schedule_is_kept(tmp_path: Path) -> None:
+    floor_alone = rows(100)
+    floor_alone["schedule"] = [json.dumps(json.loads(text) | {"phi": 2.0}) for text in floor_alone["schedule"]]
+    file = tmp_path / "guidelines.json"
+    file.write_text(guidelines_json(build(pd.concat([floor_alone, rows(400)]), ranges=RANGES)), encoding="utf-8")
+    for budget, near in ((120, 100), (350, 400)):
+        assert recommend("w", budget, guidelines=file).schedule == recommend("w", near, guidelines=file).schedule
+
+
+def test_a_trend_of_the_floor_is_followed_where_phi_is_not_located(guidelines: Guidelines, tmp_path: Path) -> None:
+    content = json.loads(guidelines_json(guidelines))
+    for cell in content["cells"]:
+        cell["verdict"] = "unclear"
+    file = tmp_path / "guidelines.json"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    answer, nearest = (recommend("w", budget, guidelines=file).schedule for budget in (6400, BUDGETS[-1]))
+    assert answer.to_dict()["phi"] == nearest.to_dict()["phi"]
+    assert answer.floor == pytest.approx(best(6400)[1], rel=0.5) and answer.floor < nearest.floor
