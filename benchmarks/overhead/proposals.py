@@ -18,7 +18,8 @@ from benchmarks.overhead.contenders.phitune_search import one_cell
 from phitune.search.proposing.cell import proposers
 from phitune.search.records.record import Record, Trial
 from phitune.search.stopping.ladder import Ladder, rungs
-from phitune.search.study.model import Cell, Study, parse_study
+from phitune.search.study.cell import Cell
+from phitune.search.study.model import Study, parse_study
 from phitune.trainables.schedules import from_dict
 from phitune.trainables.training import Training, TrialConfig
 from phitune.trainables.workloads import workload

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phitune.search.study.model import Cell, parse_study
+from phitune.search.study.cell import Cell
+from phitune.search.study.model import parse_study
 from phitune.trainables.schedules import Schedule
 
 FOLDER = Path(__file__).parents[1] / "results" / "curves"

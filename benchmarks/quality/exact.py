@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.quality.curves import AVERAGES, Floats, Setting, points
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 from phitune.trainables.schedules import Schedule
 from phitune.trainables.workloads import workload
 from phitune.trainables.workloads.exact import ExactWorkload, Problem

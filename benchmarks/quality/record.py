@@ -16,7 +16,7 @@ from scipy.stats import qmc
 from benchmarks.quality.check import disagreement, expected
 from benchmarks.quality.curves import AVERAGES, SHARES, Configuration, Curves, Floats, Setting, points, schedule_of
 from benchmarks.quality.smooth import Smooth, places
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 from phitune.trainables.population.population import Member, Population, value_of
 from phitune.trainables.training import Training, TrialConfig
 from phitune.trainables.training.requests import Evaluate, Request

@@ -16,7 +16,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from benchmarks.quality.curves import Floats, schedule_of
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 
 # Configurations that the kernel is fitted to; the surfaces go through all.
 _FITTED = 300

@@ -14,7 +14,7 @@ from benchmarks.quality.check import disagreement
 from benchmarks.quality.curves import AVERAGES, SHARES, Curves, Floats, Setting, points, schedule_of
 from benchmarks.quality.exact import EXPLOSION, losses
 from benchmarks.quality.smooth import Smooth, places, squeeze, stretch
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 from phitune.trainables.workloads.exact import Problem
 
 GRID = 41

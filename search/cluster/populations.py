@@ -12,7 +12,8 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from phitune.search.cluster.slots import bundle, words
-from phitune.search.study.model import Cell, Study, Together
+from phitune.search.study.cell import Cell, Together
+from phitune.search.study.model import Study
 from phitune.search.study.sections import Resources
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads import workload

@@ -19,7 +19,8 @@ from phitune.search.proposing.standing import Standing
 from phitune.search.proposing.warm_start import EarlierCell
 from phitune.search.records.record import Record, Trial
 from phitune.search.stopping.retries import Luck
-from phitune.search.study.model import Cell, Study
+from phitune.search.study.cell import Cell
+from phitune.search.study.model import Study
 from phitune.trainables.schedules import from_dict
 
 # With `trials: auto` a cell has had enough when, with so many trials completed, two proposals one after the other were

@@ -9,7 +9,7 @@ from typing import Any
 
 from phitune.search.proposing.group import Group
 from phitune.search.proposing.space import FAMILY, point, values_at
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 
 
 @dataclass(frozen=True)

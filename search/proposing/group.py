@@ -24,7 +24,7 @@ from phitune.search.proposing.standing import Standing
 from phitune.search.proposing.warm_start import EarlierCell
 from phitune.search.records.record import Record, Trial
 from phitune.search.stopping.predict import AtRung
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 
 # Quasi-random trials with which a cell begins; so many, where other cells of the group have ENOUGH completed ones.
 START = 4

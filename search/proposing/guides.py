@@ -12,7 +12,7 @@ from phitune.analysis.surrogate.evidence import Evidence
 from phitune.analysis.surrogate.guide import Array, Guide, average, table
 from phitune.search.proposing.rows import Row, fitted, outcomes, spread_over_time
 from phitune.search.proposing.warm_start import EarlierCell
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 
 # Completed trials without which a cell is no guide, and trials of a workload that are taken into account.
 FEWEST = 8

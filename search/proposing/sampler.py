@@ -17,7 +17,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from phitune.search.proposing.group import Group
 from phitune.search.proposing.space import FAMILY, all_distributions, point, stable_seed, values_at
 from phitune.search.records.record import Record, Trial
-from phitune.search.study.model import Cell, Sampler
+from phitune.search.study.cell import Cell
+from phitune.search.study.model import Sampler
 from phitune.trainables.schedules import from_dict
 
 QUASI_RANDOM, SURROGATE = "quasi-random", "surrogate"

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from phitune.analysis.surrogate.space import Configurations, Family, Space
+from phitune.search.study.cell import Cell
 from phitune.search.study.families import FamilySpace
-from phitune.search.study.model import Cell
 from phitune.trainables.schedules import Schedule
 
 FAMILY = "family"

@@ -10,7 +10,7 @@ import numpy as np
 from phitune.analysis.surrogate.policy import CellPolicy, Proposal
 from phitune.analysis.surrogate.space import Configurations
 from phitune.search.proposing.space import parameters_at
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 
 
 @dataclass(frozen=True)

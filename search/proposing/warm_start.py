@@ -13,7 +13,7 @@ import yaml
 
 from phitune.search.records.journal import read_records
 from phitune.search.records.record import Record
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 from phitune.trainables.errors import InputError
 from phitune.trainables.spec import Spec
 from phitune.trainables.workloads import workload

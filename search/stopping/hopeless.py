@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from phitune.search.records.record import Record
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 
 
 def hopeless(cell: Cell, records: Iterable[Record]) -> str:

@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 from typing import Literal
 
 from phitune.search.records.record import Verdict
-from phitune.search.study.model import Cell, Study
+from phitune.search.study.cell import Cell
+from phitune.search.study.model import Study
 from phitune.search.study.sections import Asha
 
 # The best trials of each family that go on from a rung whatever the other families do, so that every family has some

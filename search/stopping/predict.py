@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from phitune.search.stopping.ladder import Stopping
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 
 # Completed trials of a cell before any of its trials is stopped.
 FEWEST = 10

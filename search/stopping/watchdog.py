@@ -10,7 +10,8 @@ from statistics import median
 from typing import Any
 
 from phitune.search.records.record import Record, Trial
-from phitune.search.study.model import Cell, Study
+from phitune.search.study.cell import Cell
+from phitune.search.study.model import Study
 
 # A trial hangs if it takes this many times as long as others.
 _SLOWER = 10

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, StrictInt, StrictStr, ValidationError, field_validator
 
+from phitune.search.study.cell import Cell
 from phitune.search.study.complaints import one_line
 from phitune.search.study.families import FamilySpace, family_spaces
 from phitune.search.study.sections import (
@@ -46,65 +46,6 @@ _AUTO = 60
 Sampler = Literal["surrogate", "tpe", "random"]
 # Families in which only the base LR is searched.
 BASELINES = tuple(name for name in families() if not family(name).required())
-
-
-@dataclass(frozen=True)
-class Together:
-    """A population: the number of trials that train together, and their resources together."""
-
-    rows: int
-    resources: Resources
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Workload × optimizer × budget; trials are compared only inside a cell.
-
-    Attributes:
-        budget: Iterations T.
-        full_budget: Iterations of the workload's full recipe.
-        objective: ``val_loss`` or ``val_metric``, better in the direction ``mode``.
-        base_lr: Range of the base LR.
-        deterministic: Whether seeds change nothing, so that one replicate is enough.
-        families: The families that are searched.
-        resources: Resources of a trial.
-        artifacts: The trials of which MLflow gets the files that a function wrote: ``none``, ``replicates``, ``all``.
-        together: The population in which the trials train; None if they train alone.
-    """
-
-    workload: Spec
-    optimizer: Spec
-    budget: int
-    full_budget: int
-    objective: str
-    mode: Literal["min", "max"]
-    metric_name: str
-    metric_mode: Literal["min", "max"]
-    base_lr: tuple[float, float]
-    deterministic: bool
-    families: tuple[FamilySpace, ...]
-    resources: Resources
-    artifacts: Literal["none", "replicates", "all"] = "none"
-    together: Together | None = None
-
-    @property
-    def key(self) -> str:
-        return f"{self.group} {self.budget}"
-
-    @property
-    def group(self) -> str:
-        """Workload and optimizer: what cells have in common that are searched together."""
-        return f"{self.workload.label} {self.optimizer.label}"
-
-    @property
-    def slug(self) -> str:
-        """The key in a form that ids and file names allow."""
-        return re.sub(r"[^\w.,=()%+-]", "-", f"{self.workload.label}.{self.optimizer.label}.{self.budget}")
-
-    @property
-    def is_function(self) -> bool:
-        """Whether the workload is a function, which makes its optimizer itself."""
-        return self.optimizer == OWN_OPTIMIZER
 
 
 Budgets = Annotated[list[StrictInt | StrictStr], Field(min_length=1)]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     # The writer's process must start fast: it needs neither torch nor the workloads.
-    from phitune.search.study.model import Cell, Study
+    from phitune.search.study.cell import Cell
+    from phitune.search.study.model import Study
 
 
 # Heading of a study's description; `phitune analyze` puts its answers before it.

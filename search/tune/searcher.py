@@ -14,7 +14,8 @@ from phitune.search.proposing.cell import CellProposer
 from phitune.search.records.record import Record, Trial
 from phitune.search.stopping.ladder import rungs
 from phitune.search.stopping.retries import Failure, Retries
-from phitune.search.study.model import Cell, Study
+from phitune.search.study.cell import Cell
+from phitune.search.study.model import Study
 from phitune.trainables.training.checkpoint import CheckpointFolder
 from phitune.trainables.trial_files import files_of
 

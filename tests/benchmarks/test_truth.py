@@ -14,7 +14,7 @@ from benchmarks.quality.curves import AVERAGES, SHARES, Curves, Floats, Setting,
 from benchmarks.quality.record import blank, record, scattered, train
 from benchmarks.quality.smooth import places, squeeze
 from benchmarks.quality.table import recorded_table
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 from phitune.trainables.population.population import Population
 from phitune.trainables.training import Training, TrialConfig
 from phitune.trainables.workloads import workload

@@ -13,7 +13,7 @@ from benchmarks.quality.simulation import Method, Proposal
 from phitune.search.proposing.finalists import chosen
 from phitune.search.proposing.group import Group
 from phitune.search.records.record import Record, Trial
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 
 
 class Believing(Method):

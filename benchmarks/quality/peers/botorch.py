@@ -18,7 +18,7 @@ from scipy.stats import qmc
 from benchmarks.quality.curves import Configuration
 from benchmarks.quality.peers.peer import Peer
 from benchmarks.quality.simulation import Proposal
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 
 
 class Botorch(Peer):

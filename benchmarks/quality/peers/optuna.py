@@ -8,7 +8,7 @@ import optuna
 
 from benchmarks.quality.peers.peer import Peer
 from benchmarks.quality.simulation import Proposal
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 
 
 class Optuna(Peer):

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.quality.curves import Configuration
 from benchmarks.quality.simulation import Method, Proposal
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 
 
 @dataclass(frozen=True)

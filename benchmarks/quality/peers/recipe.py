@@ -14,7 +14,7 @@ from benchmarks.quality.curves import SHARES, Floats
 from benchmarks.quality.peers.optuna import suggested
 from benchmarks.quality.peers.peer import Peer
 from benchmarks.quality.simulation import Proposal
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 
 # Reports a trial, evenly spaced; Tune's `training_iteration` counts them.
 REPORTS = 8

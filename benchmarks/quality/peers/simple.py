@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.quality.curves import SHARES, Floats
 from benchmarks.quality.peers.peer import Peer, uniform
 from benchmarks.quality.simulation import Proposal
-from phitune.search.study.model import Cell
+from phitune.search.study.cell import Cell
 
 
 class Random(Peer):

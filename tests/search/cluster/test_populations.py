@@ -10,7 +10,8 @@ import ray
 from phitune.search.cluster.connect import quiet
 from phitune.search.cluster.populations import fitting, placed, share
 from phitune.search.cluster.slots import bundle, places
-from phitune.search.study.model import Together, parse_study
+from phitune.search.study.cell import Together
+from phitune.search.study.model import parse_study
 from phitune.search.study.sections import Resources
 from phitune.trainables.errors import InputError
 

@@ -12,7 +12,8 @@ from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSampler
 from phitune.search.proposing.group import START, Group
 from phitune.search.proposing.sampler import SurrogateSampler
 from phitune.search.proposing.space import FAMILY, all_distributions
-from phitune.search.study.model import Cell, parse_study
+from phitune.search.study.cell import Cell
+from phitune.search.study.model import parse_study
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

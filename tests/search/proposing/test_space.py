@@ -9,8 +9,9 @@ from optuna.distributions import FloatDistribution
 
 from phitune.analysis.surrogate.coordinates import coordinates
 from phitune.search.proposing.space import FAMILY, all_distributions, distributions, point, surrogate_space, values_at
+from phitune.search.study.cell import Cell
 from phitune.search.study.families import FamilySpace
-from phitune.search.study.model import Cell, Study, parse_study
+from phitune.search.study.model import Study, parse_study
 
 STUDY: Study = parse_study({"name": "s", "workloads": ["quadratic"], "budgets": [100], "trials": 70})
 CELL: Cell = STUDY.cells[0]

@@ -9,7 +9,8 @@ from typing import Any
 
 from phitune.search.records.record import Phase, Record, Status, Trial
 from phitune.search.stopping.watchdog import Watchdog
-from phitune.search.study.model import Together, parse_study
+from phitune.search.study.cell import Together
+from phitune.search.study.model import parse_study
 from phitune.search.tune.searcher import Live
 
 STUDY: dict[str, Any] = {

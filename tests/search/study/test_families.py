@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from phitune.search.proposing.space import point
+from phitune.search.study.cell import Cell
 from phitune.search.study.file import read_study
-from phitune.search.study.model import Cell, parse_study
+from phitune.search.study.model import parse_study
 from phitune.trainables.errors import InputError
 
 GOOD: dict[str, Any] = {"name": "s", "workloads": ["quadratic"], "budgets": [200], "baselines": []}

@@ -9,7 +9,8 @@ import pytest
 
 import phitune
 from phitune.search.records.directory import claim, describe, owned
-from phitune.search.study.model import Cell, parse_study
+from phitune.search.study.cell import Cell
+from phitune.search.study.model import parse_study
 from phitune.search.study.sections import Resources
 from phitune.trainables.errors import InputError
 

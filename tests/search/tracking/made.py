@@ -9,7 +9,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from phitune.search.records.record import Record, Trial
-from phitune.search.study.model import Cell, Study
+from phitune.search.study.cell import Cell
+from phitune.search.study.model import Study
 from phitune.search.tracking import Tracker, facts_of
 from phitune.trainables.uri import database_uri
 

@@ -21,8 +21,9 @@ from phitune.analysis.results import find_study, load
 from phitune.search.records.journal import Journal
 from phitune.search.records.record import Record, Trial
 from phitune.search.stopping.ladder import rungs
+from phitune.search.study.cell import Cell
 from phitune.search.study.file import read_study
-from phitune.search.study.model import Cell, Study
+from phitune.search.study.model import Study
 from phitune.trainables.schedules import from_dict
 from phitune.trainables.training import Training, TrialConfig
 from phitune.trainables.training.function import FunctionTraining
