@@ -39,6 +39,11 @@ class CellFacts:
     shown: str
     artifacts: str = "none"
 
+    @property
+    def name(self) -> str:
+        """Name of the cell's run."""
+        return self.shown or f"{self.workload} T={self.budget}"
+
 
 @dataclass(frozen=True)
 class StudyFacts:

@@ -121,7 +121,7 @@ class Groups:
     def _create_cell(self, key: str) -> str:
         cell = self._facts.cells[key]
         tags = {**self._tags(key), KIND: "cell", CELL: key, trials.NOTE: self._note(key)}
-        run = self._client.create_run(self._experiment_id, tags=tags, run_name=look.cell_name(cell))
+        run = self._client.create_run(self._experiment_id, tags=tags, run_name=cell.name)
         self._client.log_batch(run.info.run_id, params=look.cell_params(cell))
         return str(run.info.run_id)
 

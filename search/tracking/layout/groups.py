@@ -34,10 +34,6 @@ def experiment_note(experiment: str, study_run: str) -> str:
     return f"{' · '.join(links)}: what was searched, and the answers once `phitune analyze` has run"
 
 
-def cell_name(cell: CellFacts) -> str:
-    return cell.shown or f"{cell.workload} T={cell.budget}"
-
-
 def cell_params(cell: CellFacts) -> list[Param]:
     values = {"workload": cell.workload, "optimizer": cell.optimizer, "budget": cell.budget}
     return [Param(key, str(value)) for key, value in values.items()]

@@ -65,12 +65,14 @@ def views(facts: StudyFacts, created: int) -> dict[str, str]:
     cells = facts.cells.values()
     place = [key for key in ("workload", "optimizer", "budget") if len({getattr(cell, key) for cell in cells}) > 1]
     configuration = _columns("params", *_CONFIGURATION)
+    # Beside a name are a box and a mark.
+    names = min(100 + 7 * max(len(cell.name) for cell in cells), _WIDTHS[_NAME])
     means = [f"final/{name}" for name in ("objective_mean", "objective_std", "objective_n", "test_metric_mean")]
     # In the order of time trials would be folded below their cells.
     by_cell = {"orderByKey": f"tags.`{CELL}`", "orderByAsc": True}
     in_order = {"orderByKey": f"tags.`{ORDER}`", "orderByAsc": True}
     named = {
-        (CELLS, "Cells"): _of("cell") | in_order | _table(_columns("tags", *_TEXTS)) | _cells_compared(facts),
+        (CELLS, "Cells"): _of("cell") | in_order | _table(_columns("tags", *_TEXTS), names) | _cells_compared(facts),
         (FINALISTS, "Finalists"): _of("finalist")
         | in_order
         | _table(configuration + _columns("metrics", *means))
@@ -117,11 +119,11 @@ def _finals() -> list[str]:
     return _columns("metrics", "final/objective", "final/val_metric", "final/steps")
 
 
-def _table(columns: list[str]) -> dict[str, Any]:
+def _table(columns: list[str], names: int = _WIDTHS[_NAME]) -> dict[str, Any]:
     widths = {column: _WIDTH[column.partition(".")[0]] for column in columns}
     # The table heeds widths only of columns whose order is given; "1" is the box to tick.
     order = ["1", _NAME, "runDateAndNestInfo", *columns, "duration"]
-    return {"selectedColumns": columns, "columnOrder": order, "columnWidths": widths | _WIDTHS}
+    return {"selectedColumns": columns, "columnOrder": order, "columnWidths": widths | _WIDTHS | {_NAME: names}}
 
 
 def _charts(sections: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
