@@ -34,6 +34,7 @@ class Cell(HasShapes):
         gains: Gain of the recommended family over each baseline, as `families.gain.Gain` has it.
         objective, metric_name: "val_loss" or "val_metric", and the metric's name.
         expected_objective, expected_interval: The objective to expect.
+        mixed: Families whose trials differ in more than two parameters, or not in the same ones.
         trials, completed, replicates: Number of explore trials, of those that completed, and of replicates.
     """
 
@@ -56,6 +57,7 @@ class Cell(HasShapes):
     metric_name: str | None = None
     expected_objective: float | None = None
     expected_interval: Interval | None = None
+    mixed: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Cell":
@@ -93,6 +95,7 @@ class Cell(HasShapes):
             metric_name=text(values, "metric_name"),
             expected_objective=number(values, "expected_objective"),
             expected_interval=interval(values, "expected_interval"),
+            mixed=tuple(map(str, values.get("mixed") or ())),
         )
 
     @property
@@ -134,6 +137,10 @@ class Cell(HasShapes):
         for shape in self.all_of(speaking.family if speaking is not None else None):
             cautions += _shape_cautions(shape, self.completed, recommended=shape.family == self.family)
         cautions = list(dict.fromkeys(cautions))
+        if self.family in self.mixed:
+            cautions.append(
+                "no interval of its parameters: more than two vary among its trials, or not the same ones in all"
+            )
         if self.trials and not self.replicates:
             cautions.append("no replicates: nothing was trained again on fresh seeds")
         if self.family not in (None, "uba") and self.of("uba") is not None:

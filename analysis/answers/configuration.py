@@ -32,11 +32,9 @@ def along(trend: Trend, family: str, cells: Sequence[Cell], nearest: Cell, steps
     known = [shape for c in (nearest, *cells) for shape in c.all_of(family)]
     values = next((shape.schedule for shape in known if shape.schedule), None)
     intervals = {shape.parameter: shape.interval for shape in nearest.all_of(family)}
-    for model in (trend.value, trend.other):
-        own = [shape for shape in known if model is not None and shape.parameter == model.quantity]
-        if model is None or not any(shape.located for shape in own):
-            continue
-        low, value, high = _followed(model, own, steps, distance)
+    for model in followed(trend, family, cells):
+        own = [shape for shape in known if shape.parameter == model.quantity]
+        low, value, high = _value_on(model, own, steps, distance)
         shape = replace(own[0], schedule=values)
         values = shape.at(value).to_dict()
         intervals[model.quantity] = shape.allowed(low), shape.allowed(high)
@@ -47,7 +45,13 @@ def along(trend: Trend, family: str, cells: Sequence[Cell], nearest: Cell, steps
     return Configuration(schedule, intervals, math.exp(log_base), _around(log_base, lr_sd))
 
 
-def _followed(
+def followed(trend: Trend, family: str, cells: Sequence[Cell]) -> list[BudgetModel]:
+    """The lines of the parameters that were located in any cell; one through the others says nothing."""
+    located = {shape.parameter for c in cells for shape in c.all_of(family) if shape.located}
+    return [model for model in (trend.value, trend.other) if model is not None and model.quantity in located]
+
+
+def _value_on(
     model: BudgetModel, shapes: Sequence[ShapeGuideline], steps: int, distance: float
 ) -> tuple[float, float, float]:
     """A model's value between the ends of its interval; what is held constant does not leave what was searched."""

@@ -8,7 +8,16 @@ from dataclasses import replace
 
 from phitune.analysis.answers.budget_model import MEAN_LR, BudgetModel
 from phitune.analysis.answers.cell import Cell
-from phitune.analysis.answers.configuration import Configuration, along, hull, interpolated, kept, mix, nearest_family
+from phitune.analysis.answers.configuration import (
+    Configuration,
+    along,
+    followed,
+    hull,
+    interpolated,
+    kept,
+    mix,
+    nearest_family,
+)
 from phitune.analysis.answers.file import GuidelinesFile, Trend
 from phitune.analysis.answers.numbers import percent
 from phitune.analysis.answers.recommendation import Recommendation
@@ -98,7 +107,7 @@ def beyond(cells: Sequence[Cell], steps: int, file: GuidelinesFile) -> Recommend
     far = f"{ratio:.4g} times the largest" if ratio > 1 else f"1/{1 / ratio:.4g} of the smallest"
     warnings = [f"extrapolated: {steps} iterations are {far} budget searched ({nearest.budget})"]
     if family == nearest.family and _located_in(cells, family):
-        answer, models = along(trend, family, cells, nearest, steps), [model for model in trend if model is not None]
+        answer, models = along(trend, family, cells, nearest, steps), [trend.mean_lr, *followed(trend, family, cells)]
     else:
         warnings.append(f"no trend of the schedule is known, so that of {nearest.budget} iterations is kept")
         answer, models = kept(nearest, steps, trend.mean_lr), [trend.mean_lr]
@@ -217,7 +226,8 @@ def _trend(
 
 def _trend_caution(model: BudgetModel) -> str:
     quantity = "the mean LR" if model.quantity == MEAN_LR else model.quantity
-    return f"no trend of {quantity} on the budget is known ({model.reason}); it is held constant, with a wider interval"
+    held = "it is held constant, and its interval allows for a trend"
+    return f"no trend of {quantity} on the budget is known ({model.reason}); {held}"
 
 
 def _comparable(cells: Sequence[Cell], family: str, located: bool) -> bool:

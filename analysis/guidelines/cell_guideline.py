@@ -41,6 +41,8 @@ class CellGuideline(HasShapes):
         possible_regret: By how much more trials could still improve on it; None if nothing completed.
         families: All families compared, best first.
         shapes: The parameters of families of which one or two were searched, best family first.
+        mixed: Families of which no best value is told: more than two parameters vary among the trials, or not the same
+            ones in all.
     """
 
     workload: str | dict[str, Any]
@@ -72,6 +74,7 @@ class CellGuideline(HasShapes):
     possible_regret: PossibleRegret | None
     families: tuple[FamilyResult, ...]
     shapes: tuple[ShapeGuideline, ...]
+    mixed: tuple[str, ...] = ()
 
     @property
     def shape(self) -> ShapeGuideline | None:

@@ -49,6 +49,7 @@ def recommend_for_cell(cell: pd.DataFrame, fit: CellFit, comparison: Comparison,
         possible_regret=regret,
         families=comparison.families,
         shapes=_shapes(fit, comparison),
+        mixed=tuple(sorted(fit.mixed)),
     )
 
 

@@ -83,7 +83,8 @@ def gather(names: Sequence[str], tracking_uri: str | None = None) -> Results:
     joined, repeated = (tables[0], 0) if len(tables) == 1 else _joined(tables)
     if repeated:
         several = " and ".join(study_names)
-        notes.append(f"{repeated} trials are left out, as several of {several} have them; each training counts once")
+        trials = "trial is" if repeated == 1 else "trials are"
+        notes.append(f"{repeated} {trials} left out, as several of {several} have them; each training counts once")
     require_comparable(joined)
     lost = (joined["status"] == "completed") & ~np.isfinite(joined["objective"])
     if lost.any():

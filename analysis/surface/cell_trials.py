@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phitune.analysis.results.table import rung_columns
-from phitune.analysis.surface.shapes import SAME, Shape
+from phitune.analysis.surface.shapes import SAME, Shape, varied
 from phitune.analysis.surrogate.coordinates import placed, shape_of
 from phitune.analysis.surrogate.evidence import Outcomes
 from phitune.trainables.errors import InputError
@@ -54,6 +54,7 @@ class CellTrials:
         lines: Of each family with a completed trial, its candidates: along its parameter if it has one; of two, a grid
             in which the first parameter varies slowest.
         shapes: Of each family of which one or two parameters were searched, these.
+        mixed: Families whose trials differ by more than that: in more parameters, or not in the same ones.
     """
 
     outcomes: Outcomes
@@ -63,6 +64,7 @@ class CellTrials:
     log_lr: Array
     lines: dict[str, list[Line]]
     shapes: dict[str, tuple[Shape, ...]]
+    mixed: frozenset[str]
 
     @classmethod
     def of(cls, cell: pd.DataFrame, ranges: Mapping[str, tuple[float, float]] | None = None) -> "CellTrials":
@@ -97,7 +99,7 @@ class CellTrials:
             mode=str(cell["mode"].iloc[0]),
             exact=bool(cell["deterministic"].astype(bool).all()),
         )
-        lines, searched = {}, {}
+        lines, searched, mixed = {}, {}, set[str]()
         done = (words["status"] == "completed") & np.isfinite(number["objective"])
         for label in labels:
             mine = np.flatnonzero(words["family"] == label)
@@ -114,9 +116,11 @@ class CellTrials:
                 order = mine[np.argsort(np.where(done[mine], number["objective"][mine], np.inf))]
                 distinct = {words["schedule"][i]: i for i in order[::-1]}
                 candidates = [Line(label, schedules[i], shapes[i]) for i in list(distinct.values())[-SCHEDULES:]]
+            if known and label not in searched and len(varied(own)) > 1:
+                mixed.add(label)
             if done[mine].any():
                 lines[label] = candidates
-        return cls(outcomes, labels, words["family"], group, log_lr, lines, searched)
+        return cls(outcomes, labels, words["family"], group, log_lr, lines, searched, frozenset(mixed))
 
     def along(self, label: str, log_values: Array) -> list[Line]:
         """Schedules of a family at logarithms (m, k) of its searched parameters."""

@@ -61,6 +61,7 @@ class CellFit:
         noise: Standard deviation between seeds on it.
         groups: Of each family, the one whose surface it lies on: its own, or for cosine UBA's.
         optimum: Draws of the best of all families; None if there is none.
+        mixed: See `CellTrials.mixed`.
     """
 
     bests: dict[str, FamilyBest]
@@ -69,6 +70,7 @@ class CellFit:
     noise: float
     groups: dict[str, str]
     optimum: Optimum | None = None
+    mixed: frozenset[str] = frozenset()
 
     @property
     def uba(self) -> CellSurface:
@@ -149,7 +151,7 @@ def _fit(group: GroupBelief, index: int, no_effect: Mapping[str, float], rng: np
     # A family that is another one at a value of its parameter is a point of that one.
     distinct = [f for f in bests if trials.group[f] == f or trials.group[f] not in bests]
     optimum = Optimum.of({family: bests[family].lowest + belief.lowest for family in distinct})
-    return CellFit(bests_of, surfaces, belief.scale, belief.noise, trials.group, optimum)
+    return CellFit(bests_of, surfaces, belief.scale, belief.noise, trials.group, optimum, trials.mixed)
 
 
 def _enough(trials: CellTrials, rows: NDArray[np.int64]) -> bool:

@@ -23,6 +23,8 @@ USUAL = {"uba": ("cosine", COSINE_PHI), "rex-phi": ("linear", 2.0)}
 TABLE = 129
 
 
+# Distinct values of a warmup or floor from which on they were searched, whatever is known of ranges.
+MANY = 8
 # Searched parameters of a family, beyond which no single one's best value is told.
 MOST_PARAMETERS = 2
 
@@ -68,12 +70,14 @@ class Shape:
             searchable, own = family_class(name).searchable(), family_class(name).parameters
         except InputError:
             return ()
-        varying = _varied(schedules) or (("phi",) if name == "uba" else ())
+        varying = varied(schedules) or (("phi",) if name == "uba" else ())
         known = {each: found for each in varying if (found := _range(family, each, ranges or {}))}
         # Warmup and floor vary among runs that were gathered from several studies, too.
+        many = {each for each in varying if len({s.get(each) for s in schedules}) >= MANY}
+        searched = {*own, *(searchable.keys() & (known.keys() | many))}
         # A warmup in iterations is not on the scale of shares.
         in_steps = "warmup" in varying and any(s.get("warmup", 0) >= 1 for s in schedules)
-        told = not in_steps and all(each in own or (each in searchable and each in known) for each in varying)
+        told = searched.issuperset(varying) and not in_steps
         if not told or len(varying) > MOST_PARAMETERS or any(not s.get(each) for s in schedules for each in varying):
             return ()
         shapes = []
@@ -113,7 +117,7 @@ def _range(family: str, parameter: str, ranges: Mapping[str, tuple[float, float]
     return ranges.get(f"{family}.{parameter}", ranges.get(parameter))
 
 
-def _varied(schedules: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def varied(schedules: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Names of the fields that vary among schedules, as `Schedule.to_dict` gives them; warmup, floor and words too."""
     keys = dict.fromkeys(key for each in schedules for key in each)
     return tuple(key for key in keys if len({json.dumps(each.get(key)) for each in schedules}) > 1)

@@ -81,8 +81,11 @@ def search(
         raise typer.Exit(130)
     for line in outcome.hopeless:
         console.print(line, soft_wrap=True)
+    if outcome.hopeless:
+        vain = "No trial came to its end. " if outcome.in_vain else ""
+        # What has failed is not tried again.
+        console.print(f"{vain}When that is mended, begin anew with another --out than {out}.", soft_wrap=True)
     if outcome.in_vain:
-        console.print(f"No trial came to its end. When that is mended, begin anew with another --out than {out}.")
         raise typer.Exit(1)
     if outcome.fresh == 0:
         console.print(f"Study {study.name!r} is finished already ({out}).")
@@ -109,6 +112,8 @@ def _print_plan(study: Study, out: Path) -> None:
         judged = ", ".join(map(str, rungs(cell, study))) or "nowhere"
         low, high = cell.base_lr
         typer.echo(f"{cell.key}: {at_most}{study.most} trials, base LR {low:g} to {high:g}, judged at {judged}")
+    for families in dict.fromkeys(", ".join(map(str, cell.families)) for cell in cells):
+        typer.echo(f"families: {families}")
     typer.echo(
         f"{len(cells)} cells, {at_most}{len(cells) * study.most} trials and the replicates of their finalists, to {out}"
     )

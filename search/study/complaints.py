@@ -53,6 +53,8 @@ def _allowed(complaint: ErrorDetails, key: str) -> str:
         return f"it must hold keys, of these: {', '.join(_SECTIONS[key].model_fields)}"
     if key == "trials" and complaint["type"] == "int_type":
         return "it must be a whole number, auto or {most: 100}"
+    if complaint["type"] == "tuple_type":
+        return "it must be a range of two numbers, such as [0.1, 10]"
     if complaint["type"] == "list_type":
         return "it must be a list, such as [a, b]"
     reason = complaint["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")

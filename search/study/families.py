@@ -31,6 +31,11 @@ class FamilySpace:
     fixed: Mapping[str, Any]
     searched: Mapping[str, Parameter]
 
+    def __str__(self) -> str:
+        """The label and the ranges that are searched, such as ``uba (phi 0.05 to 50)``."""
+        ranges = ", ".join(f"{name} {each.low:g} to {each.high:g}" for name, each in self.searched.items())
+        return f"{self.label} ({ranges})" if ranges else self.label
+
     def schedule(self, **values: float) -> Schedule:
         """The schedule with these values of the searched parameters."""
         return schedule(self.name, **self.fixed, **values)
@@ -57,6 +62,12 @@ def family_spaces(
         schedule("constant", **composition)
     except InputError as error:
         raise InputError(str(error).replace("constant.", "schedule.", 1)) from None
+    for key, (low, high) in ranges.items():
+        if (name := key.rpartition(".")[2]) in composition:
+            raise InputError(
+                f"space.{key}: [{low:g}, {high:g}] is not allowed; `schedule` fixes {name} for all families, so leave "
+                "one of the two out"
+            )
     spaces = [_space(entry, ranges, composition) for entry in entries]
     labels = [space.label for space in spaces]
     for label in labels:
@@ -90,6 +101,11 @@ def _space(entry: str | Mapping[str, Any], ranges: Mapping[str, Range], composit
     searched: dict[str, Parameter] = {}
     for key, default in cls.searchable().items():
         bounds = ranges.get(f"{label}.{key}", ranges.get(key))
+        if bounds is not None and key in values and f"{label}.{key}" in ranges:
+            raise InputError(
+                f"space.{label}.{key}: [{bounds[0]:g}, {bounds[1]:g}] is not allowed; `families` fixes {key} of "
+                f"{label}, so leave one of the two out"
+            )
         if key not in fixed and (bounds is not None or key in cls.required()):
             searched[key] = default if bounds is None else Parameter(*bounds)
     space = FamilySpace(label, name, fixed, searched)
@@ -97,7 +113,13 @@ def _space(entry: str | Mapping[str, Any], ranges: Mapping[str, Range], composit
         try:
             space.schedule(**{key: getattr(parameter, end) for key, parameter in searched.items()})
         except InputError as error:
-            raise InputError(f"families.{error}") from None
+            field, _, why = str(error).partition(": ")
+            key = field.rpartition(".")[2]
+            if key not in searched:
+                raise InputError(f"families.{error}") from None
+            own = f"{label}.{key}"
+            fractions = "; a range of warmups is one of fractions" if key == "warmup" else ""
+            raise InputError(f"space.{own if own in ranges else key}: {why}{fractions}") from None
     return space
 
 

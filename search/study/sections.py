@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -36,7 +37,14 @@ def _ordered(value: Range | None) -> Range | None:
     return value
 
 
-LogRange = Annotated[Range, AfterValidator(_ordered)]
+def _numbers(value: Any) -> Any:
+    """The ends with ``"5%"`` as 0.05; anything else as it is."""
+    if not isinstance(value, list | tuple):
+        return value
+    return [_share(end) if isinstance(end, str) and end.endswith("%") else end for end in value]
+
+
+LogRange = Annotated[Range, BeforeValidator(_numbers), AfterValidator(_ordered)]
 
 
 class Space(Section):

@@ -14,6 +14,7 @@ from phitune.analysis.report.cards.drawing import drawing
 from phitune.analysis.report.charts.cells import quantity, sentence, workload_names
 from phitune.analysis.report.words.cells import Savings, savings_of, schedule_text
 from phitune.analysis.report.words.gains import CANNOT_TELL, equal_text, more_trials_sentence, saved_short
+from phitune.analysis.report.words.parameters import mixed_text
 from phitune.analysis.report.words.shapes import shape_sentence
 from phitune.trainables.schedules import from_dict
 
@@ -115,7 +116,9 @@ def _answer(cell: CellGuideline, savings: Savings) -> Answer:
         quantity=quantity([cell]),
         claims=claims,
         gain_caveat=_gain_caveat(cell),
-        shape=" ".join(shape_sentence(shape) for shape in shapes),
+        shape=f"{sentence(mixed_text([str(cell.family)]))}."
+        if cell.family in cell.mixed
+        else " ".join(shape_sentence(shape) for shape in shapes),
         expect=_expect(cell),
         more_trials=more_trials_sentence(cell),
         code=snippets(cell.schedule, cell.optimizer, cell.base_lr, cell.budget),

@@ -45,7 +45,7 @@ def surface(guidelines: Guidelines, table: pd.DataFrame, parameter: str) -> Char
         f"surface_over_{parameter}",
         f"Trials over {name} and base LR",
         f"Of one family. Colour: how far the fitted surface lies above its lowest point (%), dark is good. Dots: its "
-        f"trials. Line: the best base LR for every {name}. Cross: the best of both with 90 % intervals. Hover over a "
+        f"trials. Line: the best base LR for every {name}. Diamond: the best of both with 90 % intervals. Hover over a "
         f"trial or tap it for what it reached; the chart of trials on their way shows it too.{left_out}",
         _spec(parameter),
         [row for each, trials in zip(drawn, mine, strict=True) for row in _rows(each, trials, parameter)],

@@ -120,5 +120,6 @@ def equal_text(cell: CellGuideline) -> str:
     most = (
         f"{percent(100.0 * cell.delta)} % of the loss" if cell.delta_relative else f"{number(cell.delta)} of its spread"
     )
-    worth = "" if cell.delta_budget is None else f", worth about {percent(100.0 * cell.delta_budget)} % of the budget,"
+    share = cell.delta_budget
+    worth = "" if share is None or share >= 0.5 else f", worth about {percent(100.0 * share)} % of the budget,"
     return f"differences below {most}{worth} count as equal"

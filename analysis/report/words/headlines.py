@@ -6,7 +6,7 @@ from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.words.cells import reference, savings_of
 from phitune.analysis.report.words.gains import CANNOT_TELL, equal_text, payoff, saved_text
-from phitune.analysis.report.words.parameters import optimum, shapes_told
+from phitune.analysis.report.words.parameters import mixed_text, optimum, shapes_told
 from phitune.analysis.report.words.shapes import place
 from phitune.analysis.report.words.trends import LEFT_OUT, warning_lines
 
@@ -67,7 +67,10 @@ def _advice(cells: list[CellGuideline]) -> str:
     shares = [f"{name} at {at}" for name, at in budgets.items() if name]
     use = f"use {winner} at every budget" if len(budgets) == 1 else f"use {', '.join(shares)} iterations"
     known = shapes_told(cells, winner)
-    told = [_of_parameter(each, winner) for each in known] or ["it has no parameter that was searched"]
+    told = [_of_parameter(each, winner) for each in known]
+    mixed = list(dict.fromkeys(family for c in cells for family in c.mixed if family == winner or not known))
+    if mixed or not told:
+        told.append(mixed_text(mixed) if mixed else "it has no parameter that was searched")
     return "; ".join([use, *told])
 
 

@@ -23,6 +23,14 @@ def symbols(cells: Iterable[CellGuideline]) -> list[str]:
     return list(dict.fromkeys(symbol(c.shape.parameter) for c in cells if c.shape is not None)) or ["φ"]
 
 
+def mixed_text(families: Iterable[str]) -> str:
+    """Why there is no best value of families' parameters."""
+    return (
+        f"no best value of the parameters of {' and '.join(families)} is told: more than two vary among the trials, or "
+        "not the same ones in all of them"
+    )
+
+
 def shapes_told(cells: Iterable[CellGuideline], family: str | None) -> list[list[tuple[CellGuideline, ShapeGuideline]]]:
     """What a workload's cells say of the family whose parameters they are spoken of by.
 

@@ -56,7 +56,7 @@ def shape_sentence(shape: ShapeGuideline) -> str:
         case "flat":
             return f"{use}: these trials see no effect of {name}, so its choice hardly matters."
         case "unclear":
-            return f"{use}: these trials cannot tell which {name} is best, so its choice hardly matters."
+            return f"{use}, but these trials cannot tell which {name} is best: perhaps {place(shape)} (90 %)."
         case "boundary":
             return f"{best} is {place(shape)} (90 %): the interval reaches the end of the range searched."
     return f"{best} is {place(shape)} (90 %)."

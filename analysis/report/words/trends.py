@@ -1,11 +1,16 @@
 """Trends, curvature and validation in plain words."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from phitune.analysis.answers.budget_model import MEAN_LR, BudgetModel
+from phitune.analysis.answers.configuration import hull
 from phitune.analysis.answers.numbers import number, percent
 from phitune.analysis.answers.recommendation import symbol
+from phitune.analysis.guidelines.cell_guideline import CellGuideline
 from phitune.analysis.guidelines.guidelines import Guidelines
 from phitune.analysis.report.words.parameters import optimum, usual_text
 from phitune.analysis.report.words.verdicts import slope_reason
@@ -18,7 +23,7 @@ TOO_WIDE = 100.0
 
 def model_lines(guidelines: Guidelines) -> list[str]:
     """A line for each model against the budget, and for each curvature tried as predictor."""
-    lines, main = [_model_line(model) for model in guidelines.models], guidelines.main
+    lines, main = [_model_line(model, guidelines.cells) for model in guidelines.models], guidelines.main
     return lines if main is None else lines + _curvature_lines(guidelines.curvature, optimum(*main))
 
 
@@ -68,14 +73,18 @@ def _subject(name: str, score: dict[str, Any], scores: list[dict[str, Any]]) -> 
     return f"{name}, {score['family']}" if several and score["n"] else name
 
 
-def _model_line(model: BudgetModel) -> str:
+def _model_line(model: BudgetModel, cells: Sequence[CellGuideline]) -> str:
     subject = f"{model.workload} with {model.optimizer}" if model.workload else f"A new workload with {model.optimizer}"
     best = optimum(model.family, model.parameter)
     quantity = f"the mean LR that goes with {best}" if model.quantity == MEAN_LR else best
     if model.kind == "none" or model.intercept is None:
         return f"{subject}: no trend of {quantity} ({slope_reason(model)})."
-    low, high = (number(v) for v in model.interval(model.reference_budget))
-    middle = f"{number(math.exp(model.intercept))} [{low}, {high}] at {model.reference_budget:.0f} iterations"
+    values = np.array([math.exp(model.intercept), *model.interval(model.reference_budget)])
+    of = [shape.searched for c in cells for shape in c.all_of(model.family) if shape.parameter == model.quantity]
+    if model.kind == "constant" and (searched := hull(of)):
+        # What is held constant does not leave what was searched.
+        values = np.clip(values, *searched)
+    middle = "{} [{}, {}]".format(*map(number, values)) + f" at {model.reference_budget:.0f} iterations"
     if model.kind == "constant":
         return f"{subject}: {quantity} is {middle}, whatever the budget; {slope_reason(model)}."
     slope = f"{model.slope:.2f}"

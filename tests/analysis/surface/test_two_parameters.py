@@ -11,6 +11,7 @@ from phitune.analysis.answers.recommend import recommend
 from phitune.analysis.guidelines.guidelines import Guidelines, build
 from phitune.analysis.report.guidelines_json import guidelines_json
 from phitune.analysis.report.words.cells import schedule_text
+from phitune.analysis.report.words.headlines import answer_lines
 from phitune.analysis.results import tidy
 from phitune.analysis.surface import Shape, fit_cell
 from phitune.trainables.schedules import from_dict, schedule
@@ -137,6 +138,25 @@ def test_a_trial_without_the_other_or_a_third_parameter_leaves_nothing_to_tell()
     assert not Shape.all_of("uba", [*both, {"family": "uba", "phi": 2.0}], RANGES)
     third = [{**each, "warmup": 0.1 * each["phi"]} for each in both]  # type: ignore[operator]
     assert not Shape.all_of("uba", third, {**RANGES, "warmup": (0.01, 0.5)})
+
+
+def test_of_trials_that_did_not_all_search_the_floor_the_report_says_so(tmp_path: Path) -> None:
+    """Not that no parameter was searched."""
+    table = rows()
+    table.loc[:9, "schedule"] = [json.dumps({"family": "uba", "phi": 1.0 + n / 10}) for n in range(10)]
+    mixed = build(table, ranges=RANGES)
+    assert mixed.cells[0].mixed == ("uba",) and mixed.cells[0].shapes == ()
+    assert "no best value of the parameters of uba is told" in answer_lines(mixed)[0]
+    file = tmp_path / "guidelines.json"
+    file.write_text(guidelines_json(mixed), encoding="utf-8")
+    assert any("no interval of its parameters" in each for each in recommend("w", 400, guidelines=file).warnings)
+
+
+def test_a_warmup_with_many_values_was_searched_whatever_the_study_file_says() -> None:
+    schedules = [{"family": "linear", "warmup": 0.01 * n} for n in range(1, 12)]
+    (shape,) = Shape.all_of("linear", schedules)
+    assert (shape.parameter, shape.low, shape.high) == ("warmup", 0.01, 0.11)
+    assert not Shape.all_of("linear", schedules[:3])
 
 
 def test_only_the_floor_searched_is_not_called_phi() -> None:

@@ -37,9 +37,33 @@ def test_warmup_and_floor_of_any_family_are_searched_where_space_names_them() ->
     values = {"time1": 0.5, "lr1": 0.5, "time2": 0.5, "lr2": 0.5, "warmup": 0.1, "mean_lr": 0.1}
     made = point(spline, searching, {f"spline.{key}": value for key, value in values.items()})
     assert made.base_lr == pytest.approx(0.1 / (0.1 / 2 + 0.9 / 2))
-    # Warmup for all families is fixed.
-    fixed = cell(families=["spline"], schedule={"warmup": "5%"}, space={"warmup": [0.01, 0.1]})
-    assert "warmup" not in fixed.families[0].searched
+    assert str(uba) == "uba (phi 0.05 to 50, warmup 0.01 to 0.1, floor 0.001 to 0.5)"
+    shares = cell(families=["uba"], space={"warmup": ["1%", "10%"]}).families[0]
+    assert shares.searched["warmup"] == uba.searched["warmup"]
+
+
+@pytest.mark.parametrize(
+    ("study", "message"),
+    [
+        (
+            {"schedule": {"warmup": "5%"}, "space": {"warmup": [0.01, 0.1]}},
+            r"space.warmup: \[0.01, 0.1\] is not allowed; `schedule` fixes warmup for all",
+        ),
+        (
+            {"families": [{"name": "uba", "phi": 2}], "space": {"uba.phi": [1, 4]}},
+            r"space.uba.phi: \[1, 4\] is not allowed; `families` fixes phi of uba",
+        ),
+        (
+            {"space": {"uba.warmup": [5, 40]}},
+            "space.uba.warmup: 5.0 is not allowed.*a range of warmups is one of fractions",
+        ),
+        ({"space": {"floor": [0.1, 1.5]}}, "space.floor: 1.5 is not allowed"),
+        ({"space": {"phi": 2}}, "space.phi: 2 is not allowed; it must be a range of two numbers"),
+    ],
+)
+def test_a_range_that_cannot_be_searched_is_refused_by_its_own_name(study: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        cell(**{"families": ["uba"], **study})
 
 
 def test_an_entry_fixes_parameters_and_has_a_label() -> None:
