@@ -163,10 +163,14 @@ def _shape_cautions(shape: ShapeGuideline, completed: int, recommended: bool) ->
             cautions.append(
                 f"{name}'s interval touches the end of the range searched; widen space.{name} and raise trials"
             )
-    if shape.base_lr_at_limit and recommended:
-        cautions.append(
-            "base LR is as high as was tried there, more may be better: widen space.base_lr and raise trials"
-        )
+    for reached, end, further in (
+        (shape.base_lr_at_limit, "high", "more"),
+        (shape.base_lr_lowest, "low", "less"),
+    ):
+        if reached and recommended:
+            cautions.append(
+                f"base LR is as {end} as was tried there, {further} may be better: widen space.base_lr and raise trials"
+            )
     return cautions
 
 

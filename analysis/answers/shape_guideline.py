@@ -20,6 +20,7 @@ UBA_KEYS = {
     "base_lr": "uba_base_lr",
     "base_lr_interval": "uba_base_lr_interval",
     "base_lr_at_limit": "base_lr_at_limit",
+    "base_lr_lowest": "base_lr_lowest",
     "schedule": "uba_schedule",
 }
 ABSENT = "absent"
@@ -44,6 +45,7 @@ class ShapeGuideline:
         base_lr: The base LR that goes with the best value, of two parameters with the best of both.
         base_lr_interval: Its 90 % interval.
         base_lr_at_limit: Whether that base LR is as high as was tried.
+        base_lr_lowest: Whether it is as low as was tried.
         schedule: The family at the best value, with the study's warmup, floor and sampling; None when thin.
     """
 
@@ -58,6 +60,7 @@ class ShapeGuideline:
     base_lr: float | None = None
     base_lr_interval: Interval | None = None
     base_lr_at_limit: bool = False
+    base_lr_lowest: bool = False
     schedule: Mapping[str, Any] | None = None
 
     @property
@@ -119,6 +122,7 @@ class ShapeGuideline:
             base_lr=positive(values, key["base_lr"]),
             base_lr_interval=interval(values, key["base_lr_interval"]),
             base_lr_at_limit=bool(values.get(key["base_lr_at_limit"])),
+            base_lr_lowest=bool(values.get(key["base_lr_lowest"])),
             schedule=mapping_of(values, key["schedule"]),
         )
 

@@ -81,6 +81,7 @@ def _shape_guideline(surface: CellSurface, comparison: Comparison) -> ShapeGuide
         base_lr=surface.base_lr,
         base_lr_interval=surface.base_lr_interval,
         base_lr_at_limit=surface.base_lr_at_limit,
+        base_lr_lowest=surface.base_lr_lowest,
         schedule=None if thin or result is None else json.loads(result.schedule),
     )
 

@@ -44,6 +44,7 @@ class CellSurface:
         base_lr: The best base LR at `phi`; None when thin.
         base_lr_interval: Its 90 % interval.
         base_lr_at_limit: Whether `base_lr` is as high as was tried, so that a higher one may be better still.
+        base_lr_lowest: Whether it is as low as was tried.
         no_effect: Probability that phi, of two parameters that neither, has an effect with the LR at its best; see
             `analysis.surface.flatness`.
         phi_near: Smallest and largest phi whose profile is, in the median draw, within `delta` of the best.
@@ -72,6 +73,7 @@ class CellSurface:
     base_lr: float | None = None
     base_lr_interval: tuple[float, float] | None = None
     base_lr_at_limit: bool = False
+    base_lr_lowest: bool = False
     no_effect: float = float("nan")
     phi_near: tuple[float, float] | None = None
     noise: float = float("nan")

@@ -203,6 +203,7 @@ def _surface(belief: PosteriorDraws, own: PosteriorDraws, shape: Shape, points: 
         base_lr=float(np.exp(best.log_lr)),
         base_lr_interval=_interval(best.log_lr_draws, best.log_lr),
         base_lr_at_limit=bool(best.log_lr > belief.trials.log_lr.max() - EDGE),
+        base_lr_lowest=bool(best.log_lr < belief.trials.log_lr.min() + EDGE),
         noise=belief.noise,
         expected=scale.inverse(belief.lowest + float(np.median(best.excess))),
         expected_interval=(float(value[0]), float(value[1])),

@@ -111,7 +111,11 @@ def _answer(cell: CellGuideline, savings: Savings) -> Answer:
         base_lr=number(cell.base_lr),
         base_lr_range=f"{number(ends[0])} to {number(ends[1])}" if ends else "",
         lr_caveat=(
-            "As high as was tried: a higher one may be better." if any(s.base_lr_at_limit for s in shapes) else ""
+            "As high as was tried: a higher one may be better."
+            if any(s.base_lr_at_limit for s in shapes)
+            else "As low as was tried: a lower one may be better."
+            if any(s.base_lr_lowest for s in shapes)
+            else ""
         ),
         quantity=quantity([cell]),
         claims=claims,

@@ -90,7 +90,9 @@ def test_cautions_are_about_the_recommended_familys_parameter() -> None:
 def test_cautions_follow_from_the_fields() -> None:
     entry = OLDEST | {"verdict": "unclear", "base_lr_at_limit": True, "trials": 40, "replicates": 3}
     place, limit = Cell.from_dict(entry).cautions
-    assert "do not locate it" in place and "widen space.base_lr" in limit
+    assert "do not locate it" in place and "as high as was tried" in limit and "widen space.base_lr" in limit
+    _, lowest = Cell.from_dict(entry | {"base_lr_at_limit": False, "base_lr_lowest": True}).cautions
+    assert "as low as was tried" in lowest
     *_, runs, other = Cell.from_dict(
         entry | {"family": "rex", "family_reason": "rex beats UBA", "replicates": 0}
     ).cautions
