@@ -114,6 +114,7 @@ def _print_plan(study: Study, out: Path) -> None:
         typer.echo(f"{cell.key}: {at_most}{study.most} trials, base LR {low:g} to {high:g}, judged at {judged}")
     for families in dict.fromkeys(", ".join(map(str, cell.families)) for cell in cells):
         typer.echo(f"families: {families}")
+    counted = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
     typer.echo(
-        f"{len(cells)} cells, {at_most}{len(cells) * study.most} trials and the replicates of their finalists, to {out}"
+        f"{counted}, {at_most}{len(cells) * study.most} trials and the replicates of their finalists, to {out}"
     )

@@ -107,7 +107,8 @@ def test_a_dry_run_shows_the_plan_and_leaves_nothing(folder: Path, phitune_in_pr
     assert plan.returncode == 0, plan.stderr
     assert plan.stdout.splitlines() == [
         "quadratic sgd 20: 5 trials, base LR 0.005 to 2, judged at 5, 10",
-        f"1 cells, 5 trials and the replicates of their finalists, to {Path('runs', 's')}",
+        "families: uba (phi 0.05 to 50), rex, linear, cosine, step",
+        f"1 cell, 5 trials and the replicates of their finalists, to {Path('runs', 's')}",
     ]
     assert set(folder.rglob("*")) == before
 
