@@ -115,6 +115,4 @@ def _print_plan(study: Study, out: Path) -> None:
     for families in dict.fromkeys(", ".join(map(str, cell.families)) for cell in cells):
         typer.echo(f"families: {families}")
     counted = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
-    typer.echo(
-        f"{counted}, {at_most}{len(cells) * study.most} trials and the replicates of their finalists, to {out}"
-    )
+    typer.echo(f"{counted}, {at_most}{len(cells) * study.most} trials and the replicates of their finalists, to {out}")
