@@ -95,7 +95,7 @@ class Cell(HasShapes):
             metric_name=text(values, "metric_name"),
             expected_objective=number(values, "expected_objective"),
             expected_interval=interval(values, "expected_interval"),
-            mixed=tuple(map(str, values.get("mixed") or ())),
+            mixed=_names(values, "mixed"),
         )
 
     @property
@@ -172,6 +172,13 @@ def _shape_cautions(shape: ShapeGuideline, completed: int, recommended: bool) ->
                 f"base LR is as {end} as was tried there, {further} may be better: widen space.base_lr and raise trials"
             )
     return cautions
+
+
+def _names(values: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    names = values.get(key) or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise wrong(key, names, "a list of names")
+    return tuple(names)
 
 
 def _label(values: Mapping[str, Any]) -> str:

@@ -73,8 +73,8 @@ class Shape:
         varying = varied(schedules) or (("phi",) if name == "uba" else ())
         known = {each: found for each in varying if (found := _range(family, each, ranges or {}))}
         # Warmup and floor vary among runs that were gathered from several studies, too.
-        many = {each for each in varying if len({s.get(each) for s in schedules}) >= MANY}
-        searched = {*own, *(searchable.keys() & (known.keys() | many))}
+        many = {each for each in searchable.keys() & varying if len({s.get(each) for s in schedules}) >= MANY}
+        searched = {*own, *(searchable.keys() & known.keys()), *many}
         # A warmup in iterations is not on the scale of shares.
         in_steps = "warmup" in varying and any(s.get("warmup", 0) >= 1 for s in schedules)
         told = searched.issuperset(varying) and not in_steps

@@ -52,6 +52,7 @@ def test_keys_that_an_older_file_lacks_are_unknown() -> None:
         ("shapes", [{"family": "wsd"}], "whose 'shapes' is "),
         ("shapes", [{"family": "wsd", "parameter": "cooldown", "best": 0}], "whose 'best' is 0.0; it must be positive"),
         ("verdict", 1, "whose 'verdict' is 1; it must be text"),
+        ("mixed", "uba", "whose 'mixed' is 'uba'; it must be a list of names"),
     ],
 )
 def test_an_error_names_the_file_and_the_field(tmp_path: Path, key: str, value: object, message: str) -> None:

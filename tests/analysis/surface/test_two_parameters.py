@@ -157,6 +157,9 @@ def test_a_warmup_with_many_values_was_searched_whatever_the_study_file_says() -
     (shape,) = Shape.all_of("linear", schedules)
     assert (shape.parameter, shape.low, shape.high) == ("warmup", 0.01, 0.11)
     assert not Shape.all_of("linear", schedules[:3])
+    # Lists are no values to count.
+    points = [{"family": "uba", "phi": 1.0, "sampling": [0.05 * n, 0.9]} for n in range(1, 12)]
+    assert not Shape.all_of("uba", points)
 
 
 def test_only_the_floor_searched_is_not_called_phi() -> None:
